@@ -1,0 +1,3 @@
+//! The types that cross the kernel boundary.
+#![no_std]
+#![forbid(unsafe_code)]

@@ -1,0 +1,7 @@
+//! warrantd: host enforcement agent for MCP servers.
+//!
+//! The modules stand in the order in which a call walks through them. A module imports only from
+//! those named before it, and from [`config`].
+
+pub mod warrant;
+pub mod kernel;

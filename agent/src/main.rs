@@ -1,0 +1,3 @@
+//! The `warrantd` binary.
+#![forbid(unsafe_code)]
+fn main() {}

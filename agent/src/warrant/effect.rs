@@ -1,0 +1,122 @@
+//! Effects: what the kernel saw a server's process do.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+/// One thing that a process of a server did or tried to do, as the kernel saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Effect {
+    /// What was done.
+    pub kind: EffectKind,
+    /// Whether the kernel let it happen.
+    pub outcome: Outcome,
+    /// To what it was done.
+    #[serde(flatten)]
+    pub target: Target,
+    /// Who did it.
+    #[serde(flatten)]
+    pub process: Process,
+    /// Position in the session's stream of kernel events, from 1. Two effects of one event
+    /// (an open for reading and writing) share it.
+    pub seq: u64,
+    /// Nanoseconds since boot, suspend included (`CLOCK_BOOTTIME`).
+    pub boot_ns: u64,
+}
+
+/// The kinds of effect. The names are those of policies and audit records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectKind {
+    /// A file or directory opened for reading.
+    FileRead,
+    /// A file that existed, opened for writing.
+    FileWrite,
+    /// A file made by the open that is reported.
+    FileCreate,
+    /// A file or directory removed.
+    FileDelete,
+    /// A file or directory renamed.
+    FileRename,
+    /// A program started; the target is its executable.
+    Exec,
+    /// A socket connected to a peer.
+    Connect,
+    /// A datagram sent to a peer without a connection.
+    Send,
+    /// A packet of any protocol that left although no connect or send hook had allowed it.
+    Packet,
+    /// A socket bound to a local address.
+    Bind,
+}
+
+/// Whether the kernel let an effect happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It happened.
+    Allowed,
+    /// It was tried and refused.
+    Denied,
+}
+
+/// To what an effect was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Target {
+    /// A file, directory or program.
+    File(FileTarget),
+    /// A network address.
+    Peer(Peer),
+}
+
+/// A file as the kernel identifies it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileTarget {
+    /// Absolute path in the mount namespace of the process, resolved from kernel objects. Bytes
+    /// that are not UTF-8 appear as U+FFFD. An object without a path (memfd, pipe) has a name
+    /// that does not begin with `/`.
+    pub path: String,
+    /// Device number as `st_dev` reports it.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// The path could not be read whole. Such a path is never within a warrant.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+}
+
+/// The far end of a network effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Peer {
+    /// Address and port; IPv4-mapped IPv6 addresses are reported as IPv4. Port 0 where the
+    /// protocol has none.
+    pub peer: SocketAddr,
+    /// Transport protocol.
+    pub protocol: Protocol,
+}
+
+/// A transport protocol, by its IP protocol number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// TCP, and MPTCP which carries it.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// Any other, by IP protocol number.
+    Other(u8),
+}
+
+/// The process that caused an effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Process {
+    /// Process id (thread group id) in the initial pid namespace.
+    pub pid: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// User id the kernel saw.
+    pub uid: u32,
+    /// Executable of the process, or its short name in brackets when the path is not known.
+    pub exe: String,
+}

@@ -1,0 +1,2 @@
+//! Shared parts of the end-to-end tests.
+#![forbid(unsafe_code)]

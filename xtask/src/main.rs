@@ -1,0 +1,3 @@
+//! Everything a developer of warrantd runs.
+#![forbid(unsafe_code)]
+fn main() {}
