@@ -3,5 +3,9 @@
 //! The modules stand in the order in which a call walks through them. A module imports only from
 //! those named before it, and from [`config`].
 
-pub mod warrant;
+pub mod auth;
+pub mod config;
 pub mod kernel;
+pub mod mcp;
+pub mod policy;
+pub mod warrant;

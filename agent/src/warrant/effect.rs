@@ -120,3 +120,35 @@ pub struct Process {
     /// Executable of the process, or its short name in brackets when the path is not known.
     pub exe: String,
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// An effect on a file by process 7.
+    pub(crate) fn file(kind: EffectKind, path: &str) -> Effect {
+        let target = FileTarget { path: path.to_owned(), dev: 1, ino: 2, truncated: false };
+        effect(kind, Target::File(target))
+    }
+
+    /// A network effect by process 7.
+    pub(crate) fn peer(kind: EffectKind, address: &str) -> Effect {
+        let peer = address.parse().expect("address");
+        effect(kind, Target::Peer(Peer { peer, protocol: Protocol::Tcp }))
+    }
+
+    fn effect(kind: EffectKind, target: Target) -> Effect {
+        let process = Process { pid: 7, tid: 7, uid: 1000, exe: "/usr/bin/server".to_owned() };
+        Effect { kind, outcome: Outcome::Allowed, target, process, seq: 1, boot_ns: 1 }
+    }
+
+    #[test]
+    fn effects_are_flat_objects_in_the_log() {
+        let text = serde_json::to_string(&peer(EffectKind::Connect, "192.0.2.1:443"));
+        let expected = concat!(
+            r#"{"kind":"connect","outcome":"allowed","peer":"192.0.2.1:443","protocol":"tcp","#,
+            r#""pid":7,"tid":7,"uid":1000,"exe":"/usr/bin/server","seq":1,"boot_ns":1}"#
+        );
+        assert_eq!(text.ok().as_deref(), Some(expected));
+    }
+}

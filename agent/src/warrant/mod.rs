@@ -1,6 +1,20 @@
 //! What a call may do, and whether it kept to it. Pure: no I/O, no clock.
+//!
+//! [`Rules`] are the `effects` of a policy; from them and a decision comes the [`Warrant`] of one
+//! call. Each effect that the kernel reports is judged against the warrants in flight ([`judge`]),
+//! and a call's judged effects make its [`Verdict`].
 #![forbid(unsafe_code)]
 
+mod ambient;
+mod derive;
 mod effect;
+mod grant;
+mod rules;
+mod template;
+mod verify;
 
+pub use ambient::Ambient;
 pub use effect::{Effect, EffectKind, FileTarget, Outcome, Peer, Process, Protocol, Target};
+pub use grant::Warrant;
+pub use rules::{IssueError, Rules};
+pub use verify::{Judged, Observation, Standing, Verdict, judge};

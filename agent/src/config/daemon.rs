@@ -1,0 +1,111 @@
+//! The daemon's file, `/etc/warrantd/warrantd.yaml`: servers, actors' credentials, the audit log.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// The configuration of `warrantd serve` as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DaemonConfig {
+    /// Directory of the sockets, one `<server id>.sock` each.
+    #[serde(default = "default_runtime_dir")]
+    pub runtime_dir: PathBuf,
+    /// The audit log.
+    #[serde(default)]
+    pub audit: AuditConfig,
+    /// Whether the kernel enforces and observes.
+    #[serde(default)]
+    pub kernel: KernelMode,
+    /// Who may connect, and how they prove it.
+    #[serde(default)]
+    pub actors: Vec<ActorConfig>,
+    /// The MCP servers that warrantd runs.
+    pub servers: Vec<ServerConfig>,
+}
+
+fn default_runtime_dir() -> PathBuf {
+    PathBuf::from("/run/warrantd")
+}
+
+/// Where the audit log is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditConfig {
+    /// Its directory.
+    pub dir: PathBuf,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self { dir: PathBuf::from("/var/log/warrantd") }
+    }
+}
+
+/// Whether the kernel enforces and observes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+pub enum KernelMode {
+    /// It does, or nothing starts.
+    #[default]
+    #[serde(rename = "on", alias = "true")]
+    On,
+    /// It does not; every record says UNOBSERVED.
+    #[serde(rename = "off", alias = "false")]
+    Off,
+}
+
+/// How an actor proves who it is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActorConfig {
+    /// The actor, as policies name it.
+    pub id: String,
+    /// Its API keys, each `sha256:` and 64 hexadecimal digits.
+    #[serde(default)]
+    pub api_keys: Vec<SecretString>,
+    /// Users that are this actor when they connect to a socket.
+    #[serde(default)]
+    pub uids: Vec<u32>,
+}
+
+/// One MCP server that warrantd runs, a process for each session.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Its name: letters, digits, `-` and `_`.
+    pub id: String,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Its working directory, from which relative paths count.
+    pub root: PathBuf,
+    /// The user it runs as.
+    #[serde(default = "default_user")]
+    pub user: String,
+    /// Its policy file, relative to the configuration file.
+    pub policy: PathBuf,
+    /// Ways to authenticate that it accepts.
+    #[serde(default = "default_auth")]
+    pub auth: Vec<AuthMethod>,
+    /// Environment variables it gets beside PATH, HOME, LANG and TZ.
+    #[serde(default)]
+    pub env: std::collections::BTreeMap<String, String>,
+}
+
+fn default_user() -> String {
+    "nobody".to_owned()
+}
+
+fn default_auth() -> Vec<AuthMethod> {
+    vec![AuthMethod::ApiKey]
+}
+
+/// A way to authenticate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// An API key, sent before the first message.
+    ApiKey,
+    /// The user id of the peer of a Unix socket (`SO_PEERCRED`, unix(7)).
+    PeerUid,
+}

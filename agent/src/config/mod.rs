@@ -1,0 +1,19 @@
+//! YAML files to validated types.
+//!
+//! An error names file, line, column and the key's path, shows the line with a caret, and says the
+//! way out. A file is taken whole or not at all.
+#![forbid(unsafe_code)]
+
+mod daemon;
+mod error;
+mod policy;
+mod position;
+mod source;
+
+pub use daemon::{ActorConfig, AuditConfig, AuthMethod, DaemonConfig, KernelMode, ServerConfig};
+pub use error::{ConfigError, Problem, suggestion};
+pub use policy::{
+    Action, ActorRule, AmbientSection, AuditSection, Constraint, EffectsSection, ErrorHandling,
+    NetworkProtocol, NetworkRule, NetworkSection, OnVerdict, PolicyFile, RateLimit, ToolEffects,
+};
+pub use source::Source;

@@ -1,0 +1,200 @@
+//! The policy file: who may call which tool how, what the call may then do, and what the network
+//! allows. The core is the YAML of the MCP Security Implementation Kit.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// A policy file as written. [`crate::policy::Policy`] is what it means.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicyFile {
+    /// What happens to a call that no rule names.
+    pub default_action: Action,
+    /// Tools that nobody may call, whatever else is written.
+    pub global_deny_list: Vec<String>,
+    /// Who may call what.
+    pub actors: Vec<ActorRule>,
+    /// Limits on a tool's arguments, by tool.
+    pub constraints: BTreeMap<String, Constraint>,
+    /// Limits on how often a tool is called, by tool.
+    pub rate_limits: BTreeMap<String, RateLimit>,
+    /// What is logged.
+    pub audit: AuditSection,
+    /// What happens when a decision cannot be made.
+    pub error_handling: ErrorHandling,
+    /// What the kernel lets the server reach.
+    pub network: NetworkSection,
+    /// What a call may do.
+    pub effects: EffectsSection,
+}
+
+/// Whether a call may go on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Action {
+    /// It may.
+    #[serde(rename = "ALLOW")]
+    Allow,
+    /// It may not.
+    #[default]
+    #[serde(rename = "DENY")]
+    Deny,
+}
+
+/// One actor's rights.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActorRule {
+    /// The actor's name.
+    pub id: String,
+    /// Tools it may call.
+    #[serde(default)]
+    pub allowed_tools: Vec<String>,
+    /// Limits on a tool's arguments that hold for this actor beside those of the whole policy.
+    #[serde(default)]
+    pub constraints: BTreeMap<String, Constraint>,
+}
+
+/// Limits on the arguments of one tool. Absent limits do not limit.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Constraint {
+    /// Arguments that hold paths; by default the well-known names.
+    pub path_arguments: Option<Vec<String>>,
+    /// Globs of which a path must match one. Relative ones count from the server's root.
+    pub allowed_paths: Option<Vec<String>>,
+    /// Globs of which a path must match none.
+    pub denied_paths: Vec<String>,
+    /// File name endings of which a path must have one, such as `.md`.
+    pub allowed_extensions: Option<Vec<String>>,
+    /// File name endings of which a path must have none.
+    pub denied_extensions: Vec<String>,
+    /// Most bytes that a content argument may have.
+    pub max_file_size: Option<u64>,
+    /// SQL statements that a query may be.
+    pub allowed_operations: Option<Vec<String>>,
+    /// Most rows that a query may ask for.
+    pub max_rows: Option<u64>,
+    /// Seconds after which a call is given up.
+    pub timeout_seconds: Option<u64>,
+}
+
+/// How often one actor may call one tool.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RateLimit {
+    /// Calls in any 60 seconds.
+    pub max_calls_per_minute: Option<u32>,
+    /// Calls in any 3600 seconds.
+    pub max_calls_per_hour: Option<u32>,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditSection {
+    /// Log every call. Cannot be switched off.
+    pub log_all_requests: bool,
+    /// Log denials at warning level, too.
+    pub alert_on_deny: bool,
+}
+
+impl Default for AuditSection {
+    fn default() -> Self {
+        Self { log_all_requests: true, alert_on_deny: false }
+    }
+}
+
+/// What happens when a decision cannot be made. warrantd fails closed, so each must be `DENY`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ErrorHandling {
+    /// Arguments that cannot be judged.
+    pub on_validation_error: Action,
+    /// A rule that cannot be evaluated.
+    pub on_policy_error: Action,
+    /// A call that takes too long.
+    pub on_timeout: Action,
+}
+
+/// What the kernel lets the server reach.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworkSection {
+    /// The peers; everything else is denied.
+    pub allow: Vec<NetworkRule>,
+}
+
+/// Peers that the server may reach.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkRule {
+    /// Addresses, such as `10.1.0.0/16` or `2001:db8::7/128`.
+    pub cidr: IpNet,
+    /// Ports; all when empty.
+    #[serde(default)]
+    pub ports: Vec<u16>,
+    /// `tcp` or `udp`; both when absent.
+    #[serde(default)]
+    pub protocol: Option<NetworkProtocol>,
+}
+
+/// A transport protocol that a rule can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkProtocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// What calls may do, and what happens when they do more.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EffectsSection {
+    /// Effects that the server may have at any time, beside the built-in floor.
+    pub ambient: AmbientSection,
+    /// What a call of a tool may do; derived from the arguments when absent.
+    pub tools: BTreeMap<String, ToolEffects>,
+    /// What happens to a response whose call did more than its warrant.
+    pub on_exceeded: OnVerdict,
+    /// What happens to a response when kernel events were lost.
+    pub on_incomplete: OnVerdict,
+}
+
+/// Effects that the server may have at any time.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AmbientSection {
+    /// Globs of files it may read.
+    pub read: Vec<String>,
+}
+
+/// What a call of one tool may do. `${arguments.NAME}` stands for an argument's value.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ToolEffects {
+    /// Files to read, as globs.
+    pub read: Vec<String>,
+    /// Files to write to or create, as globs.
+    pub write: Vec<String>,
+    /// Programs to run, as globs.
+    pub exec: Vec<String>,
+    /// Peers to reach: `ADDRESS`, `ADDRESS:PORT`, `[ADDRESS]:PORT` or `CIDR`.
+    pub connect: Vec<String>,
+}
+
+/// What happens to a response by its verdict.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnVerdict {
+    /// It is released, and the record says so.
+    Report,
+    /// It is withheld; the caller gets an error.
+    #[default]
+    Withhold,
+    /// It is withheld, and every process of the session is killed.
+    Terminate,
+}

@@ -1,0 +1,55 @@
+//! JSON-RPC errors that warrantd itself answers with.
+
+use serde_json::{Value, json};
+
+use super::Id;
+
+/// Error codes. Those of warrantd lie outside the range that JSON-RPC 2.0 (section 5.1) and MCP
+/// reserve, -32768 to -32000.
+pub mod code {
+    /// The text is not (unambiguous) JSON. JSON-RPC 2.0, section 5.1.
+    pub const PARSE: i64 = -32700;
+    /// The value is not a JSON-RPC message. JSON-RPC 2.0, section 5.1.
+    pub const INVALID_REQUEST: i64 = -32600;
+    /// The caller is not authenticated.
+    pub const AUTHENTICATION: i64 = -31001;
+    /// Policy denies the call.
+    pub const DENIED: i64 = -31003;
+    /// The call ran, and its response is withheld.
+    pub const WITHHELD: i64 = -31009;
+    /// The server ended or could not be reached.
+    pub const SERVER_GONE: i64 = -31010;
+    /// The audit log cannot be written, so nothing is done.
+    pub const AUDIT: i64 = -31011;
+}
+
+/// A JSON-RPC error response (JSON-RPC 2.0, section 5).
+#[derive(Debug, Clone, PartialEq)]
+pub struct RpcError {
+    /// One of [`code`].
+    pub code: i64,
+    /// One line for people and models.
+    pub message: String,
+    /// A stable word for programs, such as `policy_denied`.
+    pub reason: String,
+    /// Joins the error to its audit record.
+    pub correlation_id: Option<String>,
+}
+
+impl RpcError {
+    /// The response as one line without the line feed. `id` is null where it could not be read.
+    pub fn to_line(&self, id: Option<&Id>) -> Vec<u8> {
+        let id = id.map_or(Value::Null, Id::to_value);
+        let mut data = json!({ "reason": self.reason });
+        if let Some(correlation) = &self.correlation_id {
+            data["correlation_id"] = Value::String(correlation.clone());
+        }
+        json!({
+            "jsonrpc": "2.0",
+            "id": id,
+            "error": { "code": self.code, "message": self.message, "data": data },
+        })
+        .to_string()
+        .into_bytes()
+    }
+}

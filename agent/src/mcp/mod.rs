@@ -1,0 +1,13 @@
+//! JSON-RPC and MCP messages, read strictly. Knows no policy.
+//!
+//! A message is first proved unambiguous ([`json`]), then classified ([`message`]). What passes is
+//! forwarded as its original bytes, so that policy and the server read the same value.
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod json;
+pub mod message;
+
+pub use error::{RpcError, code};
+pub use json::JsonError;
+pub use message::{Id, Message, MessageError, ToolCall};

@@ -1,0 +1,192 @@
+//! From a policy file to a policy that can decide.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::network::{self, PortRange, Rule, Table};
+use super::paths::PathGlobs;
+use crate::config::{
+    Action, Constraint, EffectsSection, NetworkProtocol, PolicyFile, Problem, suggestion,
+};
+use crate::warrant::Protocol;
+
+/// A validated policy for one server.
+#[derive(Debug)]
+pub struct Policy {
+    /// What happens to a call that no rule names.
+    pub default_action: Action,
+    /// Tools that nobody may call.
+    pub(super) denied_tools: BTreeSet<String>,
+    /// Rights by actor.
+    pub(super) actors: BTreeMap<String, Actor>,
+    /// Limits by tool.
+    pub(super) constraints: BTreeMap<String, Limits>,
+    /// Warn of denials.
+    pub alert_on_deny: bool,
+    /// What the kernel lets the server reach.
+    pub network: Table,
+    /// What calls may do.
+    pub effects: EffectsSection,
+    /// The server's root: absolute, without `.`, `..` and a slash at the end.
+    pub root: String,
+}
+
+/// One actor's rights.
+#[derive(Debug)]
+pub(super) struct Actor {
+    /// Position in the file.
+    pub(super) index: usize,
+    pub(super) tools: BTreeSet<String>,
+    pub(super) constraints: BTreeMap<String, Limits>,
+}
+
+/// Limits on one tool's arguments.
+#[derive(Debug)]
+pub(super) struct Limits {
+    /// Path of the key in the file.
+    pub(super) key: String,
+    pub(super) path_arguments: Option<Vec<String>>,
+    pub(super) allowed: Option<PathGlobs>,
+    pub(super) denied: PathGlobs,
+    pub(super) allowed_extensions: Option<Vec<String>>,
+    pub(super) denied_extensions: Vec<String>,
+    pub(super) max_file_size: Option<u64>,
+}
+
+impl Limits {
+    /// Whether a call without a path argument cannot be judged.
+    pub(super) fn needs_path(&self) -> bool {
+        self.path_arguments.is_some()
+            || self.allowed.is_some()
+            || !self.denied.is_empty()
+            || self.allowed_extensions.is_some()
+            || !self.denied_extensions.is_empty()
+    }
+}
+
+impl Policy {
+    /// Validates a policy for a server whose working directory is `root` (absolute).
+    pub fn compile(file: &PolicyFile, root: &str) -> Result<Self, Problem> {
+        let handling = &file.error_handling;
+        for (key, action) in [
+            ("on_validation_error", handling.on_validation_error),
+            ("on_policy_error", handling.on_policy_error),
+            ("on_timeout", handling.on_timeout),
+        ] {
+            if action == Action::Allow {
+                let key = format!("error_handling.{key}");
+                return Err(Problem::new(key, "errors always deny; write DENY or remove the key"));
+            }
+        }
+        if !file.audit.log_all_requests {
+            let message = "every call is logged; write true or remove the key";
+            return Err(Problem::new("audit.log_all_requests", message));
+        }
+        if let Some(tool) = file.rate_limits.keys().next() {
+            return Err(not_yet(format!("rate_limits.{tool}")));
+        }
+        let mut actors = BTreeMap::new();
+        for (index, rule) in file.actors.iter().enumerate() {
+            let key = format!("actors[{index}]");
+            let actor = Actor {
+                index,
+                tools: rule.allowed_tools.iter().cloned().collect(),
+                constraints: limits(&rule.constraints, &format!("{key}.constraints"), root)?,
+            };
+            if rule.id.is_empty() {
+                return Err(Problem::new(format!("{key}.id"), "an actor needs a name"));
+            }
+            if actors.insert(rule.id.clone(), actor).is_some() {
+                let message = format!("actor `{}` stands twice; join the two", rule.id);
+                return Err(Problem::new(format!("{key}.id"), message));
+            }
+        }
+        Ok(Self {
+            default_action: file.default_action,
+            denied_tools: file.global_deny_list.iter().cloned().collect(),
+            actors,
+            constraints: limits(&file.constraints, "constraints", root)?,
+            alert_on_deny: file.audit.alert_on_deny,
+            network: network_table(file)?,
+            effects: file.effects.clone(),
+            root: root.to_owned(),
+        })
+    }
+
+    /// The actors that the policy names.
+    pub fn actor_ids(&self) -> impl Iterator<Item = &str> {
+        self.actors.keys().map(String::as_str)
+    }
+
+    /// Fails with a suggestion when the policy does not name `actor`.
+    pub fn expect_actor(&self, actor: &str) -> Result<(), Problem> {
+        if self.actors.contains_key(actor) {
+            return Ok(());
+        }
+        let mut names: Vec<_> = self.actor_ids().collect();
+        let hint = suggestion(actor, names.iter().copied());
+        names.truncate(8);
+        let message = format!("no actor `{actor}`{hint} (it names: {})", names.join(", "));
+        Err(Problem::new("actors", message))
+    }
+}
+
+fn limits(
+    constraints: &BTreeMap<String, Constraint>,
+    key: &str,
+    root: &str,
+) -> Result<BTreeMap<String, Limits>, Problem> {
+    constraints
+        .iter()
+        .map(|(tool, constraint)| {
+            Ok((tool.clone(), limit(constraint, format!("{key}.{tool}"), root)?))
+        })
+        .collect()
+}
+
+fn limit(constraint: &Constraint, key: String, root: &str) -> Result<Limits, Problem> {
+    let globs = |name: &str, patterns: &[String]| {
+        PathGlobs::new(patterns, root)
+            .map_err(|(index, why)| Problem::new(format!("{key}.{name}[{index}]"), why))
+    };
+    for (name, present) in [
+        ("allowed_operations", constraint.allowed_operations.is_some()),
+        ("max_rows", constraint.max_rows.is_some()),
+        ("timeout_seconds", constraint.timeout_seconds.is_some()),
+    ] {
+        if present {
+            return Err(not_yet(format!("{key}.{name}")));
+        }
+    }
+    let allowed = constraint.allowed_paths.as_deref().map(|p| globs("allowed_paths", p));
+    Ok(Limits {
+        path_arguments: constraint.path_arguments.clone(),
+        allowed: allowed.transpose()?,
+        denied: globs("denied_paths", &constraint.denied_paths)?,
+        allowed_extensions: constraint.allowed_extensions.clone(),
+        denied_extensions: constraint.denied_extensions.clone(),
+        max_file_size: constraint.max_file_size,
+        key,
+    })
+}
+
+/// A limit that would not be kept must not look as if it were.
+fn not_yet(key: String) -> Problem {
+    Problem::new(key, "this limit is not enforced by this version; remove it to go on without")
+}
+
+fn network_table(file: &PolicyFile) -> Result<Table, Problem> {
+    let rules: Vec<Rule> = file
+        .network
+        .allow
+        .iter()
+        .map(|rule| Rule {
+            net: rule.cidr,
+            ports: rule.ports.iter().map(|port| PortRange::single(*port)).collect(),
+            protocol: rule.protocol.map(|protocol| match protocol {
+                NetworkProtocol::Tcp => Protocol::Tcp,
+                NetworkProtocol::Udp => Protocol::Udp,
+            }),
+        })
+        .collect();
+    network::compile(&rules).map_err(|e| Problem::new("network.allow", e.to_string()))
+}

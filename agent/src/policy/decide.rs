@@ -1,0 +1,312 @@
+//! The decision about one call.
+//!
+//! The order: tools that nobody may call, then the actor, its tools, then every constraint of the
+//! tool, those of the whole policy and those of the actor. Each must pass.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::arguments::{PathArgument, path_arguments};
+use super::compile::{Actor, Limits, Policy};
+use super::paths::absolute;
+use crate::config::Action;
+
+/// Arguments whose bytes become a file's content, for `max_file_size`.
+const CONTENT: [&str; 5] = ["content", "contents", "text", "data", "body"];
+
+/// A call to decide about.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    /// Who calls.
+    pub actor: &'a str,
+    /// Which tool.
+    pub tool: &'a str,
+    /// With what.
+    pub arguments: &'a Map<String, Value>,
+    /// Where a lexical absolute path leads after symbolic links, as the file system has it now; the
+    /// path itself where it does not exist. Policy does no I/O, so the caller looks it up.
+    pub resolve: &'a dyn Fn(&str) -> String,
+}
+
+/// What was decided, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[must_use]
+pub struct Decision {
+    /// Whether the call may go on.
+    #[serde(rename = "decision")]
+    pub action: Action,
+    /// The key of the rule that decided, such as `constraints.read_file.denied_paths[0]`.
+    pub rule: String,
+    /// Why, in one line.
+    pub reason: String,
+    /// The paths that the call names, when it is allowed.
+    #[serde(skip)]
+    pub paths: Vec<ApprovedPath>,
+}
+
+/// A path that a call names and that policy allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovedPath {
+    /// The argument that names it.
+    pub argument: String,
+    /// Absolute, as written.
+    pub lexical: String,
+    /// Absolute, after symbolic links.
+    pub real: String,
+}
+
+/// Decides about a call.
+pub fn decide(policy: &Policy, call: Call) -> Decision {
+    match judge(policy, call) {
+        Ok((rule, paths)) => {
+            Decision { action: Action::Allow, reason: "allowed".to_owned(), rule, paths }
+        }
+        Err(Denial { rule, reason }) => {
+            Decision { action: Action::Deny, rule, reason, paths: Vec::new() }
+        }
+    }
+}
+
+/// A denial in the making.
+struct Denial {
+    rule: String,
+    reason: String,
+}
+
+fn deny<T>(rule: impl Into<String>, reason: impl Into<String>) -> Result<T, Denial> {
+    Err(Denial { rule: rule.into(), reason: reason.into() })
+}
+
+fn judge(policy: &Policy, call: Call) -> Result<(String, Vec<ApprovedPath>), Denial> {
+    let tool = call.tool;
+    if policy.denied_tools.contains(tool) {
+        return deny("global_deny_list", format!("tool `{tool}` is denied to everyone"));
+    }
+    let Some(actor) = policy.actors.get(call.actor) else {
+        return deny("actors", format!("policy does not know actor `{}`", call.actor));
+    };
+    let rule = if actor.tools.contains(tool) {
+        format!("actors[{}].allowed_tools", actor.index)
+    } else if policy.default_action == Action::Allow {
+        "default_action".to_owned()
+    } else {
+        return deny(
+            "default_action",
+            format!("tool `{tool}` is not among the tools of actor `{}`", call.actor),
+        );
+    };
+    let limits = limits_of(policy, actor, tool);
+    let paths = approve_paths(policy, call, &limits)?;
+    for limits in &limits {
+        check_size(limits, call.arguments)?;
+    }
+    Ok((rule, paths))
+}
+
+fn limits_of<'a>(policy: &'a Policy, actor: &'a Actor, tool: &str) -> Vec<&'a Limits> {
+    policy.constraints.get(tool).into_iter().chain(actor.constraints.get(tool)).collect()
+}
+
+/// The call's paths, each judged by every limit that looks at the argument it stands in.
+fn approve_paths(
+    policy: &Policy,
+    call: Call,
+    limits: &[&Limits],
+) -> Result<Vec<ApprovedPath>, Denial> {
+    let read = |names: Option<&[String]>, rule: &str| -> Result<Vec<ApprovedPath>, Denial> {
+        let arguments = match path_arguments(call.arguments, names) {
+            Ok(arguments) => arguments,
+            Err(name) => return deny(rule, format!("argument `{name}` is not a path")),
+        };
+        arguments
+            .into_iter()
+            .map(|PathArgument { name, value }| match absolute(&value, &policy.root) {
+                Ok(lexical) => {
+                    let real = (call.resolve)(&lexical);
+                    Ok(ApprovedPath { argument: name, lexical, real })
+                }
+                Err(why) => deny(rule, format!("argument `{name}`: {why}")),
+            })
+            .collect()
+    };
+    let mut approved: Vec<ApprovedPath> = Vec::new();
+    for limits in limits {
+        let paths = read(limits.path_arguments.as_deref(), &limits.key)?;
+        if paths.is_empty() && limits.needs_path() {
+            let reason = "the tool is limited by path, and the call names none";
+            return deny(limits.key.as_str(), reason);
+        }
+        for path in paths {
+            check_path(limits, &path)?;
+            if !approved.contains(&path) {
+                approved.push(path);
+            }
+        }
+    }
+    if limits.is_empty() {
+        approved = read(None, "arguments")?;
+    }
+    Ok(approved)
+}
+
+fn check_path(limits: &Limits, path: &ApprovedPath) -> Result<(), Denial> {
+    let key = &limits.key;
+    let argument = &path.argument;
+    let linked = path.lexical != path.real;
+    let mut views = vec![(path.lexical.as_str(), "")];
+    if linked {
+        views.push((path.real.as_str(), " after symbolic links"));
+    }
+    for (view, how) in views {
+        if let Some((index, pattern)) = limits.denied.first_match(view) {
+            return deny(
+                format!("{key}.denied_paths[{index}]"),
+                format!("argument `{argument}`{how} matches `{pattern}`"),
+            );
+        }
+        if limits.allowed.as_ref().is_some_and(|allowed| !allowed.matches(view)) {
+            return deny(
+                format!("{key}.allowed_paths"),
+                format!("argument `{argument}`{how} matches no allowed path"),
+            );
+        }
+        if let Some(ending) = limits.denied_extensions.iter().find(|e| has_ending(view, e)) {
+            return deny(
+                format!("{key}.denied_extensions"),
+                format!("argument `{argument}`{how} ends in `{ending}`"),
+            );
+        }
+        if let Some(allowed) = &limits.allowed_extensions
+            && !allowed.iter().any(|e| has_ending(view, e))
+        {
+            return deny(
+                format!("{key}.allowed_extensions"),
+                format!("argument `{argument}`{how} ends in none of the allowed extensions"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whether the file name of `path` ends in `.ending`, whatever the case.
+fn has_ending(path: &str, ending: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    let ending = ending.trim_start_matches('.').to_lowercase();
+    name.strip_suffix(&ending).is_some_and(|stem| stem.ends_with('.'))
+}
+
+fn check_size(limits: &Limits, arguments: &Map<String, Value>) -> Result<(), Denial> {
+    let Some(most) = limits.max_file_size else { return Ok(()) };
+    let rule = format!("{}.max_file_size", limits.key);
+    let contents: Vec<_> = CONTENT.iter().filter_map(|name| arguments.get(*name)).collect();
+    if contents.is_empty() {
+        return deny(rule, "the tool is limited by content size, and the call has no content");
+    }
+    let mut size = 0;
+    for content in contents {
+        match content {
+            Value::String(text) => size += text.len() as u64,
+            _ => return deny(rule, "the content is not a string"),
+        }
+    }
+    if size > most {
+        return deny(rule, format!("{size} bytes of content; at most {most} are allowed"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PolicyFile;
+
+    const POLICY: &str = "
+global_deny_list: [delete_file]
+actors:
+  - id: reader
+    allowed_tools: [read_file, delete_file, write_file, version]
+    constraints:
+      read_file: {denied_extensions: [.key]}
+constraints:
+  read_file:
+    allowed_paths: ['public/**']
+    denied_paths: ['**/.env']
+  write_file:
+    allowed_paths: ['public/**']
+    allowed_extensions: ['.md']
+    max_file_size: 4
+";
+
+    fn decision(actor: &str, tool: &str, arguments: &str) -> Decision {
+        let file: PolicyFile = serde_yaml::from_str(POLICY).expect("policy");
+        let policy = Policy::compile(&file, "/srv").expect("compiles");
+        let arguments = serde_json::from_str(arguments).expect("arguments");
+        // In this file system, public/link leads out.
+        let resolve = |path: &str| match path {
+            "/srv/public/link" => "/etc/passwd".to_owned(),
+            other => other.to_owned(),
+        };
+        decide(&policy, Call { actor, tool, arguments: &arguments, resolve: &resolve })
+    }
+
+    #[track_caller]
+    fn denied_by(actor: &str, tool: &str, arguments: &str, rule: &str) {
+        let decision = decision(actor, tool, arguments);
+        assert_eq!(decision.action, Action::Deny, "{decision:?}");
+        assert_eq!(decision.rule, rule, "{decision:?}");
+    }
+
+    #[track_caller]
+    fn allowed(actor: &str, tool: &str, arguments: &str) {
+        let decision = decision(actor, tool, arguments);
+        assert_eq!(decision.action, Action::Allow, "{decision:?}");
+    }
+
+    #[test]
+    fn actors_have_their_tools_and_no_others() {
+        allowed("reader", "version", "{}");
+        denied_by("reader", "execute_shell", "{}", "default_action");
+        denied_by("reader", "Version", "{}", "default_action");
+        denied_by("stranger", "version", "{}", "actors");
+    }
+
+    #[test]
+    fn the_global_deny_list_beats_every_allow_list() {
+        denied_by("reader", "delete_file", r#"{"path":"public/a"}"#, "global_deny_list");
+    }
+
+    #[test]
+    fn paths_must_be_allowed_and_not_denied_on_both_views() {
+        allowed("reader", "read_file", r#"{"path":"public/a.txt"}"#);
+        let allow = "constraints.read_file.allowed_paths";
+        denied_by("reader", "read_file", r#"{"path":"public/../secret"}"#, allow);
+        denied_by("reader", "read_file", r#"{"path":"/etc/passwd"}"#, allow);
+        denied_by("reader", "read_file", r#"{"path":"public/link"}"#, allow);
+        let deny = "constraints.read_file.denied_paths[0]";
+        denied_by("reader", "read_file", r#"{"path":"public/.env"}"#, deny);
+    }
+
+    #[test]
+    fn a_call_without_its_path_cannot_be_judged() {
+        denied_by("reader", "read_file", "{}", "constraints.read_file");
+        denied_by("reader", "read_file", r#"{"path":7}"#, "constraints.read_file");
+        denied_by("reader", "read_file", r#"{"path":"a\u0000b"}"#, "constraints.read_file");
+    }
+
+    #[test]
+    fn constraints_of_the_actor_hold_beside_those_of_the_policy() {
+        let rule = "actors[0].constraints.read_file.denied_extensions";
+        denied_by("reader", "read_file", r#"{"path":"public/id.KEY"}"#, rule);
+    }
+
+    #[test]
+    fn writes_are_bounded() {
+        allowed("reader", "write_file", r#"{"path":"public/a.md","content":"four"}"#);
+        let size = "constraints.write_file.max_file_size";
+        denied_by("reader", "write_file", r#"{"path":"public/a.md","content":"fifth"}"#, size);
+        denied_by("reader", "write_file", r#"{"path":"public/a.md"}"#, size);
+        let ending = "constraints.write_file.allowed_extensions";
+        denied_by("reader", "write_file", r#"{"path":"public/a.sh","content":""}"#, ending);
+        denied_by("reader", "write_file", r#"{"path":"public/md","content":""}"#, ending);
+    }
+}

@@ -1,0 +1,134 @@
+//! Effects that a server may have at any time, because its runtime does.
+
+use super::effect::{Effect, EffectKind, Outcome, Target};
+use crate::config::Problem;
+use crate::policy::PathGlobs;
+
+/// What every runtime reads: libraries, locale, time zone, certificates, and facts about the
+/// machine by which it sizes itself. Not `/etc/passwd`, not `/etc/hosts`, no configuration of
+/// anybody else.
+const FLOOR: &[&str] = &[
+    "/lib/**",
+    "/lib32/**",
+    "/lib64/**",
+    "/usr/lib/**",
+    "/usr/lib32/**",
+    "/usr/lib64/**",
+    "/usr/local/lib/**",
+    "/usr/libexec/**",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.preload",
+    "/etc/localtime",
+    "/etc/timezone",
+    "/usr/share/zoneinfo/**",
+    "/usr/share/locale/**",
+    "/usr/share/i18n/**",
+    "/etc/locale.alias",
+    "/usr/share/ca-certificates/**",
+    "/usr/local/share/ca-certificates/**",
+    "/etc/ca-certificates/**",
+    "/etc/ssl/certs/**",
+    "/etc/ssl/openssl.cnf",
+    "/etc/pki/tls/certs/**",
+    "/etc/pki/ca-trust/**",
+    "/dev/null",
+    "/dev/zero",
+    "/dev/urandom",
+    "/dev/random",
+    "/proc/meminfo",
+    "/proc/cpuinfo",
+    "/proc/stat",
+    "/proc/filesystems",
+    "/proc/version_signature",
+    "/proc/sys/vm/overcommit_memory",
+    "/proc/sys/kernel/ngroups_max",
+    "/sys/devices/system/cpu/**",
+    "/sys/kernel/mm/transparent_hugepage/**",
+    "/sys/fs/cgroup/**",
+];
+
+/// Effects that a server may have at any time.
+#[derive(Debug, Clone)]
+pub struct Ambient {
+    read: PathGlobs,
+}
+
+impl Ambient {
+    /// The floor, the server's own install trees (absolute directories or files), and the globs
+    /// that policy adds.
+    pub fn new(install: &[String], policy: &[String], root: &str) -> Result<Self, Problem> {
+        let own: Vec<String> =
+            install.iter().map(|tree| format!("{}/**", globset::escape(tree))).collect();
+        // Policy's patterns come first, so that the index in an error is theirs.
+        let patterns = policy
+            .iter()
+            .map(String::as_str)
+            .chain(own.iter().map(String::as_str))
+            .chain(FLOOR.iter().copied());
+        let patterns: Vec<&str> = patterns.collect();
+        let read = PathGlobs::new(&patterns, root)
+            .map_err(|(index, why)| Problem::new(format!("effects.ambient.read[{index}]"), why))?;
+        Ok(Self { read })
+    }
+
+    /// Whether the server may have this effect at any time.
+    pub fn covers(&self, effect: &Effect) -> bool {
+        let Target::File(file) = &effect.target else { return false };
+        if effect.outcome == Outcome::Denied || file.truncated {
+            return false;
+        }
+        match effect.kind {
+            EffectKind::FileRead => {
+                self.read.matches(&file.path) || is_own_proc(&file.path, effect)
+            }
+            EffectKind::FileWrite => file.path == "/dev/null",
+            _ => false,
+        }
+    }
+}
+
+/// Whether the path is below `/proc/self` or `/proc/thread-self` of the process itself, leaving
+/// out what leads elsewhere: its memory, and what descriptors, links and roots point to.
+fn is_own_proc(path: &str, effect: &Effect) -> bool {
+    let Some(rest) = path.strip_prefix("/proc/") else { return false };
+    let mut parts = rest.split('/');
+    let own = parts.next().and_then(|pid| pid.parse().ok()) == Some(effect.process.pid);
+    own && !parts.any(|part| matches!(part, "mem" | "environ" | "root" | "cwd" | "map_files"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::effect::tests::file;
+    use super::*;
+
+    fn ambient() -> Ambient {
+        let install = ["/opt/server".to_owned()];
+        let policy = ["/etc/hosts".to_owned()];
+        Ambient::new(&install, &policy, "/srv").expect("compiles")
+    }
+
+    #[test]
+    fn the_runtime_is_ambient_and_secrets_are_not() {
+        for path in ["/usr/lib/x.so", "/opt/server/index.js", "/etc/hosts", "/proc/7/maps"] {
+            assert!(ambient().covers(&file(EffectKind::FileRead, path)), "{path}");
+        }
+        for path in ["/etc/passwd", "/proc/8/maps", "/proc/7/environ", "/srv/a", "/opt/server2/a"] {
+            assert!(!ambient().covers(&file(EffectKind::FileRead, path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn writes_and_programs_are_not_ambient() {
+        assert!(ambient().covers(&file(EffectKind::FileWrite, "/dev/null")));
+        for kind in [EffectKind::FileWrite, EffectKind::FileCreate, EffectKind::Exec] {
+            assert!(!ambient().covers(&file(kind, "/usr/lib/x.so")), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_bad_pattern_of_policy_is_named() {
+        let policy = ["ok".to_owned(), "../x".to_owned()];
+        let problem = Ambient::new(&[], &policy, "/srv").expect_err("refused");
+        assert_eq!(problem.key, "effects.ambient.read[1]");
+    }
+}
