@@ -1,0 +1,160 @@
+//! Where the running kernel keeps the fields that the programs read.
+
+/// Byte offsets of kernel struct members, and system call numbers of the host. User space fills them in
+/// from the kernel's type information before it loads the programs; to the verifier they are constants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Layout {
+    /// `task_struct.tgid`
+    pub task_tgid: u32,
+    /// `task_struct.pid`
+    pub task_pid: u32,
+    /// `task_struct.real_parent`
+    pub task_real_parent: u32,
+    /// `task_struct.cred`
+    pub task_cred: u32,
+    /// `task_struct.comm`
+    pub task_comm: u32,
+    /// `task_struct.mm`
+    pub task_mm: u32,
+    /// `task_struct.files`
+    pub task_files: u32,
+    /// `task_struct.nsproxy`
+    pub task_nsproxy: u32,
+    /// `task_struct.cgroups`
+    pub task_cgroups: u32,
+    /// `css_set.dfl_cgrp`
+    pub css_set_dfl_cgrp: u32,
+    /// `cgroup.kn`
+    pub cgroup_kn: u32,
+    /// `kernfs_node.id`
+    pub kernfs_node_id: u32,
+    /// `cred.uid.val`
+    pub cred_uid: u32,
+    /// `mm_struct.exe_file`
+    pub mm_exe_file: u32,
+    /// `nsproxy.mnt_ns`
+    pub nsproxy_mnt_ns: u32,
+    /// `mnt_namespace.root`
+    pub mnt_namespace_root: u32,
+    /// `files_struct.fdt`
+    pub files_fdt: u32,
+    /// `fdtable.max_fds`
+    pub fdtable_max_fds: u32,
+    /// `fdtable.fd`
+    pub fdtable_fd: u32,
+    /// `file.f_flags`
+    pub file_flags: u32,
+    /// `file.f_mode`
+    pub file_mode: u32,
+    /// `file.f_inode`
+    pub file_inode: u32,
+    /// `file.f_path.mnt`
+    pub file_path_mnt: u32,
+    /// `file.f_path.dentry`
+    pub file_path_dentry: u32,
+    /// `inode.i_ino`
+    pub inode_ino: u32,
+    /// `inode.i_sb`
+    pub inode_sb: u32,
+    /// `super_block.s_dev`
+    pub super_block_dev: u32,
+    /// `dentry.d_parent`
+    pub dentry_parent: u32,
+    /// `dentry.d_name.len`
+    pub dentry_name_len: u32,
+    /// `dentry.d_name.name`
+    pub dentry_name: u32,
+    /// `dentry.d_hash.pprev`, null for a name that has been removed
+    pub dentry_hash_pprev: u32,
+    /// `mount.mnt`
+    pub mount_mnt: u32,
+    /// `mount.mnt_parent`
+    pub mount_parent: u32,
+    /// `mount.mnt_mountpoint`
+    pub mount_mountpoint: u32,
+    /// `vfsmount.mnt_root`
+    pub vfsmount_root: u32,
+    /// `linux_binprm.file`
+    pub binprm_file: u32,
+    /// Number of the system call in `pt_regs`
+    pub regs_syscall: u32,
+    /// Second argument of a system call in `pt_regs`
+    pub regs_arg1: u32,
+    /// Third argument of a system call in `pt_regs`
+    pub regs_arg2: u32,
+    /// Number of `open`, `u32::MAX` where there is none
+    pub sys_open: u32,
+    /// Number of `openat`
+    pub sys_openat: u32,
+    /// Number of `openat2`
+    pub sys_openat2: u32,
+    /// Number of `creat`, `u32::MAX` where there is none
+    pub sys_creat: u32,
+    /// Number of `open_by_handle_at`
+    pub sys_open_by_handle_at: u32,
+}
+
+impl Layout {
+    /// No offset known: what the object file holds before it is loaded.
+    pub const ZERO: Self = Self {
+        task_tgid: 0,
+        task_pid: 0,
+        task_real_parent: 0,
+        task_cred: 0,
+        task_comm: 0,
+        task_mm: 0,
+        task_files: 0,
+        task_nsproxy: 0,
+        task_cgroups: 0,
+        css_set_dfl_cgrp: 0,
+        cgroup_kn: 0,
+        kernfs_node_id: 0,
+        cred_uid: 0,
+        mm_exe_file: 0,
+        nsproxy_mnt_ns: 0,
+        mnt_namespace_root: 0,
+        files_fdt: 0,
+        fdtable_max_fds: 0,
+        fdtable_fd: 0,
+        file_flags: 0,
+        file_mode: 0,
+        file_inode: 0,
+        file_path_mnt: 0,
+        file_path_dentry: 0,
+        inode_ino: 0,
+        inode_sb: 0,
+        super_block_dev: 0,
+        dentry_parent: 0,
+        dentry_name_len: 0,
+        dentry_name: 0,
+        dentry_hash_pprev: 0,
+        mount_mnt: 0,
+        mount_parent: 0,
+        mount_mountpoint: 0,
+        vfsmount_root: 0,
+        binprm_file: 0,
+        regs_syscall: 0,
+        regs_arg1: 0,
+        regs_arg2: 0,
+        sys_open: 0,
+        sys_openat: 0,
+        sys_openat2: 0,
+        sys_creat: 0,
+        sys_open_by_handle_at: 0,
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use core::mem::{offset_of, size_of};
+
+    use super::*;
+
+    #[test]
+    fn layout_of_layout() {
+        assert_eq!(size_of::<Layout>(), 44 * 4);
+        assert_eq!(offset_of!(Layout, task_tgid), 0);
+        assert_eq!(offset_of!(Layout, sys_open_by_handle_at), 43 * 4);
+    }
+}

@@ -1,0 +1,109 @@
+//! Reading kernel memory at offsets that user space has looked up.
+
+use core::mem::MaybeUninit;
+
+use aya_ebpf::helpers::generated;
+use warrantd_common::Layout;
+
+/// The offsets. User space overrides the zeros before load; the verifier then sees constants.
+#[unsafe(no_mangle)]
+static LAYOUT: Layout = Layout::ZERO;
+
+/// An offset or number from [`LAYOUT`], by field name.
+macro_rules! layout {
+    ($field:ident) => {
+        $crate::kernel::load(&raw const $crate::kernel::layout_ptr().$field)
+    };
+}
+pub(crate) use layout;
+
+/// The table itself, for [`layout!`].
+#[inline(always)]
+pub fn layout_ptr() -> &'static Layout {
+    &LAYOUT
+}
+
+/// Reads one entry; volatile, because the compiler would fold the zero it sees.
+#[inline(always)]
+pub fn load(field: *const u32) -> u32 {
+    // SAFETY: callers pass a field of the static LAYOUT.
+    unsafe { field.read_volatile() }
+}
+
+/// An address in kernel memory, not checked in any way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Address(u64);
+
+impl Address {
+    /// Address of an object that a helper or a program context names.
+    #[inline(always)]
+    pub const fn new(address: u64) -> Self {
+        Self(address)
+    }
+
+    /// Whether this is the null pointer.
+    #[inline(always)]
+    pub const fn is_null(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Address of a member.
+    #[inline(always)]
+    pub const fn at(self, offset: u32) -> Self {
+        Self(self.0.wrapping_add(offset as u64))
+    }
+
+    /// Address of the struct whose member at `offset` this is.
+    #[inline(always)]
+    pub const fn container(self, offset: u32) -> Self {
+        Self(self.0.wrapping_sub(offset as u64))
+    }
+
+    /// The number itself.
+    #[inline(always)]
+    pub const fn raw(self) -> u64 {
+        self.0
+    }
+
+    /// Reads a plain value at `offset`; `None` when the memory is not readable.
+    #[inline(always)]
+    pub fn read<T: Plain>(self, offset: u32) -> Option<T> {
+        let mut value = MaybeUninit::<T>::uninit();
+        // SAFETY: the helper checks the source address and writes exactly size_of::<T>() bytes.
+        let status = unsafe {
+            generated::bpf_probe_read_kernel(
+                value.as_mut_ptr().cast(),
+                size_of::<T>() as u32,
+                self.at(offset).0 as *const _,
+            )
+        };
+        if status != 0 {
+            return None;
+        }
+        // SAFETY: the helper succeeded, and every bit pattern is a valid Plain value.
+        Some(unsafe { value.assume_init() })
+    }
+
+    /// Follows the pointer at `offset`; `None` when it is null or not readable.
+    #[inline(always)]
+    pub fn follow(self, offset: u32) -> Option<Self> {
+        let target = Self(self.read::<u64>(offset)?);
+        if target.is_null() { None } else { Some(target) }
+    }
+}
+
+/// Types for which every bit pattern is a value.
+///
+/// # Safety
+/// Implementors have no padding and no invalid bit patterns.
+pub unsafe trait Plain: Copy {}
+
+// SAFETY: integers and arrays of bytes accept every bit pattern.
+unsafe impl Plain for u32 {}
+// SAFETY: as above.
+unsafe impl Plain for i32 {}
+// SAFETY: as above.
+unsafe impl Plain for u64 {}
+// SAFETY: as above.
+unsafe impl Plain for [u8; 16] {}

@@ -1,0 +1,62 @@
+//! Who caused an event.
+
+use aya_ebpf::helpers::generated;
+use warrantd_common::EventHeader;
+
+use crate::kernel::{Address, layout};
+
+/// The running task.
+#[inline(always)]
+pub fn current() -> Address {
+    // SAFETY: the helper takes no arguments and always succeeds.
+    Address::new(unsafe { generated::bpf_get_current_task() })
+}
+
+/// Cgroup id of the running task in the unified hierarchy.
+#[inline(always)]
+pub fn cgroup_id() -> u64 {
+    // SAFETY: the helper takes no arguments and always succeeds.
+    unsafe { generated::bpf_get_current_cgroup_id() }
+}
+
+/// The same for program types that lack the helper on older kernels.
+#[inline(always)]
+pub fn cgroup_id_of(task: Address) -> Option<u64> {
+    task.follow(layout!(task_cgroups))?
+        .follow(layout!(css_set_dfl_cgrp))?
+        .follow(layout!(cgroup_kn))?
+        .read(layout!(kernfs_node_id))
+}
+
+/// Fills in the process fields. What cannot be read stays zero.
+#[inline(always)]
+pub fn describe(task: Address, header: &mut EventHeader) {
+    header.pid = task.read(layout!(task_tgid)).unwrap_or(0);
+    header.tid = task.read(layout!(task_pid)).unwrap_or(0);
+    if let Some(parent) = task.follow(layout!(task_real_parent)) {
+        header.ppid = parent.read(layout!(task_tgid)).unwrap_or(0);
+    }
+    if let Some(cred) = task.follow(layout!(task_cred)) {
+        header.uid = cred.read(layout!(cred_uid)).unwrap_or(u32::MAX);
+    }
+    header.comm = task.read(layout!(task_comm)).unwrap_or([0; 16]);
+    if let Some((dev, ino)) = executable(task) {
+        header.exe_dev = dev;
+        header.exe_ino = ino;
+    }
+}
+
+/// Device and inode of the running executable.
+#[inline(always)]
+fn executable(task: Address) -> Option<(u32, u64)> {
+    let file = task.follow(layout!(task_mm))?.follow(layout!(mm_exe_file))?;
+    identity(file)
+}
+
+/// Device and inode of an open file.
+#[inline(always)]
+pub fn identity(file: Address) -> Option<(u32, u64)> {
+    let inode = file.follow(layout!(file_inode))?;
+    let dev = inode.follow(layout!(inode_sb))?.read(layout!(super_block_dev))?;
+    Some((dev, inode.read(layout!(inode_ino))?))
+}
