@@ -1,3 +1,8 @@
 //! The `warrantd` binary.
 #![forbid(unsafe_code)]
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    warrantd::cli::main()
+}

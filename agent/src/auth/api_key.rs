@@ -51,6 +51,13 @@ pub struct ApiKeys {
     entries: Vec<(KeyHash, String)>,
 }
 
+/// Says how many keys there are and nothing of them.
+impl std::fmt::Debug for ApiKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiKeys").field("count", &self.entries.len()).finish_non_exhaustive()
+    }
+}
+
 impl ApiKeys {
     /// Adds a key of an actor.
     pub fn add(&mut self, hash: KeyHash, actor: impl Into<String>) {

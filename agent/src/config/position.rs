@@ -75,6 +75,10 @@ impl Positions {
         }
     }
 
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.places.contains_key(key)
+    }
+
     /// The place of `key`, or of the nearest key around it, or the start of the file.
     pub(super) fn find(&self, key: &str) -> Place {
         let mut key = key;

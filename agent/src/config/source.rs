@@ -49,6 +49,11 @@ impl Source {
         &self.file
     }
 
+    /// Whether the file has a key of this path.
+    pub fn has(&self, key: &str) -> bool {
+        self.positions.has(key)
+    }
+
     /// The file's content as `T`.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         if let Some((key, place)) = &self.positions.duplicate {

@@ -21,13 +21,22 @@ const MAX_EXACT: u64 = 1 << 53;
 #[error("{0}")]
 pub struct JsonError(String);
 
+/// Whether numbers that a double cannot hold are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbers {
+    /// They are refused: policy reads the value.
+    Exact,
+    /// They are rounded: policy does not read the value, and the original text is forwarded.
+    Any,
+}
+
 /// Reads one JSON value that every conforming parser reads alike.
-pub fn parse(text: &[u8]) -> Result<Value, JsonError> {
+pub fn parse(text: &[u8], numbers: Numbers) -> Result<Value, JsonError> {
     let text = std::str::from_utf8(text)
         .map_err(|e| JsonError(format!("not UTF-8 at byte {}", e.valid_up_to())))?;
     let mut reader = serde_json::Deserializer::from_str(text);
     let value =
-        Strict { depth: 0 }.deserialize(&mut reader).map_err(|e| JsonError(e.to_string()))?;
+        Strict { depth: 0, numbers }.deserialize(&mut reader).map_err(|e| JsonError(e.to_string()))?;
     reader.end().map_err(|e| JsonError(e.to_string()))?;
     Ok(value)
 }
@@ -56,8 +65,10 @@ pub fn disguised_key<'a>(object: &'a Map<String, Value>, names: &[&str]) -> Opti
 }
 
 /// Builds a [`Value`] while refusing what parsers disagree about.
+#[derive(Clone, Copy)]
 struct Strict {
     depth: usize,
+    numbers: Numbers,
 }
 
 impl Strict {
@@ -65,7 +76,7 @@ impl Strict {
         if self.depth == MAX_DEPTH {
             return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH} levels")));
         }
-        Ok(Self { depth: self.depth + 1 })
+        Ok(Self { depth: self.depth + 1, ..*self })
     }
 }
 
@@ -93,14 +104,14 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_u64<E: de::Error>(self, v: u64) -> Result<Value, E> {
-        if v > MAX_EXACT {
+        if self.numbers == Numbers::Exact && v > MAX_EXACT {
             return Err(inexact());
         }
         Ok(Value::Number(v.into()))
     }
 
     fn visit_i64<E: de::Error>(self, v: i64) -> Result<Value, E> {
-        if v.unsigned_abs() > MAX_EXACT {
+        if self.numbers == Numbers::Exact && v.unsigned_abs() > MAX_EXACT {
             return Err(inexact());
         }
         Ok(Value::Number(v.into()))
@@ -109,7 +120,7 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_f64<E: de::Error>(self, v: f64) -> Result<Value, E> {
         // An integer too long for 64 bits arrives here, rounded.
         #[allow(clippy::cast_precision_loss)] // 2^53 is exact.
-        if v.abs() > MAX_EXACT as f64 {
+        if self.numbers == Numbers::Exact && v.abs() > MAX_EXACT as f64 {
             return Err(inexact());
         }
         Number::from_f64(v).map(Value::Number).ok_or_else(inexact)
@@ -164,6 +175,16 @@ mod tests {
 
     use super::*;
 
+    fn strict(text: &[u8]) -> Result<Value, JsonError> {
+        parse(text, Numbers::Exact)
+    }
+
+    #[test]
+    fn numbers_that_policy_does_not_read_may_be_long() {
+        assert!(parse(b"[9007199254740993, -123456789012345678901]", Numbers::Any).is_ok());
+        assert!(parse(b"{\"a\":1,\"a\":2}", Numbers::Any).is_err());
+    }
+
     #[test]
     fn ambiguous_texts_are_refused_and_their_twins_pass() {
         let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
@@ -178,16 +199,16 @@ mod tests {
             ("[1,]", "[1]"),
         ];
         for (bad, good) in cases {
-            assert!(parse(bad.as_bytes()).is_err(), "accepted {bad}");
-            assert!(parse(good.as_bytes()).is_ok(), "refused {good}");
+            assert!(strict(bad.as_bytes()).is_err(), "accepted {bad}");
+            assert!(strict(good.as_bytes()).is_ok(), "refused {good}");
         }
-        assert!(parse(b"\"\xff\"").is_err());
-        assert!(parse(b"\xef\xbb\xbf{}").is_err(), "a byte order mark is not JSON");
+        assert!(strict(b"\"\xff\"").is_err());
+        assert!(strict(b"\xef\xbb\xbf{}").is_err(), "a byte order mark is not JSON");
     }
 
     #[test]
     fn keys_that_lenient_parsers_confuse_are_found() {
-        let object = |text: &str| match parse(text.as_bytes()) {
+        let object = |text: &str| match strict(text.as_bytes()) {
             Ok(Value::Object(map)) => map,
             other => panic!("{other:?}"),
         };
@@ -201,7 +222,7 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_the_reference_parser_on_what_it_accepts(text in ".{0,64}") {
-            if let Ok(value) = parse(text.as_bytes()) {
+            if let Ok(value) = strict(text.as_bytes()) {
                 prop_assert_eq!(value, serde_json::from_str::<Value>(&text)?);
             }
         }

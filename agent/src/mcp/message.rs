@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::json::{self, JsonError};
+use super::json::{self, JsonError, Numbers};
 
 /// The keys of a JSON-RPC envelope.
 const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
@@ -105,9 +105,20 @@ pub enum MessageError {
 }
 
 impl Message {
-    /// Reads one message. The text is the whole message, without its line feed.
+    /// Reads one message whose content policy reads. The text is the whole message, without its
+    /// line feed.
     pub fn parse(text: &[u8]) -> Result<Self, MessageError> {
-        let mut object = match json::parse(text)? {
+        Self::read(text, Numbers::Exact)
+    }
+
+    /// Reads one message of which only the envelope counts, and in which a result may hold numbers
+    /// of any length.
+    pub fn parse_lenient(text: &[u8]) -> Result<Self, MessageError> {
+        Self::read(text, Numbers::Any)
+    }
+
+    fn read(text: &[u8], numbers: Numbers) -> Result<Self, MessageError> {
+        let mut object = match json::parse(text, numbers)? {
             Value::Object(object) => object,
             Value::Array(_) => return Err(MessageError::Batch),
             _ => return Err(MessageError::NotAnObject),
@@ -239,7 +250,7 @@ mod tests {
 
     #[test]
     fn arguments_that_differ_in_case_are_refused() {
-        let params = |text: &str| match json::parse(text.as_bytes()) {
+        let params = |text: &str| match json::parse(text.as_bytes(), Numbers::Exact) {
             Ok(Value::Object(map)) => map,
             other => panic!("{other:?}"),
         };

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::network::{self, PortRange, Rule, Table};
+use super::network::{self, PortRange, Protocol, Rule, Table};
 use super::paths::PathGlobs;
 use crate::config::{
     Action, Constraint, EffectsSection, NetworkProtocol, PolicyFile, Problem, suggestion,
 };
-use crate::warrant::Protocol;
 
 /// A validated policy for one server.
 #[derive(Debug)]
@@ -181,7 +180,7 @@ fn network_table(file: &PolicyFile) -> Result<Table, Problem> {
         .iter()
         .map(|rule| Rule {
             net: rule.cidr,
-            ports: rule.ports.iter().map(|port| PortRange::single(*port)).collect(),
+            ports: rule.ports.iter().map(|port| PortRange { low: *port, high: *port }).collect(),
             protocol: rule.protocol.map(|protocol| match protocol {
                 NetworkProtocol::Tcp => Protocol::Tcp,
                 NetworkProtocol::Udp => Protocol::Udp,

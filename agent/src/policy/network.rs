@@ -9,14 +9,36 @@
 //! of all rules that cover it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-
-use crate::warrant::Protocol;
+use serde::Serialize;
 
 /// How many port ranges one prefix can hold; the kernel searches them one by one.
 pub const MAX_PORTS: usize = 16;
+
+/// A transport protocol, by its IP protocol number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// TCP, and MPTCP which carries it.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// Any other, by IP protocol number.
+    Other(u8),
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp => f.write_str("tcp"),
+            Self::Udp => f.write_str("udp"),
+            Self::Other(number) => write!(f, "protocol {number}"),
+        }
+    }
+}
 
 /// One line of a policy's `network.allow`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,11 @@
 //! Effects: what the kernel saw a server's process do.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use serde::Serialize;
+
+use crate::policy::network::Protocol;
 
 /// One thing that a process of a server did or tried to do, as the kernel saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,6 +25,36 @@ pub struct Effect {
     pub seq: u64,
     /// Nanoseconds since boot, suspend included (`CLOCK_BOOTTIME`).
     pub boot_ns: u64,
+}
+
+/// In one line for people: `file_read /etc/passwd by /usr/bin/node[71]`.
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, target, process, .. } = self;
+        let denied = if self.outcome == Outcome::Denied { " (denied by the kernel)" } else { "" };
+        match target {
+            Target::File(file) => write!(f, "{kind} {}", file.path.escape_debug())?,
+            Target::Peer(peer) => write!(f, "{kind} {} {}", peer.protocol, peer.peer)?,
+        }
+        write!(f, "{denied} by {}[{}]", process.exe.escape_debug(), process.pid)
+    }
+}
+
+impl fmt::Display for EffectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FileRead => "file_read",
+            Self::FileWrite => "file_write",
+            Self::FileCreate => "file_create",
+            Self::FileDelete => "file_delete",
+            Self::FileRename => "file_rename",
+            Self::Exec => "exec",
+            Self::Connect => "connect",
+            Self::Send => "send",
+            Self::Packet => "packet",
+            Self::Bind => "bind",
+        })
+    }
 }
 
 /// The kinds of effect. The names are those of policies and audit records.
@@ -94,18 +127,6 @@ pub struct Peer {
     pub peer: SocketAddr,
     /// Transport protocol.
     pub protocol: Protocol,
-}
-
-/// A transport protocol, by its IP protocol number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Protocol {
-    /// TCP, and MPTCP which carries it.
-    Tcp,
-    /// UDP.
-    Udp,
-    /// Any other, by IP protocol number.
-    Other(u8),
 }
 
 /// The process that caused an effect.

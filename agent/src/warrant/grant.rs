@@ -85,6 +85,13 @@ impl PeerGrant {
 }
 
 impl Warrant {
+    /// A warrant to run programs, by absolute path after symbolic links.
+    pub fn to_run(programs: &[String]) -> Self {
+        let scope = |program: &String| Scope::Exactly(program.clone());
+        let grant = |program| FileGrant { kinds: EXEC, scope: scope(program) };
+        Self { files: programs.iter().map(grant).collect(), peers: Vec::new() }
+    }
+
     /// Whether the warrant covers an effect. A path that was cut never counts.
     pub fn covers(&self, effect: &Effect) -> bool {
         match &effect.target {

@@ -14,7 +14,8 @@ mod template;
 mod verify;
 
 pub use ambient::Ambient;
-pub use effect::{Effect, EffectKind, FileTarget, Outcome, Peer, Process, Protocol, Target};
+pub use crate::policy::network::Protocol;
+pub use effect::{Effect, EffectKind, FileTarget, Outcome, Peer, Process, Target};
 pub use grant::Warrant;
 pub use rules::{IssueError, Rules};
 pub use verify::{Judged, Observation, Standing, Verdict, judge};

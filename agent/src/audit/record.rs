@@ -1,0 +1,225 @@
+//! One audit record.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::auth::Method;
+use crate::config::Action;
+use crate::warrant::{Effect, Observation, Standing, Verdict, Warrant};
+
+/// The time of day as records have it: ISO 8601 in UTC with milliseconds.
+pub fn now() -> String {
+    let now = jiff::Timestamp::now();
+    format!("{now:.3}")
+}
+
+/// What a record is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// A request that can act, allowed or denied.
+    Call,
+    /// A caller that could not be authenticated.
+    Authentication,
+    /// A message that was refused before policy.
+    ProtocolError,
+    /// Effects of a server before its first call.
+    Startup,
+    /// Effects that belong to no call.
+    Unsolicited,
+    /// A session began.
+    SessionStart,
+    /// A session ended.
+    SessionEnd,
+    /// The daemon started.
+    Start,
+    /// The daemon stopped.
+    Stop,
+    /// A line that was cut by a crash was taken off the end of the log.
+    Repair,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Status {
+    /// The server answered with a result, and it was released.
+    Success,
+    /// It was denied, failed, or its response was withheld; `error` says which.
+    Failure,
+    /// The server took too long.
+    Timeout,
+}
+
+/// One record. Every field is always present in the log, null when unknown. The first block has
+/// the field names of the kit's logging checklist.
+#[derive(Debug, Clone, Serialize)]
+pub struct Record {
+    /// When it was written: ISO 8601, UTC.
+    pub timestamp: String,
+    /// Joins the record to the error that a client got.
+    pub correlation_id: Option<String>,
+    /// The session.
+    pub session_id: Option<String>,
+    /// The authenticated caller.
+    pub actor: Option<String>,
+    /// Address of the caller; null on this host.
+    pub source_ip: Option<String>,
+    /// The tool, exactly as called.
+    pub tool_name: Option<String>,
+    /// Its arguments, sanitized.
+    pub arguments: Option<Value>,
+    /// The MCP server.
+    pub server_id: Option<String>,
+    /// What policy decided.
+    pub policy_decision: Option<Action>,
+    /// The rule that decided.
+    pub policy_rule_matched: Option<String>,
+    /// How the caller proved who it is.
+    pub auth_method: Option<Method>,
+    /// How it ended.
+    pub status: Option<Status>,
+    /// What failed, in one line.
+    pub error: Option<String>,
+    /// Milliseconds from the request's arrival to its response's release.
+    pub duration_ms: Option<u64>,
+    /// Size and kind of the result.
+    pub result_metadata: Option<ResultMetadata>,
+    /// Hash of the model output that led to the call.
+    pub model_output_ref: Option<String>,
+    /// What influenced the model.
+    pub context_sources: Option<Value>,
+    /// The human user behind the caller.
+    pub end_user_id: Option<String>,
+    /// The user that the server runs as.
+    pub effective_principal: Option<String>,
+
+    /// What the record is about.
+    pub event: Event,
+    /// The JSON-RPC method.
+    pub method: Option<String>,
+    /// What the call was allowed to do.
+    pub warrant: Option<Warrant>,
+    /// What the kernel saw.
+    pub effects: Option<EffectsRecord>,
+    /// Generation of the policy in the kernel.
+    pub policy_generation: Option<u32>,
+}
+
+impl Record {
+    /// A record of `event`, now, with nothing else known.
+    pub fn new(event: Event) -> Self {
+        Self {
+            timestamp: now(),
+            correlation_id: None,
+            session_id: None,
+            actor: None,
+            source_ip: None,
+            tool_name: None,
+            arguments: None,
+            server_id: None,
+            policy_decision: None,
+            policy_rule_matched: None,
+            auth_method: None,
+            status: None,
+            error: None,
+            duration_ms: None,
+            result_metadata: None,
+            model_output_ref: None,
+            context_sources: None,
+            end_user_id: None,
+            effective_principal: None,
+            event,
+            method: None,
+            warrant: None,
+            effects: None,
+            policy_generation: None,
+        }
+    }
+}
+
+/// Size and kind of a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ResultMetadata {
+    /// Bytes of the response message.
+    pub bytes: usize,
+    /// Items in `content`.
+    pub content_items: Option<usize>,
+    /// The tool's own word for failure.
+    pub is_error: bool,
+}
+
+/// Whose effects these are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attribution {
+    /// This call was alone in flight.
+    Exclusive,
+    /// Other calls of the session were in flight, too.
+    Shared,
+    /// No call was in flight.
+    None,
+}
+
+/// What the kernel saw.
+#[derive(Debug, Clone, Serialize)]
+pub struct EffectsRecord {
+    /// Whether the effects stayed within the warrant.
+    pub verdict: Verdict,
+    /// Whose effects these are.
+    pub attribution: Attribution,
+    /// How the kernel observes; `off` without kernel view.
+    pub backend: String,
+    /// How many effects there were.
+    pub counts: Counts,
+    /// Effects beyond ambient that the warrant covers.
+    pub warranted: Vec<Effect>,
+    /// Effects that nothing covers.
+    pub exceeded: Vec<Effect>,
+}
+
+/// How many effects there were.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Counts {
+    /// Covered by what the server may do at any time.
+    pub ambient: u64,
+    /// Covered by a warrant.
+    pub warranted: usize,
+    /// Not covered.
+    pub exceeded: usize,
+    /// Kernel events that were lost.
+    pub lost: u64,
+}
+
+impl EffectsRecord {
+    /// The record of what was observed.
+    pub fn new(observation: &Observation, attribution: Attribution, backend: &str) -> Self {
+        let (exceeded, warranted): (Vec<_>, Vec<_>) =
+            observation.judged.iter().partition(|j| j.standing == Standing::Exceeded);
+        let effects = |judged: Vec<&crate::warrant::Judged>| -> Vec<Effect> {
+            judged.into_iter().map(|j| j.effect.clone()).collect()
+        };
+        Self {
+            verdict: observation.verdict(),
+            attribution,
+            backend: backend.to_owned(),
+            counts: Counts {
+                ambient: observation.ambient,
+                warranted: warranted.len(),
+                exceeded: exceeded.len(),
+                lost: observation.lost,
+            },
+            warranted: effects(warranted),
+            exceeded: effects(exceeded),
+        }
+    }
+
+    /// The record of a call that nobody watched.
+    pub fn unobserved(attribution: Attribution) -> Self {
+        let observation = Observation::default();
+        Self {
+            verdict: Verdict::Unobserved,
+            ..Self::new(&observation, attribution, "off")
+        }
+    }
+}

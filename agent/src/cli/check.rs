@@ -1,0 +1,56 @@
+//! `warrantd check`: are these files right?
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::Failure;
+use crate::config::{ConfigError, Source};
+use crate::policy::Policy;
+use crate::serve::{load, load_policy};
+use crate::warrant::{Ambient, Rules};
+
+/// Validate configuration and policy files
+///
+/// A file with `servers` is a daemon's configuration, and the policies it names are checked with
+/// it; any other is a policy. Exits 0 when all are right, else 78 with the place of each error.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  warrantd check /etc/warrantd/policies/*.yaml")]
+pub(super) struct Check {
+    /// Files
+    #[arg(value_name = "FILE", default_value = "/etc/warrantd/warrantd.yaml")]
+    files: Vec<PathBuf>,
+}
+
+impl Check {
+    #[allow(clippy::print_stdout)] // The answer.
+    pub(super) fn execute(self) -> Result<ExitCode, Failure> {
+        let mut wrong = 0_usize;
+        for file in &self.files {
+            match check(file) {
+                Ok(what) => println!("{}: {what}", file.display()),
+                Err(error) => {
+                    wrong += 1;
+                    Failure::Config(error).report();
+                }
+            }
+        }
+        Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(78) })
+    }
+}
+
+/// What a right file is.
+fn check(file: &Path) -> Result<&'static str, ConfigError> {
+    if Source::read(file)?.has("servers") {
+        load(file)?;
+        return Ok("a valid configuration");
+    }
+    let (source, policy) = load_policy(file)?;
+    let root = "/";
+    Policy::compile(&policy, root)
+        .and_then(|_| Rules::compile(&policy.effects, root))
+        .and_then(|_| Ambient::new(&[], &policy.effects.ambient.read, root))
+        .map_err(|problem| source.error(problem))?;
+    Ok("a valid policy")
+}

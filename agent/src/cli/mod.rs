@@ -1,0 +1,60 @@
+//! The command line: one file for each subcommand; each parses, calls and prints.
+#![forbid(unsafe_code)]
+
+mod check;
+mod connect;
+mod failure;
+mod kernel;
+mod probe;
+mod run;
+mod serve;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+pub use failure::Failure;
+
+/// Treat MCP servers like shells: authenticate every caller, decide every call, confine the server,
+/// and check what each call really did before its response leaves.
+#[derive(Debug, Parser)]
+#[command(name = "warrantd", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Run),
+    Serve(serve::Serve),
+    Connect(connect::Connect),
+    Check(check::Check),
+    #[command(hide = true)]
+    SelfTestProbe(probe::Probe),
+}
+
+/// Runs the command line and says how it ended.
+pub fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let filter = EnvFilter::try_from_env("WARRANTD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match command {
+        // The service manager's journal adds the time.
+        Command::Serve(_) => subscriber.with_target(false).with_ansi(false).without_time().init(),
+        _ => subscriber.compact().with_target(false).without_time().init(),
+    }
+    let done = match command {
+        Command::Run(command) => command.execute(),
+        Command::Serve(command) => command.execute(),
+        Command::Connect(command) => command.execute(),
+        Command::Check(command) => command.execute(),
+        Command::SelfTestProbe(command) => command.execute(),
+    };
+    match done {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}

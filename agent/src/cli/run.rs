@@ -1,0 +1,180 @@
+//! `warrantd run`: one server on standard input and output.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use nix::unistd::{Uid, User};
+
+use super::{Failure, kernel, signals};
+use crate::audit::Log;
+use crate::auth::{Identity, Method};
+use crate::config::KernelMode;
+use crate::serve::load_policy;
+use crate::session::{Context, Ending, MAX_REQUEST, RunAs, Server, ServerError, ServerSpec, converse};
+use crate::transport::{LineReader, LineWriter};
+
+/// Wrap one MCP server on standard input and output
+///
+/// Put this in front of the server's command in a client's configuration. The server must be
+/// installed: confined, it has no network to install itself with (as `npx -y` would).
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  warrantd run --policy files.yaml -- mcp-server-filesystem /srv/data")]
+pub(super) struct Run {
+    /// Policy file
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// Who calls, as the policy names it [default: the policy's only actor]
+    #[arg(long, value_name = "ID")]
+    actor: Option<String>,
+    /// Directory of the audit log
+    #[arg(long, value_name = "DIR", default_value = "/var/log/warrantd")]
+    audit: PathBuf,
+    /// The server's working directory, from which relative paths count [default: here]
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// User that the server runs as [default: the user of sudo, else nobody]
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Environment variable for the server
+    #[arg(long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// Whether the kernel enforces and observes; `off` must be explicit
+    #[arg(long, value_enum, default_value_t = KernelMode::On)]
+    kernel: KernelMode,
+    /// The server's command
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+impl Run {
+    pub(super) fn execute(self) -> Result<ExitCode, Failure> {
+        let (server, identity) = self.prepare()?;
+        // One log for each run: a chain of hashes has one writer.
+        let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+        let instance = format!("run-{}", std::process::id());
+        let log = Log::open(&self.audit, &format!("run-{stamp}-{}", std::process::id()))
+            .map_err(Failure::other)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(Failure::other)?;
+        let ending = runtime.block_on(async {
+            let stop = signals::stop_signal().map_err(Failure::other)?;
+            let kernel = kernel::start(self.kernel, instance)?;
+            if let Some(kernel) = &kernel {
+                tokio::spawn(kernel.clone().run_reader());
+            }
+            tracing::info!(
+                actor = identity.actor,
+                user = server.principal(),
+                audit = %log.path().display(),
+                "{}",
+                server.command_line()
+            );
+            let client = LineReader::new(tokio::io::stdin(), MAX_REQUEST);
+            let writer = LineWriter::new(tokio::io::stdout(), 16);
+            let context = Context { server: Arc::new(server), kernel, log: Arc::new(log) };
+            converse(context, identity, client, writer, stop).await.map_err(Failure::other)
+        });
+        // A read of standard input cannot be called off; it must not delay the end.
+        runtime.shutdown_background();
+        self.exit(ending?)
+    }
+
+    /// Checks everything; starts nothing.
+    fn prepare(&self) -> Result<(Server, Identity), Failure> {
+        let (source, policy) = load_policy(&self.policy)?;
+        let root = match &self.root {
+            Some(root) => root.clone(),
+            None => std::env::current_dir().map_err(Failure::other)?,
+        };
+        let spec = ServerSpec {
+            id: self.server_id(),
+            command: self.command.clone(),
+            root,
+            user: self.run_as(),
+            env: self.environment()?,
+        };
+        let server = Server::prepare(&spec, &policy).map_err(|error| match error {
+            ServerError::Policy(problem) => Failure::Config(source.error(problem)),
+            other => Failure::Setup(other.to_string()),
+        })?;
+        let actor = match &self.actor {
+            Some(actor) => {
+                server.policy.expect_actor(actor).map_err(|problem| source.error(problem))?;
+                actor.clone()
+            }
+            None => match server.policy.actor_ids().collect::<Vec<_>>().as_slice() {
+                [only] => (*only).to_owned(),
+                all => {
+                    let all = all.join(", ");
+                    let text = format!("say who calls with --actor (the policy names: {all})");
+                    return Err(Failure::Usage(text));
+                }
+            },
+        };
+        let uid = Some(Uid::current().as_raw());
+        Ok((server, Identity { actor, method: Method::Invoker, uid }))
+    }
+
+    /// The server's name in records: that of its program.
+    fn server_id(&self) -> String {
+        let program = self.command.first().map(PathBuf::from);
+        let name = program.as_ref().and_then(|program| program.file_stem());
+        name.map_or_else(|| "server".to_owned(), |name| name.to_string_lossy().into_owned())
+    }
+
+    fn run_as(&self) -> RunAs {
+        if let Some(user) = &self.user {
+            return RunAs::Named(user.clone());
+        }
+        if !Uid::effective().is_root() {
+            return RunAs::Same;
+        }
+        let invoker = std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok());
+        let invoker = invoker.filter(|uid| *uid != 0).map(Uid::from_raw);
+        match invoker.and_then(|uid| User::from_uid(uid).ok().flatten()) {
+            Some(user) => RunAs::Named(user.name),
+            None => RunAs::Named("nobody".to_owned()),
+        }
+    }
+
+    fn environment(&self) -> Result<BTreeMap<String, String>, Failure> {
+        let pair = |text: &String| match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+            _ => Err(Failure::Usage(format!("--env takes NAME=VALUE, not `{text}`"))),
+        };
+        self.env.iter().map(pair).collect()
+    }
+
+    fn exit(&self, ending: Ending) -> Result<ExitCode, Failure> {
+        match ending {
+            Ending::ClientLeft => Ok(ExitCode::SUCCESS),
+            Ending::Terminated => {
+                Err(Failure::Other("the server was killed: a call exceeded its warrant".to_owned()))
+            }
+            Ending::ServerGone { status, early } => {
+                let how = status.map_or_else(|| "for an unknown reason".to_owned(), |s| s.to_string());
+                let program = self.command.first().map_or("", String::as_str);
+                let installs = ["npx", "uvx", "bunx", "pipx", "uv", "pnpm", "yarn"]
+                    .iter()
+                    .any(|name| PathBuf::from(program).ends_with(name));
+                let hint = if early && installs {
+                    format!(
+                        "; `{program}` installs what it runs, and a confined server has no network \
+                         for that: install the server first and name its own program"
+                    )
+                } else if early {
+                    "; it had not answered a single request: see what it wrote above".to_owned()
+                } else {
+                    String::new()
+                };
+                Err(Failure::Other(format!("the server ended by itself ({how}){hint}")))
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Who is at the other end of a Unix socket.
+//!
+//! The caller may send one line before its first message, the notification
+//! `{"jsonrpc":"2.0","method":"warrantd/authenticate","params":{"api_key":"…"}}`. A key that is
+//! sent must be right. Without a key, the user id of the peer counts, where the server's
+//! configuration says so.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::Value;
+use tokio::io::AsyncRead;
+use tokio::time::timeout;
+use zeroize::Zeroize;
+
+use super::load::LoadedServer;
+use crate::auth::{Identity, Method};
+use crate::mcp::{Id, Message};
+use crate::transport::{Line, LineReader};
+
+/// The method of the line that carries the key.
+pub const AUTHENTICATE: &str = "warrantd/authenticate";
+
+/// How long a caller has for its first message.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the first lines told.
+pub(super) enum Outcome {
+    /// Who it is. Its first message is still to be read.
+    Known(Identity),
+    /// Nobody who may come in. The first request's id, if there was one, to answer.
+    Unknown(Option<Id>),
+}
+
+/// Reads up to the caller's first message and says who it is.
+pub(super) async fn authenticate<R: AsyncRead + Unpin>(
+    server: &LoadedServer,
+    uid: u32,
+    reader: &mut LineReader<R>,
+) -> Outcome {
+    let Ok(Ok(Some(Line::Whole(mut first)))) = timeout(PATIENCE, reader.next()).await else {
+        return Outcome::Unknown(None);
+    };
+    let (identity, first) = match key_of(&first) {
+        Some(key) => {
+            first.zeroize();
+            if let Some(actor) = server.keys.actor_of(&key) {
+                let actor = actor.to_owned();
+                return Outcome::Known(Identity { actor, method: Method::ApiKey, uid: Some(uid) });
+            }
+            // The refusal answers the request that waits for an answer.
+            match timeout(PATIENCE, reader.next()).await {
+                Ok(Ok(Some(Line::Whole(line)))) => (None, line),
+                _ => return Outcome::Unknown(None),
+            }
+        }
+        None => {
+            let actor = server.uids.get(&uid).cloned();
+            (actor.map(|actor| Identity { actor, method: Method::PeerUid, uid: Some(uid) }), first)
+        }
+    };
+    match identity {
+        Some(identity) => {
+            reader.put_back(first);
+            Outcome::Known(identity)
+        }
+        None => Outcome::Unknown(match Message::parse(&first) {
+            Ok(Message::Request { id, .. }) => Some(id),
+            _ => None,
+        }),
+    }
+}
+
+/// The key, if the line is the notification that carries it.
+fn key_of(line: &[u8]) -> Option<SecretString> {
+    match Message::parse(line) {
+        Ok(Message::Notification { method, mut params }) if method == AUTHENTICATE => {
+            match params.remove("api_key") {
+                Some(Value::String(key)) => Some(key.into()),
+                _ => Some(SecretString::default()),
+            }
+        }
+        _ => None,
+    }
+}

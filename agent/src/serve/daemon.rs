@@ -1,0 +1,208 @@
+//! The running daemon: one socket for each server, one session for each connection.
+
+use std::fs::{DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::authenticate::{Outcome, authenticate};
+use super::load::{Loaded, LoadedServer};
+use crate::audit::{AuditError, Event, Log, Record, Status};
+use crate::kernel::Kernel;
+use crate::mcp::{RpcError, code};
+use crate::session::{Context, MAX_REQUEST, converse, stopped};
+use crate::transport::{LineReader, LineWriter};
+
+/// Sessions and connections being authenticated that may be open at once.
+const MAX_CONNECTIONS: usize = 1024;
+
+/// Why the daemon cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The audit log cannot be written.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// A socket cannot be made.
+    #[error("cannot listen on {path}: {source}")]
+    Listen {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another daemon listens there.
+    #[error("another process listens on {0} already; stop it first or choose another runtime_dir")]
+    InUse(PathBuf),
+}
+
+/// A daemon whose sockets listen.
+pub struct Daemon {
+    listeners: Vec<(UnixListener, Arc<LoadedServer>)>,
+    sockets: Vec<PathBuf>,
+    kernel: Option<Arc<Kernel>>,
+    log: Arc<Log>,
+}
+
+impl Daemon {
+    /// Makes the sockets.
+    pub async fn listen(
+        loaded: Loaded,
+        kernel: Option<Arc<Kernel>>,
+        log: Arc<Log>,
+    ) -> Result<Self, DaemonError> {
+        let dir = loaded.runtime_dir;
+        let made = DirBuilder::new().recursive(true).mode(0o755).create(&dir);
+        made.map_err(|source| DaemonError::Listen { path: dir.clone(), source })?;
+        let mut daemon = Self { listeners: Vec::new(), sockets: Vec::new(), kernel, log };
+        for server in loaded.servers {
+            let path = dir.join(format!("{}.sock", server.server.id));
+            daemon.listeners.push((bind(&path).await?, Arc::new(server)));
+            daemon.sockets.push(path);
+        }
+        let mut record = Record::new(Event::Start);
+        record.policy_generation = daemon.kernel.as_ref().map(|kernel| kernel.generation());
+        daemon.log.append(&record)?;
+        Ok(daemon)
+    }
+
+    /// The sockets.
+    pub fn sockets(&self) -> &[PathBuf] {
+        &self.sockets
+    }
+
+    /// Serves until `stop` becomes true, then ends every session.
+    pub async fn run(self, stop: watch::Receiver<bool>) -> Result<(), DaemonError> {
+        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut accepting = JoinSet::new();
+        for (listener, server) in self.listeners {
+            let context = Context {
+                server: server.server.clone(),
+                kernel: self.kernel.clone(),
+                log: self.log.clone(),
+            };
+            accepting.spawn(accept(listener, server, context, room.clone(), stop.clone()));
+        }
+        while accepting.join_next().await.is_some() {}
+        for socket in &self.sockets {
+            let _ = std::fs::remove_file(socket); // Whoever made a new one there may keep it.
+        }
+        self.log.append(&Record::new(Event::Stop))?;
+        Ok(())
+    }
+}
+
+/// A socket at `path`, replacing one that nobody listens on any more.
+async fn bind(path: &Path) -> Result<UnixListener, DaemonError> {
+    let failed = |source| DaemonError::Listen { path: path.to_owned(), source };
+    if path.exists() {
+        if UnixStream::connect(path).await.is_ok() {
+            return Err(DaemonError::InUse(path.to_owned()));
+        }
+        std::fs::remove_file(path).map_err(failed)?;
+    }
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    // Who may do what is decided by authentication, not by who can open the socket.
+    std::fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(failed)?;
+    Ok(listener)
+}
+
+async fn accept(
+    listener: UnixListener,
+    server: Arc<LoadedServer>,
+    context: Context,
+    room: Arc<Semaphore>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut sessions = JoinSet::new();
+    loop {
+        let permit = tokio::select! {
+            permit = room.clone().acquire_owned() => permit,
+            () = stopped(&mut stop) => break,
+            Some(_) = sessions.join_next() => continue,
+        };
+        let Ok(permit) = permit else { break };
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(server = context.server.id, "cannot accept: {error}");
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+            () = stopped(&mut stop) => break,
+            Some(_) = sessions.join_next() => continue,
+        };
+        let (server, context, stop) = (server.clone(), context.clone(), stop.clone());
+        sessions.spawn(async move {
+            session(stream, &server, context, stop).await;
+            drop(permit);
+        });
+    }
+    while sessions.join_next().await.is_some() {}
+}
+
+/// One connection from its first byte to its last.
+async fn session(
+    stream: UnixStream,
+    server: &LoadedServer,
+    context: Context,
+    mut stop: watch::Receiver<bool>,
+) {
+    let id = context.server.id.clone();
+    let Ok(peer) = stream.peer_cred() else { return };
+    let (reader, writer) = stream.into_split();
+    let mut reader = LineReader::new(reader, MAX_REQUEST);
+    let writer = LineWriter::new(writer, 16);
+    let outcome = tokio::select! {
+        outcome = authenticate(server, peer.uid(), &mut reader) => outcome,
+        () = stopped(&mut stop) => return,
+    };
+    match outcome {
+        Outcome::Known(identity) => {
+            let actor = identity.actor.clone();
+            match converse(context, identity, reader, writer, stop).await {
+                Ok(ending) => tracing::info!(server = id, actor, ?ending, "session ended"),
+                Err(error) => tracing::error!(server = id, actor, "session failed: {error}"),
+            }
+        }
+        Outcome::Unknown(request) => {
+            tracing::warn!(server = id, uid = peer.uid(), "authentication failed");
+            refuse(&context, peer.uid(), request, writer).await;
+        }
+    }
+}
+
+/// Records a caller that could not be authenticated and answers its first request.
+async fn refuse(
+    context: &Context,
+    uid: u32,
+    request: Option<crate::mcp::Id>,
+    writer: LineWriter,
+) {
+    let correlation = uuid::Uuid::now_v7().to_string();
+    let written = context.log.append(&Record {
+        correlation_id: Some(correlation.clone()),
+        server_id: Some(context.server.id.clone()),
+        status: Some(Status::Failure),
+        error: Some(format!("authentication failed (peer uid {uid})")),
+        ..Record::new(Event::Authentication)
+    });
+    if let Err(error) = written {
+        tracing::error!("{error}");
+    }
+    if let Some(id) = request {
+        let error = RpcError {
+            code: code::AUTHENTICATION,
+            message: "authentication failed".to_owned(),
+            reason: "authentication_failed".to_owned(),
+            correlation_id: Some(correlation),
+        };
+        writer.send(error.to_line(Some(&id))).await;
+    }
+    writer.finish().await;
+}

@@ -1,0 +1,153 @@
+//! From the daemon's file and the policies it names to servers that are ready to start. Everything
+//! is checked before anything starts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+
+use crate::auth::ApiKeys;
+use crate::config::{
+    AuthMethod, ConfigError, DaemonConfig, KernelMode, PolicyFile, Problem, ServerConfig, Source,
+    suggestion,
+};
+use crate::session::{RunAs, Server, ServerError, ServerSpec};
+
+/// A configuration that was checked whole.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Directory of the sockets.
+    pub runtime_dir: PathBuf,
+    /// Directory of the audit log.
+    pub audit_dir: PathBuf,
+    /// Whether the kernel enforces and observes.
+    pub kernel: KernelMode,
+    /// The servers.
+    pub servers: Vec<LoadedServer>,
+}
+
+/// A server and who may connect to it.
+#[derive(Debug)]
+pub struct LoadedServer {
+    /// The server.
+    pub server: Arc<Server>,
+    /// Keys that it accepts.
+    pub keys: ApiKeys,
+    /// Users that it accepts, and who they are.
+    pub uids: BTreeMap<u32, String>,
+}
+
+/// Reads and checks the daemon's file and every policy it names.
+pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
+    let source = Source::read(file)?;
+    let config: DaemonConfig = source.parse()?;
+    let base = file.parent().unwrap_or(Path::new(""));
+    let mut servers: Vec<LoadedServer> = Vec::new();
+    let mut known = BTreeSet::new();
+    for (index, server) in config.servers.iter().enumerate() {
+        let key = format!("servers[{index}]");
+        if let Err(problem) = check_id(server, &key, &servers) {
+            return Err(source.error(problem));
+        }
+        let policy_file = base.join(&server.policy);
+        let (policy_source, policy) = load_policy(&policy_file).map_err(|error| {
+            if error.line > 0 {
+                return error;
+            }
+            let message = format!("{}: {}", policy_file.display(), error.message);
+            source.error(Problem::new(format!("{key}.policy"), message))
+        })?;
+        let prepared = Server::prepare(&spec(server), &policy).map_err(|error| match error {
+            ServerError::Policy(problem) => policy_source.error(problem),
+            other => source.error(Problem::new(format!("{key}.{}", field_of(&other)), other.to_string())),
+        })?;
+        known.extend(prepared.policy.actor_ids().map(str::to_owned));
+        let (keys, uids) = callers(&config, server).map_err(|problem| source.error(problem))?;
+        servers.push(LoadedServer { server: Arc::new(prepared), keys, uids });
+    }
+    for (index, actor) in config.actors.iter().enumerate() {
+        if !known.contains(&actor.id) {
+            let hint = suggestion(&actor.id, known.iter().map(String::as_str));
+            let message = format!("no policy names actor `{}`{hint}", actor.id);
+            return Err(source.error(Problem::new(format!("actors[{index}].id"), message)));
+        }
+    }
+    Ok(Loaded {
+        runtime_dir: config.runtime_dir,
+        audit_dir: config.audit.dir,
+        kernel: config.kernel,
+        servers,
+    })
+}
+
+/// Reads a policy file.
+pub fn load_policy(file: &Path) -> Result<(Source, PolicyFile), ConfigError> {
+    let source = Source::read(file)?;
+    let policy = source.parse()?;
+    Ok((source, policy))
+}
+
+fn spec(server: &ServerConfig) -> ServerSpec {
+    ServerSpec {
+        id: server.id.clone(),
+        command: server.command.clone(),
+        root: server.root.clone(),
+        user: RunAs::Named(server.user.clone()),
+        env: server.env.clone(),
+    }
+}
+
+/// The id becomes a file name and part of a cgroup's name.
+fn check_id(server: &ServerConfig, key: &str, before: &[LoadedServer]) -> Result<(), Problem> {
+    let id = &server.id;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let problem = if id.is_empty() || id.len() > 32 || !id.chars().all(plain) {
+        "a server's id has 1 to 32 letters, digits, `-` and `_`".to_owned()
+    } else if before.iter().any(|other| other.server.id == *id) {
+        format!("server `{id}` stands twice")
+    } else if server.auth.is_empty() {
+        return Err(Problem::new(format!("{key}.auth"), "name at least one way to authenticate"));
+    } else {
+        return Ok(());
+    };
+    Err(Problem::new(format!("{key}.id"), problem))
+}
+
+/// The key of the server's configuration that an error is about.
+fn field_of(error: &ServerError) -> &'static str {
+    match error {
+        ServerError::NoProgram(..) | ServerError::NoCommand(_) => "command",
+        ServerError::NoUser(..) | ServerError::AsRoot(_) => "user",
+        ServerError::Root { .. } => "root",
+        ServerError::Policy(_) => "policy",
+    }
+}
+
+/// Who may connect to a server: the credentials of all actors, as far as it accepts their kind.
+fn callers(
+    config: &DaemonConfig,
+    server: &ServerConfig,
+) -> Result<(ApiKeys, BTreeMap<u32, String>), Problem> {
+    let mut keys = ApiKeys::default();
+    let mut uids = BTreeMap::new();
+    for (index, actor) in config.actors.iter().enumerate() {
+        for (n, key) in actor.api_keys.iter().enumerate() {
+            let hash = key.expose_secret().parse().map_err(|e: crate::auth::KeyHashError| {
+                Problem::new(format!("actors[{index}].api_keys[{n}]"), e.to_string())
+            })?;
+            if server.auth.contains(&AuthMethod::ApiKey) {
+                keys.add(hash, actor.id.clone());
+            }
+        }
+        for (n, uid) in actor.uids.iter().enumerate() {
+            if server.auth.contains(&AuthMethod::PeerUid)
+                && let Some(other) = uids.insert(*uid, actor.id.clone())
+            {
+                let message = format!("uid {uid} is actor `{other}` already");
+                return Err(Problem::new(format!("actors[{index}].uids[{n}]"), message));
+            }
+        }
+    }
+    Ok((keys, uids))
+}

@@ -1,0 +1,10 @@
+//! The daemon: what a configuration means, wired together.
+#![forbid(unsafe_code)]
+
+mod authenticate;
+mod daemon;
+mod load;
+
+pub use authenticate::AUTHENTICATE;
+pub use daemon::{Daemon, DaemonError};
+pub use load::{Loaded, LoadedServer, load, load_policy};

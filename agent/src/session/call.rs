@@ -1,0 +1,155 @@
+//! What is known of a call, from the decision to its audit record.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::gate::Request;
+use super::server::Server;
+use crate::audit::{EffectsRecord, Event, Record, ResultMetadata, Status, sanitize};
+use crate::auth::Identity;
+use crate::config::Action;
+use crate::mcp::ToolCall;
+use crate::policy::Decision;
+use crate::warrant::Warrant;
+
+/// A call on its way.
+#[derive(Debug)]
+pub(super) struct CallInfo {
+    /// Joins error, log and audit record.
+    pub(super) correlation_id: String,
+    /// The tool.
+    pub(super) tool: String,
+    /// Its arguments, sanitized.
+    pub(super) arguments: Value,
+    /// The rule that allowed it.
+    pub(super) rule: String,
+    /// What it may do.
+    pub(super) warrant: Warrant,
+}
+
+impl CallInfo {
+    /// A call that `decision` allowed with `warrant`.
+    pub(super) fn new(id: String, call: &ToolCall, decision: &Decision, warrant: Warrant) -> Self {
+        Self {
+            correlation_id: id,
+            tool: call.name.clone(),
+            arguments: sanitize(&Value::Object(call.arguments.clone())),
+            rule: decision.rule.clone(),
+            warrant,
+        }
+    }
+
+    /// A call that may read one file.
+    #[cfg(test)]
+    pub(super) fn reading(path: &str) -> Self {
+        let paths = vec![crate::policy::ApprovedPath {
+            argument: "path".into(),
+            lexical: path.into(),
+            real: path.into(),
+        }];
+        let decision =
+            Decision { action: Action::Allow, rule: "test".into(), reason: String::new(), paths };
+        let rules = crate::warrant::Rules::compile(&Default::default(), "/").expect("no rules");
+        let call = ToolCall { name: "read".into(), arguments: Default::default(), meta: Default::default() };
+        let warrant = rules.issue(&decision, "read", &call.arguments).expect("issued");
+        Self::new("id".into(), &call, &decision, warrant)
+    }
+}
+
+/// A new correlation or session id: a UUID of version 7 (RFC 9562), which sorts by time.
+pub(super) fn new_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+/// Fills in what every record of a session has.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    pub(super) session_id: String,
+    pub(super) server_id: String,
+    pub(super) principal: String,
+    /// The caller, once authenticated.
+    pub(super) identity: Option<Identity>,
+    pub(super) generation: Option<u32>,
+}
+
+impl Recorder {
+    pub(super) fn new(server: &Server, identity: Option<Identity>, generation: Option<u32>) -> Self {
+        Self {
+            session_id: new_id(),
+            server_id: server.id.clone(),
+            principal: server.principal.clone(),
+            identity,
+            generation,
+        }
+    }
+
+    /// A record of something that happened in the session.
+    pub(super) fn record(&self, event: Event) -> Record {
+        Record {
+            session_id: Some(self.session_id.clone()),
+            server_id: Some(self.server_id.clone()),
+            actor: self.identity.as_ref().map(|i| i.actor.clone()),
+            auth_method: self.identity.as_ref().map(|i| i.method),
+            effective_principal: Some(self.principal.clone()),
+            policy_generation: self.generation,
+            ..Record::new(event)
+        }
+    }
+
+    /// The record of a request that was not forwarded.
+    pub(super) fn denied(&self, id: &str, method: &str, rule: &str, reason: &str) -> Record {
+        Record {
+            correlation_id: Some(id.to_owned()),
+            method: Some(method.to_owned()),
+            policy_decision: Some(Action::Deny),
+            policy_rule_matched: Some(rule.to_owned()),
+            status: Some(Status::Failure),
+            error: Some(format!("denied: {reason}")),
+            ..self.record(Event::Call)
+        }
+    }
+
+    /// The record of a request that was forwarded.
+    pub(super) fn ended(&self, request: &Request, end: End, effects: EffectsRecord) -> Record {
+        let event = if request.call.is_some() { Event::Call } else { Event::Unsolicited };
+        let mut record = self.record(event);
+        if let Some(call) = &request.call {
+            record.correlation_id = Some(call.correlation_id.clone());
+            record.tool_name = Some(call.tool.clone());
+            record.arguments = Some(call.arguments.clone());
+            record.policy_decision = Some(Action::Allow);
+            record.policy_rule_matched = Some(call.rule.clone());
+            record.warrant = Some(call.warrant.clone());
+        }
+        record.method = Some(request.method.clone());
+        record.duration_ms = Some(millis(request.arrived));
+        record.status = Some(if end.error.is_none() { Status::Success } else { Status::Failure });
+        record.error = end.error;
+        record.result_metadata = end.result;
+        record.effects = Some(effects);
+        record
+    }
+}
+
+/// How a forwarded request ended.
+#[derive(Debug, Default)]
+pub(super) struct End {
+    /// What failed, in one line.
+    pub(super) error: Option<String>,
+    /// Size and kind of the server's answer.
+    pub(super) result: Option<ResultMetadata>,
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Size and kind of a response of `bytes` bytes.
+pub(super) fn result_metadata(bytes: usize, result: &Result<Value, Value>) -> ResultMetadata {
+    let (content, is_error) = match result {
+        Ok(result) => (result.get("content"), result.get("isError") == Some(&Value::Bool(true))),
+        Err(_) => (None, true),
+    };
+    ResultMetadata { bytes, content_items: content.and_then(Value::as_array).map(Vec::len), is_error }
+}

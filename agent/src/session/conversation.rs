@@ -1,0 +1,308 @@
+//! The loop of one session: its server's process, its client, and the gate between them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncRead;
+use tokio::process::{Child, ChildStdout};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::call::{End, Recorder};
+use super::gate::{Drain, Gate};
+use super::server::Server;
+use crate::audit::{Attribution, AuditError, EffectsRecord, Event, Log, Record};
+use crate::auth::Identity;
+use crate::kernel::{self, Kernel, KernelError, SpawnSpec};
+use crate::mcp::{RpcError, code};
+use crate::transport::{Line, LineReader, LineWriter};
+use crate::warrant::Observation;
+
+/// A message from a client may have this many bytes.
+pub(crate) const MAX_REQUEST: usize = 4 << 20;
+/// A message from a server may have this many bytes.
+const MAX_RESPONSE: usize = 64 << 20;
+/// Messages that wait for a slow reader.
+const QUEUE: usize = 16;
+/// How long a server may go on after its client has left.
+const GRACE: Duration = Duration::from_secs(10);
+/// How often effects are drained while nothing is said.
+const IDLE_DRAIN: Duration = Duration::from_millis(250);
+
+/// What sessions share.
+#[derive(Clone)]
+pub struct Context {
+    /// The server that is talked to.
+    pub server: Arc<Server>,
+    /// The kernel view; `None` when it was switched off by hand.
+    pub kernel: Option<Arc<Kernel>>,
+    /// The audit log.
+    pub log: Arc<Log>,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The client closed its side.
+    ClientLeft,
+    /// The server ended by itself.
+    ServerGone {
+        /// Its exit status, as wait(2) tells it.
+        status: Option<std::process::ExitStatus>,
+        /// It had not answered a single request.
+        early: bool,
+    },
+    /// The server was killed because a call exceeded its warrant.
+    Terminated,
+}
+
+/// Why a session could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The server could not be confined or started.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The log cannot be written.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// A stream failed.
+    #[error("cannot read from the client: {0}")]
+    Client(std::io::Error),
+}
+
+/// One session while it lasts.
+pub(super) struct Conversation {
+    pub(super) context: Context,
+    pub(super) recorder: Recorder,
+    pub(super) gate: Gate,
+    pub(super) watch: Option<kernel::Session>,
+    pub(super) to_client: LineWriter,
+    pub(super) to_server: Option<LineWriter>,
+    /// The server has answered a request.
+    pub(super) answered: bool,
+    pub(super) terminated: bool,
+}
+
+/// Starts the server for an authenticated client and carries messages until one of the two ends or
+/// `stop` becomes true (or its sender is gone).
+/// When it returns, no process of the server is left.
+pub async fn converse<R: AsyncRead + Unpin>(
+    context: Context,
+    identity: Identity,
+    mut client: LineReader<R>,
+    to_client: LineWriter,
+    mut stop: watch::Receiver<bool>,
+) -> Result<Ending, SessionError> {
+    let generation = context.kernel.as_ref().map(|kernel| kernel.generation());
+    let recorder = Recorder::new(&context.server, Some(identity), generation);
+    context.log.append(&recorder.record(Event::SessionStart))?;
+    let (watch, mut child) = start(&context, &recorder.session_id)?;
+    if let Some(stderr) = child.stderr.take() {
+        tokio::spawn(relay_stderr(stderr, context.server.id.clone()));
+    }
+    let mut conversation = Conversation {
+        gate: Gate::new(context.server.startup.clone()),
+        to_server: child.stdin.take().map(|stdin| LineWriter::new(stdin, QUEUE)),
+        context,
+        recorder,
+        watch,
+        to_client,
+        answered: false,
+        terminated: false,
+    };
+    let ending = match child.stdout.take() {
+        Some(stdout) => {
+            let server = LineReader::new(stdout, MAX_RESPONSE);
+            conversation.carry(&mut client, server, &mut child, &mut stop).await
+        }
+        None => Ok(Ending::ServerGone { status: None, early: true }),
+    };
+    conversation.close(child, ending.as_ref().err()).await?;
+    ending
+}
+
+/// The server's process in its cgroup.
+fn start(
+    context: &Context,
+    session_id: &str,
+) -> Result<(Option<kernel::Session>, Child), KernelError> {
+    let server = &context.server;
+    let spec = SpawnSpec {
+        argv: server.argv.clone(),
+        cwd: server.root.clone(),
+        env: server.env.clone(),
+        user: server.user.clone(),
+    };
+    match &context.kernel {
+        None => Ok((None, kernel::spawn_unconfined(&spec)?)),
+        Some(kernel) => {
+            let name = format!("{}-{session_id}", server.id);
+            let watch = kernel.open_session(&name, &server.policy.network)?;
+            let child = watch.spawn(&spec)?;
+            Ok((Some(watch), child))
+        }
+    }
+}
+
+impl Conversation {
+    async fn carry<R: AsyncRead + Unpin>(
+        &mut self,
+        client: &mut LineReader<R>,
+        mut server: LineReader<ChildStdout>,
+        child: &mut Child,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<Ending, SessionError> {
+        let mut tick = interval(IDLE_DRAIN);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut client_left: Option<Instant> = None;
+        loop {
+            let room = self.to_client.has_room();
+            let server_room = self.to_server.as_ref().is_none_or(LineWriter::has_room);
+            let deadline = client_left.unwrap_or_else(Instant::now) + GRACE;
+            tokio::select! {
+                line = client.next(), if client_left.is_none() && room && server_room => {
+                    match line.map_err(SessionError::Client)? {
+                        Some(Line::Whole(line)) => self.from_client(line).await?,
+                        Some(Line::TooLong) => self.refuse_long().await?,
+                        None => client_left = Some(Instant::now()),
+                    }
+                }
+                line = server.next(), if room => match line {
+                    Ok(Some(Line::Whole(line))) => self.from_server(line).await?,
+                    Ok(Some(Line::TooLong)) => {
+                        tracing::warn!(server = self.context.server.id, "message too long; dropped");
+                    }
+                    Ok(None) | Err(_) => {
+                        let status = tokio::time::timeout(GRACE, child.wait()).await;
+                        let status = status.ok().and_then(Result::ok);
+                        let early = !self.answered;
+                        return Ok(match (client_left, self.terminated) {
+                            (_, true) => Ending::Terminated,
+                            (Some(_), _) => Ending::ClientLeft,
+                            (None, _) => Ending::ServerGone { status, early },
+                        });
+                    }
+                },
+                () = self.to_client.room(), if !room => {}
+                () = wait_for_room(self.to_server.as_ref()), if room && !server_room => {}
+                _ = tick.tick() => {
+                    self.drain();
+                    self.record_unsolicited()?;
+                }
+                () = stopped(stop) => return Ok(Ending::ClientLeft),
+                () = sleep_until(deadline), if client_left.is_some() => {
+                    return Ok(Ending::ClientLeft);
+                }
+            }
+            // Closing its input asks the server to end, once it has answered everything.
+            if client_left.is_some() && self.gate.is_idle() {
+                self.to_server = None;
+            }
+            if self.terminated {
+                return Ok(Ending::Terminated);
+            }
+        }
+    }
+
+    /// Reads the kernel's events up to now into the books.
+    pub(super) fn drain(&mut self) {
+        if let Some(watch) = &self.watch {
+            let drained = watch.drain();
+            let drain =
+                Drain { effects: drained.effects, lost: drained.lost, cut: drained.incomplete };
+            self.gate.enter(drain, &self.context.server.ambient);
+        }
+    }
+
+    /// Records what belongs to no call.
+    pub(super) fn record_unsolicited(&mut self) -> Result<(), AuditError> {
+        match self.gate.take_unsolicited() {
+            Some(seen) => self.record_effects(Event::Unsolicited, &seen),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the server's start, once, and records what was seen of it.
+    pub(super) fn record_startup(&mut self) -> Result<(), AuditError> {
+        match self.gate.started() {
+            Some(seen) if self.watch.is_some() => self.record_effects(Event::Startup, &seen),
+            _ => Ok(()),
+        }
+    }
+
+    fn record_effects(&self, event: Event, seen: &Observation) -> Result<(), AuditError> {
+        for effect in seen.exceeded() {
+            tracing::warn!(server = self.context.server.id, ?event, "outside ambient: {effect}");
+        }
+        let effects = EffectsRecord::new(seen, Attribution::None, self.backend());
+        self.append(&Record { effects: Some(effects), ..self.recorder.record(event) })
+    }
+
+    pub(super) fn append(&self, record: &Record) -> Result<(), AuditError> {
+        self.context.log.append(record)
+    }
+
+    /// How the kernel observes.
+    pub(super) fn backend(&self) -> &str {
+        self.context.kernel.as_ref().map_or("off", |kernel| kernel.backend())
+    }
+
+    /// Ends every process of the server and writes what is still to be written.
+    async fn close(
+        mut self,
+        mut child: Child,
+        failure: Option<&SessionError>,
+    ) -> Result<(), SessionError> {
+        self.to_server = None;
+        if let Some(watch) = &self.watch {
+            watch.kill()?;
+        }
+        let _ = child.start_kill(); // It may have ended by itself.
+        let _ = child.wait().await;
+        self.drain();
+        self.record_startup()?;
+        for (id, request) in self.gate.end_all() {
+            let Some(call) = &request.call else { continue };
+            let error = RpcError {
+                code: code::SERVER_GONE,
+                message: "the server ended before it answered".to_owned(),
+                reason: "server_gone".to_owned(),
+                correlation_id: Some(call.correlation_id.clone()),
+            };
+            let effects = self.effects_of(&request);
+            let end = End { error: Some(error.message.clone()), result: None };
+            self.append(&self.recorder.ended(&request, end, effects))?;
+            self.to_client.send(error.to_line(Some(&id))).await;
+        }
+        self.record_unsolicited()?;
+        let mut record = self.recorder.record(Event::SessionEnd);
+        record.error = failure.map(ToString::to_string);
+        self.append(&record)?;
+        self.to_client.finish().await;
+        Ok(())
+    }
+}
+
+/// Waits until `stop` becomes true or its sender is gone.
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn wait_for_room(writer: Option<&LineWriter>) {
+    if let Some(writer) = writer {
+        writer.room().await;
+    }
+}
+
+/// Carries what the server writes for people, without what could steer a terminal.
+async fn relay_stderr(stderr: impl AsyncRead + Unpin, server: String) {
+    let mut lines = LineReader::new(stderr, 16 << 10);
+    while let Ok(Some(line)) = lines.next().await {
+        if let Line::Whole(line) = line {
+            let text = String::from_utf8_lossy(&line);
+            let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            tracing::info!(target: "warrantd::server", server, "{text}");
+        }
+    }
+}

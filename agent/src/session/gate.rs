@@ -1,0 +1,250 @@
+//! The response gate's books: which requests are in flight, and whose effects are whose.
+//!
+//! Every drain's effects are judged at once, against the warrants in flight at that moment, and
+//! entered for each request in flight. With none in flight they belong to no call. Until the first
+//! call they belong to the server's start. Pure: drained effects are handed in.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use super::call::CallInfo;
+use crate::audit::Attribution;
+use crate::mcp::Id;
+use crate::warrant::{Ambient, Effect, Judged, Observation, Verdict, Warrant, judge};
+
+/// A request that was forwarded and not answered yet.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// The JSON-RPC method.
+    pub(super) method: String,
+    /// When it arrived.
+    pub(super) arrived: Instant,
+    /// The call and its warrant; `None` for a request that cannot act, whose warrant is empty.
+    pub(super) call: Option<CallInfo>,
+    observation: Observation,
+    shared: bool,
+}
+
+impl Request {
+    pub(super) fn new(method: String, arrived: Instant, call: Option<CallInfo>) -> Self {
+        Self { method, arrived, call, observation: Observation::default(), shared: false }
+    }
+
+    pub(super) fn observation(&self) -> &Observation {
+        &self.observation
+    }
+
+    pub(super) fn attribution(&self) -> Attribution {
+        if self.shared { Attribution::Shared } else { Attribution::Exclusive }
+    }
+}
+
+/// What a drain brought.
+#[derive(Debug, Default)]
+pub(super) struct Drain {
+    pub(super) effects: Vec<Effect>,
+    pub(super) lost: u64,
+    pub(super) cut: bool,
+}
+
+/// The books of one session.
+#[derive(Debug)]
+pub(super) struct Gate {
+    flight: HashMap<Id, Request>,
+    /// The server's start, until the first call.
+    startup: Option<(Warrant, Observation)>,
+    unsolicited: Observation,
+}
+
+impl Gate {
+    /// Books of a server that is being started with leave for `startup`.
+    pub(super) fn new(startup: Warrant) -> Self {
+        Self {
+            flight: HashMap::new(),
+            startup: Some((startup, Observation::default())),
+            unsolicited: Observation::default(),
+        }
+    }
+
+    /// Judges and enters what a drain brought.
+    pub(super) fn enter(&mut self, drain: Drain, ambient: &Ambient) {
+        let Self { flight, startup, unsolicited } = self;
+        for effect in drain.effects {
+            let calls = flight.values().filter_map(|r| r.call.as_ref()).map(|call| &call.warrant);
+            let warrants = calls.chain(startup.as_ref().map(|(warrant, _)| warrant));
+            let standing = judge(&effect, warrants, ambient);
+            let judged = Judged { effect, standing };
+            each(flight, startup, unsolicited, |to| to.add(judged.clone()));
+        }
+        if drain.lost > 0 || drain.cut {
+            each(flight, startup, unsolicited, |to| {
+                to.lost += drain.lost;
+                to.cut |= drain.cut;
+            });
+        }
+    }
+
+    /// Puts a request in flight. What came before must have been entered.
+    pub(super) fn begin(&mut self, id: Id, mut request: Request) {
+        request.shared = !self.flight.is_empty();
+        for other in self.flight.values_mut() {
+            other.shared = true;
+        }
+        self.flight.insert(id, request);
+    }
+
+    /// Takes a request out of flight. What it caused must have been entered.
+    pub(super) fn end(&mut self, id: &Id) -> Option<Request> {
+        self.flight.remove(id)
+    }
+
+    /// Takes every request out of flight.
+    pub(super) fn end_all(&mut self) -> Vec<(Id, Request)> {
+        self.flight.drain().collect()
+    }
+
+    pub(super) fn in_flight(&self, id: &Id) -> bool {
+        self.flight.contains_key(id)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.flight.is_empty()
+    }
+
+    /// Whether the server is still starting.
+    pub(super) fn is_starting(&self) -> bool {
+        self.startup.is_some()
+    }
+
+    /// Ends the server's start, once, and gives what was seen of it.
+    pub(super) fn started(&mut self) -> Option<Observation> {
+        self.startup.take().map(|(_, observation)| observation)
+    }
+
+    /// What belongs to no call since this was last asked, if anything is beyond ambient or lost.
+    pub(super) fn take_unsolicited(&mut self) -> Option<Observation> {
+        let seen = std::mem::take(&mut self.unsolicited);
+        (seen.verdict() != Verdict::Within).then_some(seen)
+    }
+
+    /// Whether a request in flight has an effect that nothing covers, or lost events. What the
+    /// server says meanwhile may come from there.
+    pub(super) fn worst_in_flight(&self) -> Verdict {
+        let verdicts = self.flight.values().map(|request| request.observation.verdict());
+        verdicts.fold(Verdict::Within, |worst, verdict| match (worst, verdict) {
+            (Verdict::Exceeded, _) | (_, Verdict::Exceeded) => Verdict::Exceeded,
+            (Verdict::Within, other) => other,
+            (worst, _) => worst,
+        })
+    }
+}
+
+/// Does something to every observation that the current effects belong to.
+fn each(
+    flight: &mut HashMap<Id, Request>,
+    startup: &mut Option<(Warrant, Observation)>,
+    unsolicited: &mut Observation,
+    mut enter: impl FnMut(&mut Observation),
+) {
+    if let Some((_, observation)) = startup {
+        enter(observation);
+    } else if flight.is_empty() {
+        enter(unsolicited);
+    } else {
+        for request in flight.values_mut() {
+            enter(&mut request.observation);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::warrant::{EffectKind, FileTarget, Outcome, Process, Target};
+
+    fn read(path: &str) -> Drain {
+        let target = FileTarget { path: path.into(), dev: 1, ino: 1, truncated: false };
+        let effect = Effect {
+            kind: EffectKind::FileRead,
+            outcome: Outcome::Allowed,
+            target: Target::File(target),
+            process: Process { pid: 7, tid: 7, uid: 1, exe: "/bin/x".into() },
+            seq: 1,
+            boot_ns: 1,
+        };
+        Drain { effects: vec![effect], ..Drain::default() }
+    }
+
+    fn request(path: &str) -> Request {
+        Request::new("tools/call".into(), Instant::now(), Some(CallInfo::reading(path)))
+    }
+
+    fn gate() -> (Gate, Ambient) {
+        let mut gate = Gate::new(Warrant::default());
+        let _ = gate.started();
+        (gate, Ambient::new(&[], &[], "/srv").expect("floor"))
+    }
+
+    #[test]
+    fn a_call_alone_is_judged_by_its_own_warrant() {
+        let (mut gate, ambient) = gate();
+        gate.begin(Id::Number(1), request("/srv/a"));
+        gate.enter(read("/srv/a"), &ambient);
+        gate.enter(read("/usr/lib/x.so"), &ambient);
+        let call = gate.end(&Id::Number(1)).expect("in flight");
+        assert_eq!(call.observation().verdict(), Verdict::Within);
+        assert_eq!(call.attribution(), Attribution::Exclusive);
+        gate.begin(Id::Number(2), request("/srv/a"));
+        gate.enter(read("/srv/b"), &ambient);
+        let call = gate.end(&Id::Number(2)).expect("in flight");
+        assert_eq!(call.observation().verdict(), Verdict::Exceeded);
+    }
+
+    #[test]
+    fn calls_in_flight_together_share_their_warrants_and_their_effects() {
+        let (mut gate, ambient) = gate();
+        gate.begin(Id::Number(1), request("/srv/a"));
+        gate.begin(Id::Number(2), request("/srv/b"));
+        gate.enter(read("/srv/a"), &ambient);
+        let first = gate.end(&Id::Number(1)).expect("in flight");
+        // The first call has ended; what it did while both flew is not held against the second.
+        gate.enter(read("/srv/b"), &ambient);
+        let second = gate.end(&Id::Number(2)).expect("in flight");
+        for call in [&first, &second] {
+            assert_eq!(call.observation().verdict(), Verdict::Within);
+            assert_eq!(call.attribution(), Attribution::Shared);
+        }
+    }
+
+    #[test]
+    fn effects_between_calls_are_unsolicited() {
+        let (mut gate, ambient) = gate();
+        gate.enter(read("/usr/lib/x.so"), &ambient);
+        assert!(gate.take_unsolicited().is_none(), "ambient effects need no record");
+        gate.enter(read("/etc/passwd"), &ambient);
+        let seen = gate.take_unsolicited().expect("seen");
+        assert_eq!(seen.exceeded().count(), 1);
+        assert!(gate.take_unsolicited().is_none());
+        gate.begin(Id::Number(1), request("/srv/a"));
+        assert_eq!(gate.worst_in_flight(), Verdict::Within, "nor are they held against a call");
+    }
+
+    #[test]
+    fn loss_makes_every_request_in_flight_incomplete() {
+        let (mut gate, ambient) = gate();
+        gate.begin(Id::Number(1), request("/srv/a"));
+        gate.enter(Drain { lost: 3, ..Drain::default() }, &ambient);
+        assert_eq!(gate.worst_in_flight(), Verdict::Incomplete);
+        gate.enter(read("/etc/passwd"), &ambient);
+        assert_eq!(gate.worst_in_flight(), Verdict::Exceeded);
+    }
+
+    #[test]
+    fn the_start_ends_once() {
+        let mut gate = Gate::new(Warrant::default());
+        let ambient = Ambient::new(&[], &[], "/srv").expect("floor");
+        gate.enter(read("/etc/hosts"), &ambient);
+        assert_eq!(gate.started().expect("starting").exceeded().count(), 1);
+        assert!(gate.started().is_none());
+    }
+}

@@ -1,0 +1,196 @@
+//! From client to server: strict reading, the decision, the warrant.
+
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+
+use super::call::{CallInfo, new_id};
+use super::conversation::{Conversation, MAX_REQUEST, SessionError};
+use super::gate::Request;
+use super::resolve::real_path;
+use crate::audit::{Event, Record, Status, sanitize};
+use crate::config::Action;
+use crate::mcp::{Id, Message, RpcError, ToolCall, code, message};
+use crate::policy::{Call, decide};
+
+/// Requests that cannot act. Their warrant is empty.
+const PASSIVE: [&str; 8] = [
+    "initialize",
+    "ping",
+    "tools/list",
+    "resources/list",
+    "resources/templates/list",
+    "prompts/list",
+    "logging/setLevel",
+    "server/discover",
+];
+
+/// Notifications that a server may get.
+const NOTIFICATIONS: [&str; 4] = [
+    "notifications/initialized",
+    "notifications/cancelled",
+    "notifications/progress",
+    "notifications/roots/list_changed",
+];
+
+impl Conversation {
+    pub(super) async fn from_client(&mut self, line: Vec<u8>) -> Result<(), SessionError> {
+        match Message::parse(&line) {
+            Err(error) => {
+                let code = match error {
+                    message::MessageError::Json(_) => code::PARSE,
+                    _ => code::INVALID_REQUEST,
+                };
+                self.refuse(code, message::readable_id(&line), &error.to_string()).await
+            }
+            Ok(Message::Request { id, .. }) if self.gate.in_flight(&id) => {
+                let why = format!("a request with id {id} is in flight already");
+                // Answering under that id would look like the first request's answer.
+                self.refuse(code::INVALID_REQUEST, None, &why).await
+            }
+            Ok(Message::Request { id, method, params }) if method == "tools/call" => {
+                self.call(id, &params, line).await
+            }
+            Ok(Message::Request { id, method, .. }) if PASSIVE.contains(&method.as_str()) => {
+                self.drain();
+                self.record_unsolicited()?;
+                self.gate.begin(id, Request::new(method, Instant::now(), None));
+                self.forward(line).await;
+                Ok(())
+            }
+            Ok(Message::Request { id, method, .. }) => {
+                let reason = format!("method `{method}` is not covered by policy");
+                let correlation = new_id();
+                let record = self.recorder.denied(&correlation, &method, "methods", &reason);
+                self.deny(Some(&id), correlation, record, &reason).await
+            }
+            Ok(Message::Notification { method, .. }) => {
+                if NOTIFICATIONS.contains(&method.as_str()) {
+                    self.forward(line).await;
+                    return Ok(());
+                }
+                self.refuse_quietly(&format!("notification `{method}` is not covered by policy"))
+            }
+            // The server's requests are not carried to the client, so there is nothing to answer.
+            Ok(Message::Response { .. }) => self.refuse_quietly("a response that nobody asked for"),
+        }
+    }
+
+    /// Decides about a call and sends it on its way, or back.
+    async fn call(
+        &mut self,
+        id: Id,
+        params: &Map<String, Value>,
+        line: Vec<u8>,
+    ) -> Result<(), SessionError> {
+        let arrived = Instant::now();
+        let call = match ToolCall::from_params(params) {
+            Ok(call) => call,
+            Err(error) => {
+                return self.refuse(code::INVALID_REQUEST, Some(id), &error.to_string()).await;
+            }
+        };
+        let correlation = new_id();
+        let server = self.context.server.clone();
+        let actor = self.recorder.identity.as_ref().map_or("", |identity| &identity.actor);
+        let decision = decide(
+            &server.policy,
+            Call { actor, tool: &call.name, arguments: &call.arguments, resolve: &real_path },
+        );
+        let issued = match decision.action {
+            Action::Deny => Err((decision.rule.clone(), decision.reason.clone())),
+            Action::Allow => server
+                .rules
+                .issue(&decision, &call.name, &call.arguments)
+                .map_err(|e| (format!("effects.tools.{}", call.name), e.to_string())),
+        };
+        let warrant = match issued {
+            Ok(warrant) => warrant,
+            Err((rule, reason)) => {
+                let record = Record {
+                    tool_name: Some(call.name.clone()),
+                    arguments: Some(sanitize(&Value::Object(call.arguments))),
+                    ..self.recorder.denied(&correlation, "tools/call", &rule, &reason)
+                };
+                return self.deny(Some(&id), correlation, record, &reason).await;
+            }
+        };
+        // What happened until now is not this call's.
+        self.drain();
+        self.record_startup()?;
+        self.record_unsolicited()?;
+        let info = CallInfo::new(correlation, &call, &decision, warrant);
+        self.gate.begin(id, Request::new("tools/call".to_owned(), arrived, Some(info)));
+        self.forward(line).await;
+        Ok(())
+    }
+
+    async fn forward(&self, line: Vec<u8>) {
+        if let Some(server) = &self.to_server {
+            server.send(line).await;
+        }
+    }
+
+    /// Answers a call that policy denies, after recording it.
+    async fn deny(
+        &mut self,
+        id: Option<&Id>,
+        correlation: String,
+        record: Record,
+        reason: &str,
+    ) -> Result<(), SessionError> {
+        if self.context.server.policy.alert_on_deny {
+            let tool = record.tool_name.as_deref().or(record.method.as_deref()).unwrap_or("");
+            let actor = record.actor.as_deref().unwrap_or("");
+            tracing::warn!(actor, tool, correlation_id = correlation, "denied: {reason}");
+        }
+        self.append(&record)?;
+        let error = RpcError {
+            code: code::DENIED,
+            message: format!("denied by policy: {reason}"),
+            reason: "policy_denied".to_owned(),
+            correlation_id: Some(correlation),
+        };
+        self.to_client.send(error.to_line(id)).await;
+        Ok(())
+    }
+
+    /// Answers a text that is no acceptable message, after recording it.
+    async fn refuse(
+        &mut self,
+        code: i64,
+        id: Option<Id>,
+        why: &str,
+    ) -> Result<(), SessionError> {
+        let correlation = new_id();
+        self.append(&Record {
+            correlation_id: Some(correlation.clone()),
+            status: Some(Status::Failure),
+            error: Some(why.to_owned()),
+            ..self.recorder.record(Event::ProtocolError)
+        })?;
+        let error = RpcError {
+            code,
+            message: why.to_owned(),
+            reason: "protocol_error".to_owned(),
+            correlation_id: Some(correlation),
+        };
+        self.to_client.send(error.to_line(id.as_ref())).await;
+        Ok(())
+    }
+
+    /// Records a message that is dropped and that nobody waits for an answer to.
+    fn refuse_quietly(&self, why: &str) -> Result<(), SessionError> {
+        let record = Record {
+            status: Some(Status::Failure),
+            error: Some(why.to_owned()),
+            ..self.recorder.record(Event::ProtocolError)
+        };
+        Ok(self.append(&record)?)
+    }
+
+    pub(super) async fn refuse_long(&mut self) -> Result<(), SessionError> {
+        let why = format!("a message may have at most {MAX_REQUEST} bytes");
+        self.refuse(code::INVALID_REQUEST, None, &why).await
+    }
+}

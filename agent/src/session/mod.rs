@@ -1,0 +1,16 @@
+//! One conversation between a client and a server, driven through the main line: messages are
+//! judged on their way in, effects on their way out, and a response is held until they are.
+#![forbid(unsafe_code)]
+
+mod call;
+mod conversation;
+mod gate;
+mod inbound;
+mod install;
+mod outbound;
+mod resolve;
+mod server;
+
+pub(crate) use conversation::{MAX_REQUEST, stopped};
+pub use conversation::{Context, Ending, SessionError, converse};
+pub use server::{RunAs, Server, ServerError, ServerSpec};

@@ -1,0 +1,176 @@
+//! From server to client: the response gate.
+
+use serde_json::Value;
+
+use super::call::{End, result_metadata};
+use super::conversation::{Conversation, SessionError};
+use super::gate::Request;
+use crate::audit::{EffectsRecord, Event, Record, Status};
+use crate::config::OnVerdict;
+use crate::mcp::{Id, Message, RpcError, code};
+use crate::warrant::{Effect, Verdict};
+
+/// Notifications that a client may get.
+const NOTIFICATIONS: [&str; 7] = [
+    "notifications/progress",
+    "notifications/message",
+    "notifications/cancelled",
+    "notifications/tools/list_changed",
+    "notifications/resources/list_changed",
+    "notifications/resources/updated",
+    "notifications/prompts/list_changed",
+];
+
+impl Conversation {
+    /// Takes a line that the server wrote. Every effect that came before it is in the ring by now,
+    /// because the kernel programs run in the server's own context.
+    pub(super) async fn from_server(&mut self, line: Vec<u8>) -> Result<(), SessionError> {
+        self.drain();
+        match Message::parse_lenient(&line) {
+            Ok(Message::Response { id: Some(id), result }) => match self.gate.end(&id) {
+                Some(request) => self.conclude(&id, request, line, &result).await,
+                None => self.dropped("answered a request that is not in flight"),
+            },
+            Ok(Message::Notification { method, .. }) => {
+                if !NOTIFICATIONS.contains(&method.as_str()) {
+                    return self.dropped(&format!("sent `{method}`, which policy does not cover"));
+                }
+                // It may carry what a call in flight must not have read.
+                if self.action(self.gate.worst_in_flight()) == OnVerdict::Report {
+                    self.to_client.send(line).await;
+                }
+                Ok(())
+            }
+            Ok(Message::Request { id, method, .. }) => {
+                let error = RpcError {
+                    code: code::DENIED,
+                    message: format!("denied by policy: method `{method}` is not covered"),
+                    reason: "policy_denied".to_owned(),
+                    correlation_id: None,
+                };
+                // A server that asks faster than it reads gets no answer.
+                if let Some(server) = &self.to_server
+                    && server.has_room()
+                {
+                    server.send(error.to_line(Some(&id))).await;
+                }
+                self.dropped(&format!("asked for `{method}`, which policy does not cover"))
+            }
+            Ok(Message::Response { id: None, .. }) => self.dropped("answered nothing"),
+            Err(error) => self.dropped(&format!("wrote what is no message: {error}")),
+        }
+    }
+
+    /// Judges a finished request, records it, and only then releases the response.
+    async fn conclude(
+        &mut self,
+        id: &Id,
+        request: Request,
+        line: Vec<u8>,
+        result: &Result<Value, Value>,
+    ) -> Result<(), SessionError> {
+        self.answered = true;
+        let effects = self.effects_of(&request);
+        let verdict = effects.verdict;
+        let unremarkable = matches!(verdict, Verdict::Within | Verdict::Unobserved);
+        if request.call.is_none() && (self.gate.is_starting() || unremarkable) {
+            self.to_client.send(line).await;
+            return Ok(());
+        }
+        let action = self.action(verdict);
+        let mut end = End {
+            error: match result {
+                Ok(_) => None,
+                Err(error) => Some(server_error(error)),
+            },
+            result: Some(result_metadata(line.len(), result)),
+        };
+        if end.result.as_ref().is_some_and(|r| r.is_error) && end.error.is_none() {
+            end.error = Some("the tool reported an error".to_owned());
+        }
+        let correlation = request.call.as_ref().map(|call| call.correlation_id.clone());
+        let withheld = (action != OnVerdict::Report).then(|| why(&effects));
+        if let Some(why) = &withheld {
+            end.error = Some(format!("response withheld: {why}"));
+        }
+        if verdict == Verdict::Exceeded || verdict == Verdict::Incomplete {
+            let tool = request.call.as_ref().map_or(request.method.as_str(), |call| &call.tool);
+            let correlation_id = correlation.as_deref();
+            tracing::warn!(tool, correlation_id, ?verdict, "{}", why(&effects));
+        }
+        self.append(&self.recorder.ended(&request, end, effects))?;
+        match withheld {
+            None => self.to_client.send(line).await,
+            Some(why) => {
+                let error = RpcError {
+                    code: code::WITHHELD,
+                    message: format!("response withheld: {why}"),
+                    reason: reason(verdict).to_owned(),
+                    correlation_id: correlation,
+                };
+                self.to_client.send(error.to_line(Some(id))).await;
+            }
+        }
+        if action == OnVerdict::Terminate {
+            self.terminated = true;
+        }
+        Ok(())
+    }
+
+    /// What the kernel saw of a request.
+    pub(super) fn effects_of(&self, request: &Request) -> EffectsRecord {
+        if self.watch.is_none() {
+            return EffectsRecord::unobserved(request.attribution());
+        }
+        EffectsRecord::new(request.observation(), request.attribution(), self.backend())
+    }
+
+    /// What policy wants done by verdict.
+    fn action(&self, verdict: Verdict) -> OnVerdict {
+        let effects = &self.context.server.policy.effects;
+        match verdict {
+            Verdict::Within | Verdict::Unobserved => OnVerdict::Report,
+            Verdict::Exceeded => effects.on_exceeded,
+            Verdict::Incomplete => effects.on_incomplete,
+        }
+    }
+
+    /// Records a message of the server that is not carried.
+    fn dropped(&self, what: &str) -> Result<(), SessionError> {
+        tracing::warn!(server = self.context.server.id, "the server {what}; dropped");
+        let record = Record {
+            status: Some(Status::Failure),
+            error: Some(format!("the server {what}; dropped")),
+            ..self.recorder.record(Event::ProtocolError)
+        };
+        Ok(self.append(&record)?)
+    }
+}
+
+/// Why a response is withheld, in one line that names the first effects.
+fn why(effects: &EffectsRecord) -> String {
+    if effects.verdict == Verdict::Incomplete {
+        return format!("{} kernel events were lost, so nobody can say what the call did", effects.counts.lost);
+    }
+    let mut named: Vec<String> = effects.exceeded.iter().take(3).map(Effect::to_string).collect();
+    if let Some(more) = effects.exceeded.len().checked_sub(3).filter(|more| *more > 0) {
+        named.push(format!("and {more} more"));
+    }
+    format!("the call did more than its warrant allows: {}", named.join(", "))
+}
+
+fn reason(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Exceeded => "warrant_exceeded",
+        Verdict::Incomplete => "effects_incomplete",
+        Verdict::Unobserved => "effects_unobserved",
+        Verdict::Within => "withheld",
+    }
+}
+
+/// The server's own error, in one line.
+fn server_error(error: &Value) -> String {
+    let message = error.get("message").and_then(Value::as_str).unwrap_or("unknown error");
+    let line: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    format!("the server answered with an error: {}", line.chars().take(200).collect::<String>())
+}

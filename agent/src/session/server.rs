@@ -1,0 +1,198 @@
+//! A configured MCP server, ready to be started for a session.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{self, Uid};
+
+use super::install;
+use crate::config::{PolicyFile, Problem};
+use crate::kernel::User;
+use crate::policy::Policy;
+use crate::warrant::{Ambient, Rules, Warrant};
+
+/// What it takes to know a server.
+#[derive(Debug)]
+pub struct ServerSpec {
+    /// Its name in audit records.
+    pub id: String,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Its working directory.
+    pub root: PathBuf,
+    /// The user it runs as.
+    pub user: RunAs,
+    /// Environment beside the built-in one.
+    pub env: BTreeMap<String, String>,
+}
+
+/// The user that a server runs as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunAs {
+    /// A user of this host, by name or number.
+    Named(String),
+    /// The user that warrantd itself runs as.
+    Same,
+}
+
+/// Why a server cannot be started as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// Its program is not installed.
+    #[error(
+        "cannot find the program `{0}` of server `{1}`; install it first: a confined server has \
+         no network to install itself with"
+    )]
+    NoProgram(String, String),
+    /// No command was given.
+    #[error("server `{0}` has no command")]
+    NoCommand(String),
+    /// Its user does not exist.
+    #[error("there is no user `{0}` on this host for server `{1}`")]
+    NoUser(String, String),
+    /// It would run as root.
+    #[error(
+        "server `{0}` would run as root, which could undo its own confinement; name another user"
+    )]
+    AsRoot(String),
+    /// Its directory cannot be used.
+    #[error("the root `{}` of server `{id}` cannot be used: {source}", root.display())]
+    Root {
+        /// The server.
+        id: String,
+        /// The directory.
+        root: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Its policy does not fit.
+    #[error("{}", .0.message)]
+    Policy(Problem),
+}
+
+/// A server, its policy and everything that follows from both.
+#[derive(Debug)]
+pub struct Server {
+    /// Its name in audit records.
+    pub id: String,
+    pub(super) argv: Vec<OsString>,
+    pub(super) root: PathBuf,
+    pub(super) env: Vec<(OsString, OsString)>,
+    pub(super) user: Option<User>,
+    /// The name of that user.
+    pub(super) principal: String,
+    /// Who may call what.
+    pub policy: Policy,
+    pub(super) rules: Rules,
+    pub(super) ambient: Ambient,
+    /// What starting it may do.
+    pub(super) startup: Warrant,
+}
+
+/// Directories in which a server's programs are looked for.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+impl Server {
+    /// Checks the whole specification; starts nothing.
+    pub fn prepare(spec: &ServerSpec, policy: &PolicyFile) -> Result<Self, ServerError> {
+        let bad_root = |source| ServerError::Root {
+            id: spec.id.clone(),
+            root: spec.root.clone(),
+            source,
+        };
+        let root = spec.root.canonicalize().map_err(bad_root)?;
+        let root_text = root.to_str().ok_or_else(|| bad_root(invalid("its path is not UTF-8")))?;
+        if !root.is_dir() {
+            return Err(bad_root(invalid("it is not a directory")));
+        }
+        let name = spec.command.first().ok_or_else(|| ServerError::NoCommand(spec.id.clone()))?;
+        let path = spec.env.get("PATH").map_or(PATH, String::as_str);
+        // As the caller finds it, then as the server would.
+        let program = std::env::var("PATH")
+            .ok()
+            .and_then(|own| install::which(name, &own))
+            .or_else(|| install::which(name, path))
+            .ok_or_else(|| ServerError::NoProgram(name.clone(), spec.id.clone()))?;
+        let program = std::path::absolute(&program).unwrap_or(program);
+        let (user, principal, home) = user(spec)?;
+        let install = install::find(&program, &spec.command, path);
+        let rules = Rules::compile(&policy.effects, root_text).map_err(ServerError::Policy)?;
+        let ambient = Ambient::new(&install.trees, &policy.effects.ambient.read, root_text)
+            .map_err(ServerError::Policy)?;
+        let arguments = spec.command.iter().skip(1).map(OsString::from);
+        Ok(Self {
+            id: spec.id.clone(),
+            argv: std::iter::once(program.into_os_string()).chain(arguments).collect(),
+            env: environment(spec, path, &home),
+            root: root.clone(),
+            user,
+            principal,
+            policy: Policy::compile(policy, root_text).map_err(ServerError::Policy)?,
+            rules,
+            ambient,
+            // Starting the server runs its programs; reading its files is ambient.
+            startup: Warrant::to_run(&install.programs),
+        })
+    }
+
+    /// Program and arguments, for people.
+    pub fn command_line(&self) -> String {
+        let words: Vec<_> = self.argv.iter().map(|word| word.to_string_lossy()).collect();
+        words.join(" ")
+    }
+
+    /// The name of the user that the server runs as.
+    pub fn principal(&self) -> &str {
+        &self.principal
+    }
+}
+
+fn invalid(why: &str) -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::InvalidInput, why)
+}
+
+/// The ids to change to, the user's name and home directory.
+fn user(spec: &ServerSpec) -> Result<(Option<User>, String, PathBuf), ServerError> {
+    let (found, name) = match &spec.user {
+        RunAs::Same => {
+            let uid = Uid::effective();
+            (unistd::User::from_uid(uid).ok().flatten(), uid.to_string())
+        }
+        RunAs::Named(name) => {
+            let by_name = unistd::User::from_name(name).ok().flatten();
+            let by_uid = || name.parse().ok().and_then(|uid| unistd::User::from_uid(Uid::from_raw(uid)).ok()?);
+            let user = by_name.or_else(by_uid);
+            if user.is_none() {
+                return Err(ServerError::NoUser(name.clone(), spec.id.clone()));
+            }
+            (user, name.clone())
+        }
+    };
+    if found.as_ref().is_some_and(|user| user.uid.is_root()) {
+        return Err(ServerError::AsRoot(spec.id.clone()));
+    }
+    let home = found.as_ref().map_or_else(|| PathBuf::from("/"), |user| user.dir.clone());
+    let principal = found.as_ref().map_or(name, |user| user.name.clone());
+    let ids = found.filter(|user| user.uid != Uid::effective());
+    // No supplementary groups: a server gets what its user itself has and nothing more.
+    let ids = ids.map(|user| User {
+        uid: user.uid.as_raw(),
+        gid: user.gid.as_raw(),
+        groups: Vec::new(),
+    });
+    Ok((ids, principal, home))
+}
+
+/// The whole environment of the server: nothing of warrantd's own gets in but the language and the
+/// time zone.
+fn environment(spec: &ServerSpec, path: &str, home: &Path) -> Vec<(OsString, OsString)> {
+    let mut env: BTreeMap<OsString, OsString> = ["LANG", "LC_ALL", "TZ"]
+        .into_iter()
+        .filter_map(|name| Some((name.into(), std::env::var_os(name)?)))
+        .collect();
+    env.insert("PATH".into(), path.into());
+    env.insert("HOME".into(), home.as_os_str().to_owned());
+    env.extend(spec.env.iter().map(|(name, value)| (name.into(), value.into())));
+    env.into_iter().collect()
+}

@@ -1,0 +1,170 @@
+//! Newline-delimited messages, the framing of MCP's stdio transport (revision 2025-11-25, section
+//! Transports), which is also used on Unix sockets.
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::sync::mpsc;
+
+/// What a reader found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Line {
+    /// A line without its line feed (and carriage return).
+    Whole(Vec<u8>),
+    /// A line longer than the limit; it was read to its end and thrown away.
+    TooLong,
+}
+
+/// Reads lines of bounded length. Dropping the future of [`LineReader::next`] loses nothing.
+#[derive(Debug)]
+pub struct LineReader<R> {
+    reader: BufReader<R>,
+    line: Vec<u8>,
+    limit: usize,
+    skipping: bool,
+    put_back: Option<Vec<u8>>,
+}
+
+impl<R: AsyncRead + Unpin> LineReader<R> {
+    /// Reads lines of at most `limit` bytes.
+    pub fn new(reader: R, limit: usize) -> Self {
+        let reader = BufReader::with_capacity(64 << 10, reader);
+        Self { reader, line: Vec::new(), limit, skipping: false, put_back: None }
+    }
+
+    /// Makes `line` the next one.
+    pub fn put_back(&mut self, line: Vec<u8>) {
+        self.put_back = Some(line);
+    }
+
+    /// The next line; `None` at the end of the stream. Empty lines are passed over. A last line
+    /// without a line feed is a message cut short and is not returned.
+    pub async fn next(&mut self) -> std::io::Result<Option<Line>> {
+        if let Some(line) = self.put_back.take() {
+            return Ok(Some(Line::Whole(line)));
+        }
+        loop {
+            let buffer = self.reader.fill_buf().await?;
+            if buffer.is_empty() {
+                return Ok(None);
+            }
+            let end = buffer.iter().position(|byte| *byte == b'\n');
+            let part = buffer.get(..end.unwrap_or(buffer.len())).unwrap_or_default();
+            if self.line.len() + part.len() > self.limit {
+                self.skipping = true;
+                self.line = Vec::new();
+            } else if !self.skipping {
+                self.line.extend_from_slice(part);
+            }
+            let used = part.len() + usize::from(end.is_some());
+            self.reader.consume(used);
+            if end.is_none() {
+                continue;
+            }
+            if std::mem::take(&mut self.skipping) {
+                return Ok(Some(Line::TooLong));
+            }
+            let mut line = std::mem::take(&mut self.line);
+            if line.last() == Some(&b'\r') {
+                line.pop();
+            }
+            if !line.is_empty() {
+                return Ok(Some(Line::Whole(line)));
+            }
+        }
+    }
+}
+
+/// Writes lines from a queue, in order, so that a slow reader at the other end delays nobody else.
+/// Dropping the writer closes the stream when the queue is empty.
+#[derive(Debug)]
+pub struct LineWriter {
+    queue: mpsc::Sender<Vec<u8>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl LineWriter {
+    /// Starts the writing task. At most `depth` lines wait.
+    pub fn new<W: AsyncWrite + Unpin + Send + 'static>(mut writer: W, depth: usize) -> Self {
+        let (queue, mut lines) = mpsc::channel::<Vec<u8>>(depth);
+        let task = tokio::spawn(async move {
+            while let Some(mut line) = lines.recv().await {
+                line.push(b'\n');
+                // When the other end is gone, its reader says so; the rest is thrown away.
+                if writer.write_all(&line).await.is_err() || writer.flush().await.is_err() {
+                    return;
+                }
+            }
+            let _ = writer.shutdown().await; // The other end may have gone first.
+        });
+        Self { queue, task }
+    }
+
+    /// Puts a line into the queue, waiting for room. Does nothing when the other end is gone.
+    pub async fn send(&self, line: Vec<u8>) {
+        let _ = self.queue.send(line).await; // An error means that the other end is gone.
+    }
+
+    /// Whether a line can be put into the queue without waiting.
+    pub fn has_room(&self) -> bool {
+        self.queue.capacity() > 0 || self.queue.is_closed()
+    }
+
+    /// Waits until there is room.
+    pub async fn room(&self) {
+        let _ = self.queue.reserve().await; // Closed means that nothing need wait.
+    }
+
+    /// Writes what is queued, closes the stream and waits for that.
+    pub async fn finish(self) {
+        drop(self.queue);
+        let _ = self.task.await; // The task ends by itself or with the runtime.
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read(text: &[u8], limit: usize) -> Vec<Line> {
+        let mut reader = LineReader::new(text, limit);
+        let mut lines = Vec::new();
+        while let Ok(Some(line)) = reader.next().await {
+            lines.push(line);
+        }
+        lines
+    }
+
+    #[tokio::test]
+    async fn lines_are_framed() {
+        let lines = read(b"{}\n\r\n\n[1]\r\ncut", 10).await;
+        assert_eq!(lines, [Line::Whole(b"{}".to_vec()), Line::Whole(b"[1]".to_vec())]);
+    }
+
+    #[tokio::test]
+    async fn a_long_line_is_passed_over_and_the_next_one_read() {
+        let text = [vec![b'x'; 200_000], b"\nok\n".to_vec()].concat();
+        assert_eq!(read(&text, 100).await, [Line::TooLong, Line::Whole(b"ok".to_vec())]);
+        assert_eq!(read(b"12345\n", 5).await, [Line::Whole(b"12345".to_vec())]);
+        assert_eq!(read(b"123456\n", 5).await, [Line::TooLong]);
+    }
+
+    #[tokio::test]
+    async fn what_is_queued_is_written_in_order() {
+        let (near, far) = tokio::io::duplex(8);
+        let writer = LineWriter::new(near, 4);
+        let reading = tokio::spawn(async move {
+            let mut reader = LineReader::new(far, 100);
+            let mut lines = Vec::new();
+            while let Ok(Some(Line::Whole(line))) = reader.next().await {
+                lines.push(line);
+            }
+            lines
+        });
+        for n in 0..20_u8 {
+            writer.send(vec![b'a' + n; 20]).await;
+        }
+        writer.finish().await;
+        let lines = reading.await.expect("read");
+        assert_eq!(lines.len(), 20);
+        assert_eq!(lines[19], vec![b't'; 20]);
+    }
+}

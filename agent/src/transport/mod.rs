@@ -1,0 +1,6 @@
+//! Bytes in, messages out.
+#![forbid(unsafe_code)]
+
+mod lines;
+
+pub use lines::{Line, LineReader, LineWriter};
