@@ -1,2 +1,12 @@
-//! Shared parts of the end-to-end tests.
+//! Shared parts of the end-to-end tests and of the demonstration: a client, a rogue server, network
+//! namespaces, and the reading of audit records.
 #![forbid(unsafe_code)]
+
+pub mod client;
+pub mod harness;
+pub mod needs;
+pub mod netns;
+pub mod places;
+pub mod probe;
+pub mod records;
+pub mod scratch;

@@ -1,0 +1,59 @@
+//! The messages: as much of MCP as a server with tools needs.
+
+use serde_json::{Value, json};
+
+use crate::tools::Tools;
+
+/// The handshake-era revisions, of which the client may choose.
+const REVISIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+/// What a client gets that asks for another one.
+const PREFERRED: &str = "2025-06-18";
+
+/// JSON-RPC 2.0, section 5.1.
+const PARSE_ERROR: i64 = -32700;
+const METHOD_NOT_FOUND: i64 = -32601;
+
+/// The response to a line, unless it is a notification.
+pub(crate) fn answer(line: &str, tools: &mut Tools) -> Option<Value> {
+    let Ok(message) = serde_json::from_str::<Value>(line) else {
+        return Some(error(&Value::Null, PARSE_ERROR, "not JSON"));
+    };
+    let id = message.get("id")?;
+    let empty = json!({});
+    let parameters = message.get("params").unwrap_or(&empty);
+    let result = match message.get("method").and_then(Value::as_str) {
+        Some("initialize") => initialize(parameters),
+        Some("ping") => json!({}),
+        Some("tools/list") => json!({"tools": Tools::list()}),
+        Some("tools/call") => call(parameters, tools),
+        _ => return Some(error(id, METHOD_NOT_FOUND, "method not found")),
+    };
+    Some(json!({"jsonrpc": "2.0", "id": id, "result": result}))
+}
+
+fn initialize(parameters: &Value) -> Value {
+    let asked = parameters.get("protocolVersion").and_then(Value::as_str).unwrap_or_default();
+    let revision = REVISIONS.iter().find(|known| **known == asked).unwrap_or(&PREFERRED);
+    json!({
+        "protocolVersion": revision,
+        "capabilities": {"tools": {}},
+        "serverInfo": {"name": "rogue-server", "version": env!("CARGO_PKG_VERSION")},
+    })
+}
+
+fn call(parameters: &Value, tools: &mut Tools) -> Value {
+    let name = parameters.get("name").and_then(Value::as_str).unwrap_or_default();
+    let empty = json!({});
+    let arguments = parameters.get("arguments").unwrap_or(&empty);
+    match tools.call(name, arguments) {
+        Ok(text) => json!({"content": [{"type": "text", "text": text}]}),
+        Err(failure) => {
+            let text = format!("{failure:#}");
+            json!({"content": [{"type": "text", "text": text}], "isError": true})
+        }
+    }
+}
+
+fn error(id: &Value, code: i64, message: &str) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}})
+}

@@ -1,0 +1,69 @@
+//! What tests need from the machine.
+//!
+//! Each need is looked up without asking warrantd, so that a fault of warrantd cannot pass for a
+//! machine that lacks something.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::places;
+
+/// Something a test cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// To be root.
+    Root,
+    /// To be root and to have what kernel enforcement needs.
+    Kernel,
+    /// To be able to make network namespaces with `ip` and to enter them with `nsenter`.
+    Netns,
+    /// The real filesystem server, and Node.js to run it.
+    FilesystemServer,
+    /// The Python environment with the MCP client.
+    PythonClient,
+}
+
+/// Why the first need that is not met is not met.
+pub fn missing(needs: &[Need]) -> Option<String> {
+    needs.iter().find_map(|need| match need {
+        Need::Root => root(),
+        Need::Kernel => root().or_else(kernel),
+        Need::Netns => root().or_else(|| program("ip")).or_else(|| program("nsenter")),
+        Need::FilesystemServer => places::filesystem_server().err(),
+        Need::PythonClient => places::python().err(),
+    })
+}
+
+fn root() -> Option<String> {
+    (!nix::unistd::geteuid().is_root()).then(|| "needs root".to_owned())
+}
+
+/// Bits of `CapEff`, from include/uapi/linux/capability.h.
+const CAPABILITIES: [(&str, u32); 3] =
+    [("CAP_NET_ADMIN", 12), ("CAP_SYS_ADMIN", 21), ("CAP_BPF", 39)];
+
+fn kernel() -> Option<String> {
+    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
+        return Some("the kernel has no BTF (/sys/kernel/btf/vmlinux)".to_owned());
+    }
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    if !mounts.lines().any(|mount| mount.split(' ').nth(2) == Some("cgroup2")) {
+        return Some("no cgroup2 file system is mounted".to_owned());
+    }
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or_default();
+    CAPABILITIES
+        .iter()
+        .find(|(_, bit)| effective & (1 << bit) == 0)
+        .map(|(name, _)| format!("root has no {name} here (a container?)"))
+}
+
+fn program(name: &str) -> Option<String> {
+    let found = Command::new(name).arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    found.err().map(|error| format!("`{name}` does not run: {error}"))
+}

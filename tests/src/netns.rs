@@ -1,0 +1,122 @@
+//! Network namespaces in which foreign addresses are hosts of our own.
+//!
+//! The addresses are put on the namespace's loopback interface and nothing else is in it, so no
+//! packet can leave the machine.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// A network namespace, removed when dropped.
+#[derive(Debug)]
+pub struct Namespace {
+    name: String,
+}
+
+impl Namespace {
+    /// A namespace whose loopback interface has `addresses` beside its own.
+    pub fn new(addresses: &[&str]) -> anyhow::Result<Self> {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("warrantd-{}-{number}", std::process::id());
+        ip(&["netns", "add", &name])?;
+        let namespace = Self { name };
+        ip(&["-n", &namespace.name, "link", "set", "lo", "up"])?;
+        for address in addresses {
+            let mut command = vec!["-n", &namespace.name, "addr", "add", address, "dev", "lo"];
+            if address.contains(':') {
+                command.push("nodad");
+            }
+            ip(&command)?;
+        }
+        Ok(namespace)
+    }
+
+    /// A command that runs a program inside. Not `ip netns exec`, which would hide the cgroup and
+    /// BPF file systems behind a new /sys.
+    pub fn enter(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        let mut net = std::ffi::OsString::from("--net=");
+        net.push(self.path());
+        command.arg(net).arg("--").arg(program);
+        command
+    }
+
+    fn path(&self) -> PathBuf {
+        Path::new("/run/netns").join(&self.name)
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        // There is nobody to report to; a namespace that stays is visible in `ip netns`.
+        let _ = ip(&["netns", "del", &self.name]);
+    }
+}
+
+fn ip(arguments: &[&str]) -> anyhow::Result<()> {
+    let done = Command::new("ip").args(arguments).output().context("running `ip`")?;
+    let complaint = String::from_utf8_lossy(&done.stderr);
+    ensure!(done.status.success(), "`ip {}`: {}", arguments.join(" "), complaint.trim());
+    Ok(())
+}
+
+/// Hosts that answer every connection and every datagram, stopped when dropped.
+#[derive(Debug)]
+pub struct Listeners {
+    process: Child,
+    lines: Receiver<String>,
+}
+
+impl Listeners {
+    /// Starts `net-probe` on `ADDRESS:PORT`s inside a namespace, and waits until it listens.
+    pub fn start(net: &Namespace, probe: &Path, addresses: &[&str]) -> anyhow::Result<Self> {
+        let mut process = net
+            .enter(probe)
+            .arg("listen")
+            .args(addresses)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting net-probe")?;
+        let stdout = process.stdout.take().context("its output is piped")?;
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let mut listeners = Self { process, lines };
+        match listeners.lines.recv_timeout(Duration::from_secs(10)) {
+            Ok(line) if line == "ready" => Ok(listeners),
+            other => {
+                listeners.stop();
+                bail!("net-probe does not listen on {addresses:?}: {other:?}")
+            }
+        }
+    }
+
+    /// Whom they answered since the last time: `tcp ADDRESS:PORT` or `udp ADDRESS:PORT`.
+    pub fn answered(&self) -> Vec<String> {
+        self.lines.try_iter().collect()
+    }
+
+    fn stop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Listeners {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,72 @@
+//! Where the programs under test are.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+/// Names another developer cache than [`CACHE`].
+const CACHE_VARIABLE: &str = "WARRANTD_DEV_CACHE";
+/// Where `cargo xtask setup` puts the tools that tests need.
+const CACHE: &str = "/var/cache/warrantd-dev";
+
+fn cache() -> PathBuf {
+    env::var_os(CACHE_VARIABLE).filter(|dir| !dir.is_empty()).map_or(CACHE.into(), PathBuf::from)
+}
+
+/// The directory of the profile that is being tested, such as `target/debug`.
+fn profile_dir() -> anyhow::Result<PathBuf> {
+    let own = env::current_exe().context("the path of this program")?;
+    let dir = own.parent().context("a program is in a directory")?;
+    // Test programs are in `deps`.
+    let dir = if dir.ends_with("deps") { dir.parent().unwrap_or(dir) } else { dir };
+    Ok(dir.to_owned())
+}
+
+/// A program of this workspace, built with the same profile: `warrantd`, `rogue-server` or
+/// `net-probe`.
+pub fn program(name: &str) -> anyhow::Result<PathBuf> {
+    let path = profile_dir()?.join(name);
+    ensure!(
+        path.exists(),
+        "{} is not built: run `cargo build --workspace` first, or `cargo xtask test`",
+        path.display()
+    );
+    Ok(path)
+}
+
+/// The command line of the real filesystem server, without the directories that it serves.
+/// The error is the reason why it cannot run.
+pub fn filesystem_server() -> Result<Vec<PathBuf>, String> {
+    let modules = cache().join("npm/node_modules");
+    let script = modules.join("@modelcontextprotocol/server-filesystem/dist/index.js");
+    present(&script)?;
+    let own = modules.join("node/bin/node");
+    if own.exists() {
+        return Ok(vec![own, script]);
+    }
+    let asked = Command::new("node").args(["-p", "process.execPath"]).output();
+    let asked = asked.map_err(|error| format!("Node.js does not run: {error}; {SETUP}"))?;
+    let node = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
+    Ok(vec![node.into(), script])
+}
+
+/// The Python interpreter of the environment with the MCP client. The error is the reason why it
+/// cannot run.
+pub fn python() -> Result<PathBuf, String> {
+    let python = cache().join("venv/bin/python3");
+    present(&python)?;
+    Ok(python)
+}
+
+/// A script of `tests/clients`.
+pub fn client_script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name)
+}
+
+const SETUP: &str = "`cargo xtask setup` installs it";
+
+fn present(path: &Path) -> Result<(), String> {
+    if path.exists() { Ok(()) } else { Err(format!("{} is not there; {SETUP}", path.display())) }
+}
