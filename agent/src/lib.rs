@@ -4,14 +4,14 @@
 //! those named before it, and from [`config`]; nothing imports [`cli`] or [`serve`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-pub mod config;
-pub mod mcp;
-pub mod auth;
-pub mod policy;
-pub mod warrant;
-pub mod kernel;
 pub mod audit;
-pub mod transport;
-pub mod session;
-pub mod serve;
+pub mod auth;
 pub mod cli;
+pub mod config;
+pub mod kernel;
+pub mod mcp;
+pub mod policy;
+pub mod serve;
+pub mod session;
+pub mod transport;
+pub mod warrant;

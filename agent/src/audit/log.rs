@@ -257,10 +257,26 @@ mod tests {
     fn every_field_is_present() {
         let value = serde_json::to_value(Record::new(Event::Start)).expect("encodes");
         for field in [
-            "timestamp", "correlation_id", "session_id", "actor", "source_ip", "tool_name",
-            "arguments", "server_id", "policy_decision", "policy_rule_matched", "auth_method",
-            "status", "error", "duration_ms", "result_metadata", "model_output_ref",
-            "context_sources", "end_user_id", "effective_principal", "effects",
+            "timestamp",
+            "correlation_id",
+            "session_id",
+            "actor",
+            "source_ip",
+            "tool_name",
+            "arguments",
+            "server_id",
+            "policy_decision",
+            "policy_rule_matched",
+            "auth_method",
+            "status",
+            "error",
+            "duration_ms",
+            "result_metadata",
+            "model_output_ref",
+            "context_sources",
+            "end_user_id",
+            "effective_principal",
+            "effects",
         ] {
             assert!(value.get(field).is_some(), "{field}");
         }

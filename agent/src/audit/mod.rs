@@ -6,7 +6,5 @@ mod record;
 mod sanitize;
 
 pub use log::{AuditError, Log};
-pub use record::{
-    Attribution, Counts, EffectsRecord, Event, Record, ResultMetadata, Status, now,
-};
+pub use record::{Attribution, Counts, EffectsRecord, Event, Record, ResultMetadata, Status, now};
 pub use sanitize::sanitize;

@@ -217,9 +217,6 @@ impl EffectsRecord {
     /// The record of a call that nobody watched.
     pub fn unobserved(attribution: Attribution) -> Self {
         let observation = Observation::default();
-        Self {
-            verdict: Verdict::Unobserved,
-            ..Self::new(&observation, attribution, "off")
-        }
+        Self { verdict: Verdict::Unobserved, ..Self::new(&observation, attribution, "off") }
     }
 }

@@ -7,7 +7,14 @@ const REDACTED: &str = "[REDACTED]";
 
 /// Words in a key that make its value a secret.
 const SENSITIVE: [&str; 9] = [
-    "password", "passwd", "passphrase", "secret", "token", "apikey", "credential", "authorization",
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "credential",
+    "authorization",
     "privatekey",
 ];
 

@@ -24,7 +24,7 @@ pub(super) struct Check {
 }
 
 impl Check {
-    #[allow(clippy::print_stdout)] // The answer.
+    #[allow(clippy::print_stdout, clippy::unnecessary_wraps)] // The answer; as the others.
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
         let mut wrong = 0_usize;
         for file in &self.files {

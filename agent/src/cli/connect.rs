@@ -16,7 +16,7 @@ use crate::serve::AUTHENTICATE;
 /// Connect a stdio client to a server of the daemon
 ///
 /// Carries standard input and output to the daemon's socket and sends the API key first. The key
-/// comes from a file or from the environment variable WARRANTD_API_KEY, never from the command
+/// comes from a file or from the environment variable `WARRANTD_API_KEY`, never from the command
 /// line, which other users can see.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  warrantd connect files --key-file ~/.config/warrantd/key")]

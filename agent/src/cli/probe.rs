@@ -20,9 +20,9 @@ impl Probe {
         let discard = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
         let answer = match TcpStream::connect_timeout(&discard, Duration::from_secs(1)) {
             Ok(_) => "OK".to_owned(),
-            Err(error) => {
-                error.raw_os_error().map_or(error.to_string(), |n| format!("{:?}", Errno::from_raw(n)))
-            }
+            Err(error) => error
+                .raw_os_error()
+                .map_or(error.to_string(), |n| format!("{:?}", Errno::from_raw(n))),
         };
         println!("connect {answer}");
         Ok(ExitCode::SUCCESS)

@@ -13,7 +13,9 @@ use crate::audit::Log;
 use crate::auth::{Identity, Method};
 use crate::config::KernelMode;
 use crate::serve::load_policy;
-use crate::session::{Context, Ending, MAX_REQUEST, RunAs, Server, ServerError, ServerSpec, converse};
+use crate::session::{
+    Context, Ending, MAX_REQUEST, RunAs, Server, ServerError, ServerSpec, converse,
+};
 use crate::transport::{LineReader, LineWriter};
 
 /// Wrap one MCP server on standard input and output
@@ -21,7 +23,9 @@ use crate::transport::{LineReader, LineWriter};
 /// Put this in front of the server's command in a client's configuration. The server must be
 /// installed: confined, it has no network to install itself with (as `npx -y` would).
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  warrantd run --policy files.yaml -- mcp-server-filesystem /srv/data")]
+#[command(
+    after_help = "Example:\n  warrantd run --policy files.yaml -- mcp-server-filesystem /srv/data"
+)]
 pub(super) struct Run {
     /// Policy file
     #[arg(long, value_name = "FILE")]
@@ -158,7 +162,8 @@ impl Run {
                 Err(Failure::Other("the server was killed: a call exceeded its warrant".to_owned()))
             }
             Ending::ServerGone { status, early } => {
-                let how = status.map_or_else(|| "for an unknown reason".to_owned(), |s| s.to_string());
+                let how =
+                    status.map_or_else(|| "for an unknown reason".to_owned(), |s| s.to_string());
                 let program = self.command.first().map_or("", String::as_str);
                 let installs = ["npx", "uvx", "bunx", "pipx", "uv", "pnpm", "yarn"]
                     .iter()

@@ -12,7 +12,7 @@ use crate::serve::{Daemon, load};
 
 /// Serve the configured MCP servers on Unix sockets
 ///
-/// Every server gets a socket, <runtime_dir>/<id>.sock. Each connection is a session with a
+/// Every server gets a socket, `<runtime_dir>/<id>.sock`. Each connection is a session with a
 /// process of its own. SIGTERM ends every session and then the daemon.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  warrantd serve --config /etc/warrantd/warrantd.yaml")]

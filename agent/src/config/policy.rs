@@ -54,6 +54,9 @@ pub struct ActorRule {
     /// Limits on a tool's arguments that hold for this actor beside those of the whole policy.
     #[serde(default)]
     pub constraints: BTreeMap<String, Constraint>,
+    /// Limit on how often it calls, over all tools.
+    #[serde(default)]
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// Limits on the arguments of one tool. Absent limits do not limit.
@@ -80,7 +83,7 @@ pub struct Constraint {
     pub timeout_seconds: Option<u64>,
 }
 
-/// How often one actor may call one tool.
+/// How often an actor may call a tool, or call at all. Windows slide.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RateLimit {
@@ -88,6 +91,8 @@ pub struct RateLimit {
     pub max_calls_per_minute: Option<u32>,
     /// Calls in any 3600 seconds.
     pub max_calls_per_hour: Option<u32>,
+    /// Calls in flight at once.
+    pub max_concurrent_calls: Option<u32>,
 }
 
 /// What is logged.

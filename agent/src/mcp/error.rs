@@ -1,5 +1,7 @@
 //! JSON-RPC errors that warrantd itself answers with.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::Id;
@@ -15,6 +17,8 @@ pub mod code {
     pub const AUTHENTICATION: i64 = -31001;
     /// Policy denies the call.
     pub const DENIED: i64 = -31003;
+    /// The caller calls too often.
+    pub const TOO_SOON: i64 = -31029;
     /// The call ran, and its response is withheld.
     pub const WITHHELD: i64 = -31009;
     /// The server ended or could not be reached.
@@ -34,15 +38,39 @@ pub struct RpcError {
     pub reason: String,
     /// Joins the error to its audit record.
     pub correlation_id: Option<String>,
+    /// When to come again.
+    pub retry_after: Option<Duration>,
 }
 
 impl RpcError {
+    /// An error without more to say.
+    pub fn new(code: i64, message: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            reason: reason.into(),
+            correlation_id: None,
+            retry_after: None,
+        }
+    }
+
+    /// With the id that joins it to its audit record.
+    #[must_use]
+    pub fn with_correlation(mut self, id: impl Into<String>) -> Self {
+        self.correlation_id = Some(id.into());
+        self
+    }
+
     /// The response as one line without the line feed. `id` is null where it could not be read.
     pub fn to_line(&self, id: Option<&Id>) -> Vec<u8> {
         let id = id.map_or(Value::Null, Id::to_value);
         let mut data = json!({ "reason": self.reason });
         if let Some(correlation) = &self.correlation_id {
             data["correlation_id"] = Value::String(correlation.clone());
+        }
+        if let Some(wait) = self.retry_after {
+            // Rounded up: whoever waits so long is let through.
+            data["retry_after_seconds"] = Value::from(wait.as_secs() + 1);
         }
         json!({
             "jsonrpc": "2.0",

@@ -35,8 +35,9 @@ pub fn parse(text: &[u8], numbers: Numbers) -> Result<Value, JsonError> {
     let text = std::str::from_utf8(text)
         .map_err(|e| JsonError(format!("not UTF-8 at byte {}", e.valid_up_to())))?;
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value =
-        Strict { depth: 0, numbers }.deserialize(&mut reader).map_err(|e| JsonError(e.to_string()))?;
+    let value = Strict { depth: 0, numbers }
+        .deserialize(&mut reader)
+        .map_err(|e| JsonError(e.to_string()))?;
     reader.end().map_err(|e| JsonError(e.to_string()))?;
     Ok(value)
 }

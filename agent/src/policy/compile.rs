@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::network::{self, PortRange, Protocol, Rule, Table};
 use super::paths::PathGlobs;
+use super::rate::RateLimits;
 use crate::config::{
     Action, Constraint, EffectsSection, NetworkProtocol, PolicyFile, Problem, suggestion,
 };
@@ -19,6 +20,8 @@ pub struct Policy {
     pub(super) actors: BTreeMap<String, Actor>,
     /// Limits by tool.
     pub(super) constraints: BTreeMap<String, Limits>,
+    /// How often who may call what.
+    pub rate_limits: RateLimits,
     /// Warn of denials.
     pub alert_on_deny: bool,
     /// What the kernel lets the server reach.
@@ -80,9 +83,10 @@ impl Policy {
             let message = "every call is logged; write true or remove the key";
             return Err(Problem::new("audit.log_all_requests", message));
         }
-        if let Some(tool) = file.rate_limits.keys().next() {
-            return Err(not_yet(format!("rate_limits.{tool}")));
-        }
+        let totals = file.actors.iter().enumerate().filter_map(|(index, actor)| {
+            Some((index, actor.id.as_str(), actor.rate_limit.as_ref()?))
+        });
+        let rate_limits = RateLimits::compile(&file.rate_limits, totals)?;
         let mut actors = BTreeMap::new();
         for (index, rule) in file.actors.iter().enumerate() {
             let key = format!("actors[{index}]");
@@ -104,6 +108,7 @@ impl Policy {
             denied_tools: file.global_deny_list.iter().cloned().collect(),
             actors,
             constraints: limits(&file.constraints, "constraints", root)?,
+            rate_limits,
             alert_on_deny: file.audit.alert_on_deny,
             network: network_table(file)?,
             effects: file.effects.clone(),

@@ -4,10 +4,13 @@
 mod arguments;
 mod compile;
 mod decide;
+mod disguise;
 pub mod network;
 mod paths;
+mod rate;
 
 pub use arguments::{PathArgument, path_arguments};
 pub use compile::Policy;
 pub use decide::{ApprovedPath, Call, Decision, decide};
 pub use paths::{PathError, PathGlobs, absolute};
+pub use rate::{RateLimiter, RateLimits, TooSoon};

@@ -130,7 +130,7 @@ pub enum NetworkError {
 
 /// IPv4 ranges that only a rule inside them opens (RFC 6890 and its registry).
 const SPECIAL_V4: [(Ipv4Addr, u8); 17] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8), // "this host": Linux connects to itself
+    (Ipv4Addr::UNSPECIFIED, 8),      // "this host": Linux connects to itself
     (Ipv4Addr::new(10, 0, 0, 0), 8), // private
     (Ipv4Addr::new(100, 64, 0, 0), 10), // carrier-grade NAT
     (Ipv4Addr::new(127, 0, 0, 0), 8), // loopback
@@ -152,7 +152,7 @@ const SPECIAL_V4: [(Ipv4Addr, u8); 17] = [
 /// IPv6 ranges that only a rule inside them opens. `::/8` holds the unspecified address, loopback and
 /// the mapped, translated and compatible forms of IPv4.
 const SPECIAL_V6: [(Ipv6Addr, u8); 13] = [
-    (Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 0), 8),
+    (Ipv6Addr::UNSPECIFIED, 8),
     (Ipv6Addr::new(0x0064, 0xff9b, 0, 0, 0, 0, 0, 0), 96), // NAT64
     (Ipv6Addr::new(0x0064, 0xff9b, 1, 0, 0, 0, 0, 0), 48), // local NAT64
     (Ipv6Addr::new(0x0100, 0, 0, 0, 0, 0, 0, 0), 64),      // discard

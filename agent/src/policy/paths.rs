@@ -6,6 +6,8 @@
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
+use super::disguise::is_disguised;
+
 /// Paths may be this long, in bytes (`PATH_MAX`, limits.h).
 const MAX_BYTES: usize = 4096;
 
@@ -27,6 +29,9 @@ pub enum PathError {
     /// A URI that is not a local file.
     #[error("only file:///… URIs of this host are paths")]
     Uri,
+    /// It reads as a way up when decoded.
+    #[error("the path has a `..` or NUL in disguise (percent-encoded, `\\` or look-alikes)")]
+    Disguised,
     /// A percent escape that is not one.
     #[error("the file URI has a broken percent escape")]
     Escape,
@@ -53,6 +58,9 @@ pub fn absolute(argument: &str, root: &str) -> Result<String, PathError> {
     }
     if path.starts_with('~') {
         return Err(PathError::Tilde);
+    }
+    if is_disguised(path) {
+        return Err(PathError::Disguised);
     }
     Ok(if path.starts_with('/') { normal(path) } else { normal(&format!("{root}/{path}")) })
 }

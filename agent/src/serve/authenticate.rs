@@ -41,24 +41,22 @@ pub(super) async fn authenticate<R: AsyncRead + Unpin>(
     let Ok(Ok(Some(Line::Whole(mut first)))) = timeout(PATIENCE, reader.next()).await else {
         return Outcome::Unknown(None);
     };
-    let (identity, first) = match key_of(&first) {
-        Some(key) => {
-            first.zeroize();
-            if let Some(actor) = server.keys.actor_of(&key) {
-                let actor = actor.to_owned();
-                return Outcome::Known(Identity { actor, method: Method::ApiKey, uid: Some(uid) });
-            }
-            // The refusal answers the request that waits for an answer.
-            match timeout(PATIENCE, reader.next()).await {
-                Ok(Ok(Some(Line::Whole(line)))) => (None, line),
-                _ => return Outcome::Unknown(None),
-            }
+    let mut identity = None;
+    if let Some(key) = key_of(&first) {
+        first.zeroize();
+        if let Some(actor) = server.keys.actor_of(&key) {
+            let actor = actor.to_owned();
+            return Outcome::Known(Identity { actor, method: Method::ApiKey, uid: Some(uid) });
         }
-        None => {
-            let actor = server.uids.get(&uid).cloned();
-            (actor.map(|actor| Identity { actor, method: Method::PeerUid, uid: Some(uid) }), first)
+        // The refusal answers the request that waits for an answer.
+        match timeout(PATIENCE, reader.next()).await {
+            Ok(Ok(Some(Line::Whole(line)))) => first = line,
+            _ => return Outcome::Unknown(None),
         }
-    };
+    } else if let Some(actor) = server.uids.get(&uid) {
+        let actor = actor.clone();
+        identity = Some(Identity { actor, method: Method::PeerUid, uid: Some(uid) });
+    }
     match identity {
         Some(identity) => {
             reader.put_back(first);

@@ -178,12 +178,7 @@ async fn session(
 }
 
 /// Records a caller that could not be authenticated and answers its first request.
-async fn refuse(
-    context: &Context,
-    uid: u32,
-    request: Option<crate::mcp::Id>,
-    writer: LineWriter,
-) {
+async fn refuse(context: &Context, uid: u32, request: Option<crate::mcp::Id>, writer: LineWriter) {
     let correlation = uuid::Uuid::now_v7().to_string();
     let written = context.log.append(&Record {
         correlation_id: Some(correlation.clone()),
@@ -196,12 +191,9 @@ async fn refuse(
         tracing::error!("{error}");
     }
     if let Some(id) = request {
-        let error = RpcError {
-            code: code::AUTHENTICATION,
-            message: "authentication failed".to_owned(),
-            reason: "authentication_failed".to_owned(),
-            correlation_id: Some(correlation),
-        };
+        let reason = "authentication_failed";
+        let error = RpcError::new(code::AUTHENTICATION, "authentication failed", reason)
+            .with_correlation(correlation);
         writer.send(error.to_line(Some(&id))).await;
     }
     writer.finish().await;

@@ -60,7 +60,9 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
         })?;
         let prepared = Server::prepare(&spec(server), &policy).map_err(|error| match error {
             ServerError::Policy(problem) => policy_source.error(problem),
-            other => source.error(Problem::new(format!("{key}.{}", field_of(&other)), other.to_string())),
+            other => {
+                source.error(Problem::new(format!("{key}.{}", field_of(&other)), other.to_string()))
+            }
         })?;
         known.extend(prepared.policy.actor_ids().map(str::to_owned));
         let (keys, uids) = callers(&config, server).map_err(|problem| source.error(problem))?;

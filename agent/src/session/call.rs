@@ -50,8 +50,13 @@ impl CallInfo {
         }];
         let decision =
             Decision { action: Action::Allow, rule: "test".into(), reason: String::new(), paths };
-        let rules = crate::warrant::Rules::compile(&Default::default(), "/").expect("no rules");
-        let call = ToolCall { name: "read".into(), arguments: Default::default(), meta: Default::default() };
+        let rules = crate::warrant::Rules::compile(&crate::config::EffectsSection::default(), "/")
+            .expect("no rules");
+        let call = ToolCall {
+            name: "read".into(),
+            arguments: serde_json::Map::new(),
+            meta: serde_json::Map::new(),
+        };
         let warrant = rules.issue(&decision, "read", &call.arguments).expect("issued");
         Self::new("id".into(), &call, &decision, warrant)
     }
@@ -74,7 +79,11 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    pub(super) fn new(server: &Server, identity: Option<Identity>, generation: Option<u32>) -> Self {
+    pub(super) fn new(
+        server: &Server,
+        identity: Option<Identity>,
+        generation: Option<u32>,
+    ) -> Self {
         Self {
             session_id: new_id(),
             server_id: server.id.clone(),
@@ -151,5 +160,9 @@ pub(super) fn result_metadata(bytes: usize, result: &Result<Value, Value>) -> Re
         Ok(result) => (result.get("content"), result.get("isError") == Some(&Value::Bool(true))),
         Err(_) => (None, true),
     };
-    ResultMetadata { bytes, content_items: content.and_then(Value::as_array).map(Vec::len), is_error }
+    ResultMetadata {
+        bytes,
+        content_items: content.and_then(Value::as_array).map(Vec::len),
+        is_error,
+    }
 }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::call::{End, Recorder};
-use super::gate::{Drain, Gate};
+use super::gate::{Drain, Gate, Request};
 use super::server::Server;
 use crate::audit::{Attribution, AuditError, EffectsRecord, Event, Log, Record};
 use crate::auth::Identity;
@@ -158,17 +158,18 @@ impl Conversation {
         loop {
             let room = self.to_client.has_room();
             let server_room = self.to_server.as_ref().is_none_or(LineWriter::has_room);
+            let listens = client_left.is_none() && !self.gate.awaits_initialize();
             let deadline = client_left.unwrap_or_else(Instant::now) + GRACE;
             tokio::select! {
-                line = client.next(), if client_left.is_none() && room && server_room => {
+                line = client.next(), if listens && room && server_room => {
                     match line.map_err(SessionError::Client)? {
-                        Some(Line::Whole(line)) => self.from_client(line).await?,
+                        Some(Line::Whole(line)) => self.hear_client(line).await?,
                         Some(Line::TooLong) => self.refuse_long().await?,
                         None => client_left = Some(Instant::now()),
                     }
                 }
                 line = server.next(), if room => match line {
-                    Ok(Some(Line::Whole(line))) => self.from_server(line).await?,
+                    Ok(Some(Line::Whole(line))) => self.hear_server(line).await?,
                     Ok(Some(Line::TooLong)) => {
                         tracing::warn!(server = self.context.server.id, "message too long; dropped");
                     }
@@ -238,6 +239,13 @@ impl Conversation {
         self.append(&Record { effects: Some(effects), ..self.recorder.record(event) })
     }
 
+    /// Frees the slot that a call took of its limits.
+    pub(super) fn ended(&self, request: &Request) {
+        if let (Some(call), Some(identity)) = (&request.call, &self.recorder.identity) {
+            self.context.server.let_go(&identity.actor, &call.tool);
+        }
+    }
+
     pub(super) fn append(&self, record: &Record) -> Result<(), AuditError> {
         self.context.log.append(record)
     }
@@ -262,13 +270,11 @@ impl Conversation {
         self.drain();
         self.record_startup()?;
         for (id, request) in self.gate.end_all() {
+            self.ended(&request);
             let Some(call) = &request.call else { continue };
-            let error = RpcError {
-                code: code::SERVER_GONE,
-                message: "the server ended before it answered".to_owned(),
-                reason: "server_gone".to_owned(),
-                correlation_id: Some(call.correlation_id.clone()),
-            };
+            let message = "the server ended before it answered";
+            let error = RpcError::new(code::SERVER_GONE, message, "server_gone")
+                .with_correlation(call.correlation_id.clone());
             let effects = self.effects_of(&request);
             let end = End { error: Some(error.message.clone()), result: None };
             self.append(&self.recorder.ended(&request, end, effects))?;

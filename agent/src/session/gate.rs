@@ -116,6 +116,12 @@ impl Gate {
         self.startup.is_some()
     }
 
+    /// Whether the server has yet to answer `initialize`. What it does until then is its start, so
+    /// no call may be mixed with it.
+    pub(super) fn awaits_initialize(&self) -> bool {
+        self.is_starting() && self.flight.values().any(|request| request.method == "initialize")
+    }
+
     /// Ends the server's start, once, and gives what was seen of it.
     pub(super) fn started(&mut self) -> Option<Observation> {
         self.startup.take().map(|(_, observation)| observation)

@@ -11,7 +11,7 @@ use super::resolve::real_path;
 use crate::audit::{Event, Record, Status, sanitize};
 use crate::config::Action;
 use crate::mcp::{Id, Message, RpcError, ToolCall, code, message};
-use crate::policy::{Call, decide};
+use crate::policy::{Call, TooSoon, decide};
 
 /// Requests that cannot act. Their warrant is empty.
 const PASSIVE: [&str; 8] = [
@@ -34,7 +34,7 @@ const NOTIFICATIONS: [&str; 4] = [
 ];
 
 impl Conversation {
-    pub(super) async fn from_client(&mut self, line: Vec<u8>) -> Result<(), SessionError> {
+    pub(super) async fn hear_client(&mut self, line: Vec<u8>) -> Result<(), SessionError> {
         match Message::parse(&line) {
             Err(error) => {
                 let code = match error {
@@ -97,24 +97,27 @@ impl Conversation {
             &server.policy,
             Call { actor, tool: &call.name, arguments: &call.arguments, resolve: &real_path },
         );
-        let issued = match decision.action {
-            Action::Deny => Err((decision.rule.clone(), decision.reason.clone())),
-            Action::Allow => server
-                .rules
-                .issue(&decision, &call.name, &call.arguments)
-                .map_err(|e| (format!("effects.tools.{}", call.name), e.to_string())),
+        let denied = |rule: &str, reason: &str| Record {
+            tool_name: Some(call.name.clone()),
+            arguments: Some(sanitize(&Value::Object(call.arguments.clone()))),
+            ..self.recorder.denied(&correlation, "tools/call", rule, reason)
         };
-        let warrant = match issued {
+        if decision.action == Action::Deny {
+            let record = denied(&decision.rule, &decision.reason);
+            return self.deny(Some(&id), correlation, record, &decision.reason).await;
+        }
+        let warrant = match server.rules.issue(&decision, &call.name, &call.arguments) {
             Ok(warrant) => warrant,
-            Err((rule, reason)) => {
-                let record = Record {
-                    tool_name: Some(call.name.clone()),
-                    arguments: Some(sanitize(&Value::Object(call.arguments))),
-                    ..self.recorder.denied(&correlation, "tools/call", &rule, &reason)
-                };
+            Err(error) => {
+                let reason = error.to_string();
+                let record = denied(&format!("effects.tools.{}", call.name), &reason);
                 return self.deny(Some(&id), correlation, record, &reason).await;
             }
         };
+        if let Err(soon) = server.let_through(actor, &call.name) {
+            let record = denied(&soon.rule, &soon.reason);
+            return self.too_soon(&id, correlation, record, soon).await;
+        }
         // What happened until now is not this call's.
         self.drain();
         self.record_startup()?;
@@ -145,23 +148,31 @@ impl Conversation {
             tracing::warn!(actor, tool, correlation_id = correlation, "denied: {reason}");
         }
         self.append(&record)?;
-        let error = RpcError {
-            code: code::DENIED,
-            message: format!("denied by policy: {reason}"),
-            reason: "policy_denied".to_owned(),
-            correlation_id: Some(correlation),
-        };
+        let error =
+            RpcError::new(code::DENIED, format!("denied by policy: {reason}"), "policy_denied")
+                .with_correlation(correlation);
         self.to_client.send(error.to_line(id)).await;
         Ok(())
     }
 
-    /// Answers a text that is no acceptable message, after recording it.
-    async fn refuse(
+    /// Answers a call that came too soon, after recording it.
+    async fn too_soon(
         &mut self,
-        code: i64,
-        id: Option<Id>,
-        why: &str,
+        id: &Id,
+        correlation: String,
+        record: Record,
+        soon: TooSoon,
     ) -> Result<(), SessionError> {
+        self.append(&record)?;
+        let message = format!("too many calls: {}", soon.reason);
+        let mut error = RpcError::new(code::TOO_SOON, message, "rate_limited");
+        error.retry_after = soon.retry_after;
+        self.to_client.send(error.with_correlation(correlation).to_line(Some(id))).await;
+        Ok(())
+    }
+
+    /// Answers a text that is no acceptable message, after recording it.
+    async fn refuse(&mut self, code: i64, id: Option<Id>, why: &str) -> Result<(), SessionError> {
         let correlation = new_id();
         self.append(&Record {
             correlation_id: Some(correlation.clone()),
@@ -169,12 +180,7 @@ impl Conversation {
             error: Some(why.to_owned()),
             ..self.recorder.record(Event::ProtocolError)
         })?;
-        let error = RpcError {
-            code,
-            message: why.to_owned(),
-            reason: "protocol_error".to_owned(),
-            correlation_id: Some(correlation),
-        };
+        let error = RpcError::new(code, why, "protocol_error").with_correlation(correlation);
         self.to_client.send(error.to_line(id.as_ref())).await;
         Ok(())
     }

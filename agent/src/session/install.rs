@@ -71,7 +71,8 @@ fn trees_of(file: &Path) -> Vec<PathBuf> {
     let outermost = real.ancestors().filter(|dir| dir.ends_with("node_modules")).last();
     if let Some(modules) = outermost {
         trees.push(modules.to_owned());
-    } else if let Some(package) = real.ancestors().skip(1).find(|d| d.join("package.json").is_file())
+    } else if let Some(package) =
+        real.ancestors().skip(1).find(|d| d.join("package.json").is_file())
     {
         trees.push(package.to_owned());
     }
@@ -119,7 +120,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         let top = dir.path().canonicalize().expect("real");
         let node = touch(top.join("bin/node"), "ELF");
-        let script = touch(top.join("npm/node_modules/@x/y/dist/index.js"), "#!/usr/bin/env node\n");
+        let script =
+            touch(top.join("npm/node_modules/@x/y/dist/index.js"), "#!/usr/bin/env node\n");
         touch(top.join("npm/node_modules/@x/y/package.json"), "{}");
         let install = find(&script, &[], top.join("bin").to_str().expect("UTF-8"));
         let modules = top.join("npm/node_modules");

@@ -11,6 +11,6 @@ mod outbound;
 mod resolve;
 mod server;
 
-pub(crate) use conversation::{MAX_REQUEST, stopped};
 pub use conversation::{Context, Ending, SessionError, converse};
+pub(crate) use conversation::{MAX_REQUEST, stopped};
 pub use server::{RunAs, Server, ServerError, ServerSpec};

@@ -24,7 +24,7 @@ const NOTIFICATIONS: [&str; 7] = [
 impl Conversation {
     /// Takes a line that the server wrote. Every effect that came before it is in the ring by now,
     /// because the kernel programs run in the server's own context.
-    pub(super) async fn from_server(&mut self, line: Vec<u8>) -> Result<(), SessionError> {
+    pub(super) async fn hear_server(&mut self, line: Vec<u8>) -> Result<(), SessionError> {
         self.drain();
         match Message::parse_lenient(&line) {
             Ok(Message::Response { id: Some(id), result }) => match self.gate.end(&id) {
@@ -42,12 +42,8 @@ impl Conversation {
                 Ok(())
             }
             Ok(Message::Request { id, method, .. }) => {
-                let error = RpcError {
-                    code: code::DENIED,
-                    message: format!("denied by policy: method `{method}` is not covered"),
-                    reason: "policy_denied".to_owned(),
-                    correlation_id: None,
-                };
+                let message = format!("denied by policy: method `{method}` is not covered");
+                let error = RpcError::new(code::DENIED, message, "policy_denied");
                 // A server that asks faster than it reads gets no answer.
                 if let Some(server) = &self.to_server
                     && server.has_room()
@@ -70,6 +66,7 @@ impl Conversation {
         result: &Result<Value, Value>,
     ) -> Result<(), SessionError> {
         self.answered = true;
+        self.ended(&request);
         let effects = self.effects_of(&request);
         let verdict = effects.verdict;
         let unremarkable = matches!(verdict, Verdict::Within | Verdict::Unobserved);
@@ -102,12 +99,9 @@ impl Conversation {
         match withheld {
             None => self.to_client.send(line).await,
             Some(why) => {
-                let error = RpcError {
-                    code: code::WITHHELD,
-                    message: format!("response withheld: {why}"),
-                    reason: reason(verdict).to_owned(),
-                    correlation_id: correlation,
-                };
+                let message = format!("response withheld: {why}");
+                let mut error = RpcError::new(code::WITHHELD, message, reason(verdict));
+                error.correlation_id = correlation;
                 self.to_client.send(error.to_line(Some(id))).await;
             }
         }
@@ -150,7 +144,10 @@ impl Conversation {
 /// Why a response is withheld, in one line that names the first effects.
 fn why(effects: &EffectsRecord) -> String {
     if effects.verdict == Verdict::Incomplete {
-        return format!("{} kernel events were lost, so nobody can say what the call did", effects.counts.lost);
+        return format!(
+            "{} kernel events were lost, so nobody can say what the call did",
+            effects.counts.lost
+        );
     }
     let mut named: Vec<String> = effects.exceeded.iter().take(3).map(Effect::to_string).collect();
     if let Some(more) = effects.exceeded.len().checked_sub(3).filter(|more| *more > 0) {

@@ -18,7 +18,8 @@ pub(super) fn real_path(path: &str) -> String {
         if let Ok(target) = existing.read_link() {
             let parent = existing.parent().unwrap_or(Path::new("/"));
             let parent = parent.canonicalize().unwrap_or_else(|_| parent.to_owned());
-            let whole = missing.iter().rev().fold(parent.join(target), |path, part| path.join(part));
+            let whole =
+                missing.iter().rev().fold(parent.join(target), |path, part| path.join(part));
             return text(&lexical(&whole), path);
         }
         match (existing.parent(), existing.components().next_back()) {

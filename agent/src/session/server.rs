@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use nix::unistd::{self, Uid};
 
 use super::install;
 use crate::config::{PolicyFile, Problem};
 use crate::kernel::User;
-use crate::policy::Policy;
+use crate::policy::{Policy, RateLimiter, TooSoon};
 use crate::warrant::{Ambient, Rules, Warrant};
 
 /// What it takes to know a server.
@@ -88,6 +90,9 @@ pub struct Server {
     pub(super) ambient: Ambient,
     /// What starting it may do.
     pub(super) startup: Warrant,
+    limiter: Mutex<RateLimiter>,
+    /// Where the limiter's clock starts.
+    prepared: Instant,
 }
 
 /// Directories in which a server's programs are looked for.
@@ -96,11 +101,8 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 impl Server {
     /// Checks the whole specification; starts nothing.
     pub fn prepare(spec: &ServerSpec, policy: &PolicyFile) -> Result<Self, ServerError> {
-        let bad_root = |source| ServerError::Root {
-            id: spec.id.clone(),
-            root: spec.root.clone(),
-            source,
-        };
+        let bad_root =
+            |source| ServerError::Root { id: spec.id.clone(), root: spec.root.clone(), source };
         let root = spec.root.canonicalize().map_err(bad_root)?;
         let root_text = root.to_str().ok_or_else(|| bad_root(invalid("its path is not UTF-8")))?;
         if !root.is_dir() {
@@ -133,7 +135,25 @@ impl Server {
             ambient,
             // Starting the server runs its programs; reading its files is ambient.
             startup: Warrant::to_run(&install.programs),
+            limiter: Mutex::default(),
+            prepared: Instant::now(),
         })
+    }
+
+    /// Counts a call against its limits, or says when to come again.
+    pub(super) fn let_through(&self, actor: &str, tool: &str) -> Result<(), TooSoon> {
+        let now = self.prepared.elapsed();
+        self.limiter().begin(&self.policy.rate_limits, actor, tool, now)
+    }
+
+    /// Ends a call that was let through.
+    pub(super) fn let_go(&self, actor: &str, tool: &str) {
+        self.limiter().end(&self.policy.rate_limits, actor, tool);
+    }
+
+    fn limiter(&self) -> MutexGuard<'_, RateLimiter> {
+        // A panic between two counts leaves counts that are still true.
+        self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Program and arguments, for people.
@@ -161,7 +181,9 @@ fn user(spec: &ServerSpec) -> Result<(Option<User>, String, PathBuf), ServerErro
         }
         RunAs::Named(name) => {
             let by_name = unistd::User::from_name(name).ok().flatten();
-            let by_uid = || name.parse().ok().and_then(|uid| unistd::User::from_uid(Uid::from_raw(uid)).ok()?);
+            let by_uid = || {
+                name.parse().ok().and_then(|uid| unistd::User::from_uid(Uid::from_raw(uid)).ok()?)
+            };
             let user = by_name.or_else(by_uid);
             if user.is_none() {
                 return Err(ServerError::NoUser(name.clone(), spec.id.clone()));
@@ -176,11 +198,8 @@ fn user(spec: &ServerSpec) -> Result<(Option<User>, String, PathBuf), ServerErro
     let principal = found.as_ref().map_or(name, |user| user.name.clone());
     let ids = found.filter(|user| user.uid != Uid::effective());
     // No supplementary groups: a server gets what its user itself has and nothing more.
-    let ids = ids.map(|user| User {
-        uid: user.uid.as_raw(),
-        gid: user.gid.as_raw(),
-        groups: Vec::new(),
-    });
+    let ids =
+        ids.map(|user| User { uid: user.uid.as_raw(), gid: user.gid.as_raw(), groups: Vec::new() });
     Ok((ids, principal, home))
 }
 

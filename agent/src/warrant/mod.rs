@@ -13,8 +13,8 @@ mod rules;
 mod template;
 mod verify;
 
-pub use ambient::Ambient;
 pub use crate::policy::network::Protocol;
+pub use ambient::Ambient;
 pub use effect::{Effect, EffectKind, FileTarget, Outcome, Peer, Process, Target};
 pub use grant::Warrant;
 pub use rules::{IssueError, Rules};
