@@ -142,6 +142,95 @@ pub struct NetworkEvent {
     pub socket_type: u16,
 }
 
+/// Reads numbers in host byte order one after the other; `None` at the end of the bytes.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*head)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.take().map(u8::from_ne_bytes)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.take().map(u16::from_ne_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.take().map(u32::from_ne_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_ne_bytes)
+    }
+
+    fn header(&mut self) -> Option<EventHeader> {
+        Some(EventHeader {
+            boot_ns: self.u64()?,
+            cgroup_id: self.u64()?,
+            generation: self.u32()?,
+            pid: self.u32()?,
+            tid: self.u32()?,
+            ppid: self.u32()?,
+            uid: self.u32()?,
+            kind: self.u8()?,
+            outcome: self.u8()?,
+            flags: self.u16()?,
+            exe_ino: self.u64()?,
+            exe_dev: self.u32()?,
+            reserved: self.u32()?,
+            comm: self.take()?,
+        })
+    }
+}
+
+impl EventHeader {
+    /// Reads the header of a record; `None` when the record is too short.
+    #[must_use]
+    pub fn parse(record: &[u8]) -> Option<Self> {
+        Reader(record).header()
+    }
+}
+
+impl FileEvent {
+    /// Reads the event, and returns the path bytes that follow it; `None` when the record is too short.
+    #[must_use]
+    pub fn parse(record: &[u8]) -> Option<(Self, &[u8])> {
+        let mut reader = Reader(record);
+        let event = Self {
+            header: reader.header()?,
+            ino: reader.u64()?,
+            dev: reader.u32()?,
+            open_flags: reader.u32()?,
+            mode: reader.u32()?,
+            path_len: reader.u16()?,
+            components: reader.u16()?,
+        };
+        let path = reader.0.get(..usize::from(event.path_len))?;
+        Some((event, path))
+    }
+}
+
+impl NetworkEvent {
+    /// Reads the event; `None` when the record is too short.
+    #[must_use]
+    pub fn parse(record: &[u8]) -> Option<Self> {
+        let mut reader = Reader(record);
+        Some(Self {
+            header: reader.header()?,
+            address: reader.take()?,
+            port: reader.u16()?,
+            protocol: reader.u16()?,
+            family: reader.u16()?,
+            socket_type: reader.u16()?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use core::mem::{align_of, offset_of, size_of};

@@ -1,5 +1,7 @@
 //! Where the running kernel keeps the fields that the programs read.
 
+use core::mem::size_of;
+
 /// Byte offsets of kernel struct members, and system call numbers of the host. User space fills them in
 /// from the kernel's type information before it loads the programs; to the verifier they are constants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -143,11 +145,65 @@ impl Layout {
         sys_creat: 0,
         sys_open_by_handle_at: 0,
     };
+
+    /// The table as the kernel programs hold it.
+    #[must_use]
+    pub fn to_words(self) -> [u32; Self::WORDS] {
+        [
+            self.task_tgid,
+            self.task_pid,
+            self.task_real_parent,
+            self.task_cred,
+            self.task_comm,
+            self.task_mm,
+            self.task_files,
+            self.task_nsproxy,
+            self.task_cgroups,
+            self.css_set_dfl_cgrp,
+            self.cgroup_kn,
+            self.kernfs_node_id,
+            self.cred_uid,
+            self.mm_exe_file,
+            self.nsproxy_mnt_ns,
+            self.mnt_namespace_root,
+            self.files_fdt,
+            self.fdtable_max_fds,
+            self.fdtable_fd,
+            self.file_flags,
+            self.file_mode,
+            self.file_inode,
+            self.file_path_mnt,
+            self.file_path_dentry,
+            self.inode_ino,
+            self.inode_sb,
+            self.super_block_dev,
+            self.dentry_parent,
+            self.dentry_name_len,
+            self.dentry_name,
+            self.dentry_hash_pprev,
+            self.mount_mnt,
+            self.mount_parent,
+            self.mount_mountpoint,
+            self.vfsmount_root,
+            self.binprm_file,
+            self.regs_syscall,
+            self.regs_arg1,
+            self.regs_arg2,
+            self.sys_open,
+            self.sys_openat,
+            self.sys_openat2,
+            self.sys_creat,
+            self.sys_open_by_handle_at,
+        ]
+    }
+
+    /// How many numbers the table holds.
+    pub const WORDS: usize = size_of::<Self>() / size_of::<u32>();
 }
 
 #[cfg(test)]
 mod tests {
-    use core::mem::{offset_of, size_of};
+    use core::mem::offset_of;
 
     use super::*;
 

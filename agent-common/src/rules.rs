@@ -36,6 +36,32 @@ pub struct PortRules {
     pub rules: [PortRule; MAX_PORT_RULES],
 }
 
+impl RulesKey {
+    /// The key as the kernel reads it.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 20] {
+        let mut bytes = [0; 20];
+        bytes[..4].copy_from_slice(&self.generation);
+        bytes[4..].copy_from_slice(&self.address);
+        bytes
+    }
+}
+
+impl PortRules {
+    /// The value as the kernel reads it.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; 100] {
+        let mut bytes = [0; 100];
+        bytes[..4].copy_from_slice(&self.count.to_ne_bytes());
+        for (place, rule) in bytes[4..].chunks_exact_mut(6).zip(&self.rules) {
+            place[..2].copy_from_slice(&rule.protocol.to_ne_bytes());
+            place[2..4].copy_from_slice(&rule.low.to_ne_bytes());
+            place[4..].copy_from_slice(&rule.high.to_ne_bytes());
+        }
+        bytes
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use core::mem::{offset_of, size_of};

@@ -31,6 +31,22 @@ pub struct SessionPolicy {
     pub reserved: u32,
 }
 
+impl SessionCounters {
+    /// The counters as the kernel keeps them.
+    #[must_use]
+    pub fn from_words([made, lost]: [u64; 2]) -> Self {
+        Self { made, lost }
+    }
+}
+
+impl SessionPolicy {
+    /// The value as the kernel reads it.
+    #[must_use]
+    pub fn to_words(self) -> [u32; 2] {
+        [self.generation, self.reserved]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use core::mem::{offset_of, size_of};

@@ -1,5 +1,6 @@
 //! Reading kernel memory at offsets that user space has looked up.
 
+use core::arch::asm;
 use core::mem::MaybeUninit;
 
 use aya_ebpf::helpers::generated;
@@ -28,6 +29,16 @@ pub fn layout_ptr() -> &'static Layout {
 pub fn load(field: *const u32) -> u32 {
     // SAFETY: callers pass a field of the static LAYOUT.
     unsafe { field.read_volatile() }
+}
+
+/// The same number, of which the compiler knows nothing more: it would leave out bounds that it has proved
+/// in a way the verifier does not follow.
+#[inline(always)]
+pub fn opaque(mut value: u64) -> u64 {
+    // An assignment to itself: without any instruction, the line information would name the next one twice.
+    // SAFETY: changes nothing.
+    unsafe { asm!("{value} = {value}", value = inout(reg) value, options(nomem, preserves_flags)) };
+    value
 }
 
 /// An address in kernel memory, not checked in any way.

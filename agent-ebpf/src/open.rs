@@ -77,11 +77,8 @@ pub fn describe_file(task: Address, file: Address, scratch: &mut Scratch) -> usi
     }
     scratch.event.open_flags = file.read(layout!(file_flags)).unwrap_or(0);
     scratch.event.mode = file.read(layout!(file_mode)).unwrap_or(0);
-    let walked = path::walk(task, file, scratch);
-    scratch.event.header.flags |= walked.flags;
-    scratch.event.path_len = walked.bytes as u16;
-    scratch.event.components = walked.components;
-    walked.bytes
+    scratch.event.header.flags |= path::walk(task, file, scratch);
+    usize::from(scratch.event.path_len)
 }
 
 /// The file behind a descriptor: `current->files->fdt->fd[fd]`.

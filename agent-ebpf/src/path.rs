@@ -6,33 +6,29 @@
 use aya_ebpf::helpers::generated;
 use warrantd_common::{PATH_BYTES, PATH_COMPONENTS, flags};
 
-use crate::kernel::{Address, layout};
+use crate::kernel::{Address, layout, opaque};
 use crate::report::Scratch;
 
 /// Longest name of a directory entry on any ordinary file system (`NAME_MAX`), and its length field.
-pub const COMPONENT_BYTES: usize = NAME_MAX as usize + 1 + LENGTH_BYTES;
+pub const COMPONENT_BYTES: usize = (NAME_MAX + 1 + LENGTH_BYTES) as usize;
 
 const NAME_MAX: u32 = 255;
-const LENGTH_BYTES: usize = 2;
+const LENGTH_BYTES: u32 = 2;
 
-/// What the walk found out besides the components.
-pub struct Walked {
-    /// Bytes written.
-    pub bytes: usize,
-    /// Components written.
-    pub components: u16,
-    /// Bits of [`flags`].
-    pub flags: u16,
-}
-
-/// Writes the components of `file`'s path to the scratch, leaf first.
+/// Writes the components of `file`'s path to the scratch, leaf first, and their length and number to its
+/// event. Returns bits of [`flags`].
+///
+/// The counts live in the scratch while the walk goes on: to the verifier, what comes from memory is
+/// unknown, so that the states of all rounds look alike and it stops after a few. Counts in registers
+/// would make every round a case of its own.
 #[inline(always)]
-pub fn walk(task: Address, file: Address, out: &mut Scratch) -> Walked {
-    let mut walked = Walked { bytes: 0, components: 0, flags: flags::TRUNCATED };
+pub fn walk(task: Address, file: Address, out: &mut Scratch) -> u16 {
+    out.event.path_len = 0;
+    out.event.components = 0;
     let (Some(vfsmount), Some(leaf)) =
         (file.follow(layout!(file_path_mnt)), file.follow(layout!(file_path_dentry)))
     else {
-        return walked;
+        return flags::TRUNCATED;
     };
     let mut dentry = leaf;
     let mut mount = vfsmount.container(layout!(mount_mnt));
@@ -42,46 +38,47 @@ pub fn walk(task: Address, file: Address, out: &mut Scratch) -> Walked {
             dentry.follow(layout!(dentry_parent)),
             mount.at(layout!(mount_mnt)).follow(layout!(vfsmount_root)),
         ) else {
-            return walked;
+            return flags::TRUNCATED;
         };
         if dentry == root {
-            let Some(above) = mount.follow(layout!(mount_parent)) else {
-                return walked;
+            let (Some(above), Some(mountpoint)) =
+                (mount.follow(layout!(mount_parent)), mount.follow(layout!(mount_mountpoint)))
+            else {
+                return flags::TRUNCATED;
             };
             if above == mount {
-                walked.flags &= !flags::TRUNCATED;
-                break;
+                return finish(task, leaf, mount);
             }
-            let Some(mountpoint) = mount.follow(layout!(mount_mountpoint)) else {
-                return walked;
-            };
             dentry = mountpoint;
             mount = above;
             continue;
         }
-        if !append(dentry, out, &mut walked) {
-            return walked;
+        if !append(dentry, out) {
+            return flags::TRUNCATED;
         }
         if dentry == parent {
             // The root of something that is mounted nowhere: a memfd, pipe or socket.
-            walked.flags &= !flags::TRUNCATED;
-            walked.flags |= flags::PATHLESS;
-            return walked;
+            return flags::PATHLESS;
         }
         dentry = parent;
     }
+    flags::TRUNCATED
+}
 
-    if walked.flags & flags::TRUNCATED != 0 {
-        return walked;
-    }
+/// What remains to be said of a path that has led to the top.
+#[inline(always)]
+fn finish(task: Address, leaf: Address, mount: Address) -> u16 {
+    let mut bits = 0;
     if namespace_root(task) != Some(mount) {
-        walked.flags |= flags::DETACHED;
+        bits |= flags::DETACHED;
     }
-    // A name that has been removed is unhashed (d_unlinked in include/linux/dcache.h).
-    if walked.components > 0 && leaf.read::<u64>(layout!(dentry_hash_pprev)) == Some(0) {
-        walked.flags |= flags::UNLINKED;
+    // A name that has been removed is unhashed (d_unlinked in include/linux/dcache.h); so is the root of
+    // a file system, which never had one.
+    let hashed = leaf.read::<u64>(layout!(dentry_hash_pprev)) != Some(0);
+    if !hashed && leaf.follow(layout!(dentry_parent)) != Some(leaf) {
+        bits |= flags::UNLINKED;
     }
-    walked
+    bits
 }
 
 /// The mount at the top of the mount namespace of `task`.
@@ -94,18 +91,23 @@ fn namespace_root(task: Address) -> Option<Address> {
 
 /// Appends the name of one directory entry; false when it does not fit or cannot be read.
 #[inline(always)]
-fn append(dentry: Address, out: &mut Scratch, walked: &mut Walked) -> bool {
+fn append(dentry: Address, out: &mut Scratch) -> bool {
     let (Some(length), Some(name)) =
         (dentry.read::<u32>(layout!(dentry_name_len)), dentry.follow(layout!(dentry_name)))
     else {
         return false;
     };
-    if length > NAME_MAX || walked.bytes + LENGTH_BYTES + length as usize > PATH_BYTES {
+    let count = &raw mut out.event.components;
+    let total = &raw mut out.event.path_len;
+    // SAFETY: a field of the scratch slot that this program holds.
+    let used = u32::from(unsafe { total.read_volatile() });
+    let after = used + LENGTH_BYTES + length;
+    if length > NAME_MAX || after > PATH_BYTES as u32 {
         return false;
     }
     // The checks above hold; the masks repeat them in the form the verifier follows.
-    let offset = walked.bytes & (PATH_BYTES - 1);
-    let length = length & NAME_MAX;
+    let offset = opaque(u64::from(used)) as usize & (PATH_BYTES - 1);
+    let length = opaque(u64::from(length)) as u32 & NAME_MAX;
     // SAFETY: `offset` is below PATH_BYTES and the area is COMPONENT_BYTES longer than that.
     let place = unsafe { (&raw mut out.path).cast::<u8>().add(offset) };
     // SAFETY: as above, two bytes.
@@ -115,7 +117,7 @@ fn append(dentry: Address, out: &mut Scratch, walked: &mut Walked) -> bool {
     // SAFETY: as above; the helper checks the source.
     let status = unsafe {
         generated::bpf_probe_read_kernel(
-            place.add(LENGTH_BYTES).cast(),
+            place.add(LENGTH_BYTES as usize).cast(),
             length,
             name.raw() as *const _,
         )
@@ -123,7 +125,9 @@ fn append(dentry: Address, out: &mut Scratch, walked: &mut Walked) -> bool {
     if status != 0 {
         return false;
     }
-    walked.bytes += LENGTH_BYTES + length as usize;
-    walked.components += 1;
+    // SAFETY: a field of the scratch slot that this program holds.
+    unsafe { total.write_volatile(after as u16) };
+    // SAFETY: as above.
+    unsafe { count.write_volatile(count.read_volatile().wrapping_add(1)) };
     true
 }

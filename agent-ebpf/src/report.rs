@@ -10,6 +10,7 @@ use warrantd_common::{
     SessionCounters,
 };
 
+use crate::kernel::opaque;
 use crate::maps::{DEPTH, EVENTS, NEST_SLOTS, SCRATCH, SESSIONS};
 use crate::path::COMPONENT_BYTES;
 
@@ -90,9 +91,10 @@ impl Session {
     #[inline(always)]
     fn fill_and_output(self, scratch: &mut Scratch, fill: impl FnOnce(&mut Scratch) -> usize) {
         let path = fill(scratch);
-        // The verifier must see the bound where the length is used.
-        let path = if path > PATH_BYTES { PATH_BYTES } else { path };
-        let length = size_of::<FileEvent>() as u64 + (path as u64 & (2 * PATH_BYTES as u64 - 1));
+        // A path of PATH_BYTES exactly still passes: the mask is twice as long.
+        let path = opaque(path as u64) & (2 * PATH_BYTES as u64 - 1);
+        let path = if path > PATH_BYTES as u64 { PATH_BYTES as u64 } else { path };
+        let length = size_of::<FileEvent>() as u64 + path;
         self.output(core::ptr::from_ref(scratch).cast(), length, false);
     }
 

@@ -1,0 +1,35 @@
+//! The only place that knows eBPF: loads the kernel programs, gives every session a cgroup and a network
+//! policy, spawns servers in it, and turns what the kernel reports into [`Effect`]s.
+//!
+//! - [`Kernel`] is one running instance: programs attached to one parent cgroup, links and maps pinned so
+//!   that enforcement outlives a crash.
+//! - [`Session`] is one child cgroup of it. The programs find the session by the id of its cgroup.
+//! - [`Session::drain`] is the response gate: it returns everything the session's processes had done when
+//!   it was called, or says that it could not.
+//!
+//! [`Effect`]: crate::warrant::Effect
+
+mod account;
+mod btf;
+mod cgroup;
+mod confine;
+mod decode;
+mod error;
+mod instance;
+mod mounts;
+mod object;
+mod offsets;
+mod privileges;
+mod process;
+mod queue;
+mod runtime;
+mod seccomp;
+mod self_test;
+mod session;
+mod spawn;
+mod tables;
+
+pub use error::KernelError;
+pub use runtime::{Kernel, KernelOptions};
+pub use session::{Drained, Session};
+pub use spawn::{SpawnSpec, User, spawn_unconfined};

@@ -1,0 +1,69 @@
+//! When has the reader seen everything? The arithmetic of the response gate, without I/O.
+#![forbid(unsafe_code)]
+
+use warrantd_common::SessionCounters;
+
+/// What a reader has seen of one session.
+///
+/// The kernel counts an event as made before its record enters the ring, and the ring hands records out
+/// in the order in which they entered. So once `received + lost` reaches the `made` that was read at some
+/// moment, every event that was complete at that moment has been read or is among the lost.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    received: u64,
+    reported_lost: u64,
+}
+
+impl Account {
+    /// Takes note of one record and returns its number, from 1.
+    pub(super) fn receive(&mut self) -> u64 {
+        self.received += 1;
+        self.received
+    }
+
+    /// Whether everything that was made when `goal` was read has been accounted for; `now` is a later
+    /// reading. Events lost in between count towards the goal, which is safe because they also make
+    /// [`Account::take_lost`] return more than zero.
+    #[must_use]
+    pub(super) fn reached(&self, goal: SessionCounters, now: SessionCounters) -> bool {
+        self.received.saturating_add(now.lost) >= goal.made
+    }
+
+    /// How many events have been lost since the last time this was asked.
+    pub(super) fn take_lost(&mut self, now: SessionCounters) -> u64 {
+        let lost = now.lost.saturating_sub(self.reported_lost);
+        self.reported_lost = now.lost;
+        lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counters(made: u64, lost: u64) -> SessionCounters {
+        SessionCounters { made, lost }
+    }
+
+    #[test]
+    fn a_record_in_flight_keeps_the_gate_shut() {
+        let mut account = Account::default();
+        assert!(account.reached(counters(0, 0), counters(0, 0)));
+        assert!(!account.reached(counters(1, 0), counters(1, 0)));
+        assert_eq!(account.receive(), 1);
+        assert!(account.reached(counters(1, 0), counters(1, 0)));
+        assert!(!account.reached(counters(2, 0), counters(2, 0)));
+    }
+
+    #[test]
+    fn a_lost_record_opens_the_gate_and_is_told_once() {
+        let mut account = Account::default();
+        account.receive();
+        assert!(account.reached(counters(3, 2), counters(3, 2)));
+        assert_eq!(account.take_lost(counters(3, 2)), 2);
+        assert_eq!(account.take_lost(counters(3, 2)), 0);
+        // A loss after the goal was read lets the gate open early, and is reported with it.
+        assert!(account.reached(counters(4, 2), counters(5, 3)));
+        assert_eq!(account.take_lost(counters(5, 3)), 1);
+    }
+}

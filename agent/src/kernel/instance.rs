@@ -1,0 +1,178 @@
+//! Instances on this host: which are alive, and what dead ones left behind.
+//!
+//! Layout under the pin root, all on bpffs:
+//! ```text
+//! <pin root>/<instance>/owner_<pid>_<start time>/   an empty directory that names the owner
+//! <pin root>/<instance>/link_…                      attachments: enforcement lasts as long as these
+//! <pin root>/<instance>/map_…                       the maps
+//! ```
+//! The cgroup of an instance is `<cgroup2>/warrantd/<instance>`, its sessions are the directories below.
+//! The owner is written before the cgroup is made and removed after it, so a cgroup with processes
+//! always has an owner on record.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+
+use super::KernelError;
+use super::cgroup::Cgroup;
+use super::process::Identity;
+
+/// An instance's place in both trees. Dropped, everything in it is killed and removed.
+#[derive(Debug)]
+pub(super) struct Instance {
+    pins: PathBuf,
+    cgroup: Cgroup,
+    cgroup_path: PathBuf,
+}
+
+impl Instance {
+    /// Cleans up after dead instances and claims `name`.
+    pub(super) fn claim(
+        pin_root: &Path,
+        cgroup_root: &Path,
+        name: &str,
+    ) -> Result<Self, KernelError> {
+        check_name(name)?;
+        let directory = File::open(pin_root).map_err(KernelError::file("opening", pin_root))?;
+        // Held while instances are inspected, so that nobody removes one that is being made.
+        let _lock = Flock::lock(directory, FlockArg::LockExclusive)
+            .map_err(|(_, errno)| KernelError::file("locking", pin_root)(errno.into()))?;
+
+        for other in names(pin_root)? {
+            let pins = pin_root.join(&other);
+            match owner(&pins) {
+                Some(owner) if owner.is_alive() => {
+                    if other == name {
+                        return Err(KernelError::InstanceBusy { instance: other, pid: owner.pid });
+                    }
+                }
+                _ => remove(&pins, &Cgroup::existing(&cgroup_root.join(&other)))?,
+            }
+        }
+
+        let pins = pin_root.join(name);
+        make_private(&pins)?;
+        let own = Identity::own().ok_or(KernelError::Unsupported {
+            feature: "/proc",
+            remedy: "mount it: mount -t proc proc /proc".into(),
+        })?;
+        make_private(&pins.join(format!("owner_{}_{}", own.pid, own.started)))?;
+        let cgroup_path = cgroup_root.join(name);
+        // A cgroup without an owner on record: its pins were removed by hand.
+        Cgroup::existing(&cgroup_path).destroy()?;
+        Ok(Self { pins, cgroup: Cgroup::create(&cgroup_path)?, cgroup_path })
+    }
+
+    /// Where links and maps are pinned.
+    pub(super) fn pins(&self) -> &Path {
+        &self.pins
+    }
+
+    /// The parent of the sessions' cgroups.
+    pub(super) fn cgroup(&self) -> &Cgroup {
+        &self.cgroup
+    }
+
+    /// Makes the cgroup of a session.
+    pub(super) fn session_cgroup(&self, id: &str) -> Result<Cgroup, KernelError> {
+        check_session_name(id)?;
+        let cgroup = Cgroup::create(&self.cgroup_path.join(id))?;
+        cgroup.forbid_children()?;
+        Ok(cgroup)
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if let Err(error) = remove(&self.pins, &self.cgroup) {
+            tracing::warn!(%error, "the instance could not be removed; the next start will try again");
+        }
+    }
+}
+
+/// Kills and removes the cgroup, then the pins: enforcement lasts until the last process is gone.
+fn remove(pins: &Path, cgroup: &Cgroup) -> Result<(), KernelError> {
+    cgroup.destroy()?;
+    if cgroup.populated() {
+        return Ok(());
+    }
+    // bpffs has directories and pins, no deeper tree than this.
+    for entry in fs::read_dir(pins).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let removed = match entry.file_type() {
+            Ok(kind) if kind.is_dir() => fs::remove_dir(&path),
+            _ => fs::remove_file(&path),
+        };
+        removed.map_err(KernelError::file("removing", path))?;
+    }
+    match fs::remove_dir(pins) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(KernelError::file("removing", pins)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The instances that have pins.
+fn names(pin_root: &Path) -> Result<Vec<String>, KernelError> {
+    let entries = fs::read_dir(pin_root).map_err(KernelError::file("reading", pin_root))?;
+    Ok(entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| check_name(name).is_ok())
+        .collect())
+}
+
+/// Who owns the instance, by the name of the directory that says so.
+fn owner(pins: &Path) -> Option<Identity> {
+    fs::read_dir(pins).ok()?.flatten().find_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        let (pid, started) = name.strip_prefix("owner_")?.split_once('_')?;
+        Some(Identity { pid: pid.parse().ok()?, started: started.parse().ok()? })
+    })
+}
+
+fn make_private(path: &Path) -> Result<(), KernelError> {
+    DirBuilder::new().mode(0o700).create(path).map_err(KernelError::file("making", path))
+}
+
+/// The name of an instance becomes a directory on bpffs, which refuses dots.
+fn check_name(name: &str) -> Result<(), KernelError> {
+    if name.contains('.') || name.len() > 64 {
+        return Err(KernelError::Name { name: name.into() });
+    }
+    check_session_name(name)
+}
+
+/// The name of a session becomes a directory among the files of its parent cgroup, which are named
+/// `cgroup.…` and `memory.…`: a letter, digit, or what stands between them, but no such name.
+fn check_session_name(name: &str) -> Result<(), KernelError> {
+    let good = name.len() <= 128
+        && name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if good { Ok(()) } else { Err(KernelError::Name { name: name.into() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check_name, check_session_name};
+
+    #[test]
+    fn names_that_could_leave_their_directory_are_refused() {
+        for bad in ["", ".", "..", "a/b", "-a", "a\0", "ä", "..a", &"a".repeat(129)] {
+            assert!(check_name(bad).is_err(), "{bad:?}");
+            assert!(check_session_name(bad).is_err(), "{bad:?}");
+        }
+        for good in ["run-17", "serve", "0198c_x", &"a".repeat(64)] {
+            assert!(check_name(good).is_ok(), "{good:?}");
+            assert!(check_session_name(good).is_ok(), "{good:?}");
+        }
+        assert!(check_name("a.b").is_err());
+        assert!(check_session_name("a.b").is_ok());
+    }
+}

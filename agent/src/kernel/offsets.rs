@@ -1,0 +1,104 @@
+//! Fills in [`Layout`]: where this kernel keeps the fields that the programs read.
+
+use warrantd_common::Layout;
+
+use super::KernelError;
+use super::btf::Btf;
+
+/// Looks every member up. One that is missing under all its names is an error that names it.
+pub(super) fn resolve(btf: &Btf) -> Result<Layout, KernelError> {
+    let one_of = |names: &[&str]| {
+        names
+            .iter()
+            .find_map(|name| btf.offset(name))
+            .ok_or_else(|| KernelError::MissingMember { member: names.join(" or ") })
+    };
+    let of = |name| one_of(&[name]);
+    Ok(Layout {
+        task_tgid: of("task_struct.tgid")?,
+        task_pid: of("task_struct.pid")?,
+        task_real_parent: of("task_struct.real_parent")?,
+        task_cred: of("task_struct.cred")?,
+        task_comm: of("task_struct.comm")?,
+        task_mm: of("task_struct.mm")?,
+        task_files: of("task_struct.files")?,
+        task_nsproxy: of("task_struct.nsproxy")?,
+        task_cgroups: of("task_struct.cgroups")?,
+        css_set_dfl_cgrp: of("css_set.dfl_cgrp")?,
+        cgroup_kn: of("cgroup.kn")?,
+        kernfs_node_id: of("kernfs_node.id")?,
+        cred_uid: of("cred.uid")?,
+        mm_exe_file: of("mm_struct.exe_file")?,
+        nsproxy_mnt_ns: of("nsproxy.mnt_ns")?,
+        mnt_namespace_root: of("mnt_namespace.root")?,
+        files_fdt: of("files_struct.fdt")?,
+        fdtable_max_fds: of("fdtable.max_fds")?,
+        fdtable_fd: of("fdtable.fd")?,
+        file_flags: of("file.f_flags")?,
+        file_mode: of("file.f_mode")?,
+        file_inode: of("file.f_inode")?,
+        // 6.19 made f_path a read-only view of __f_path.
+        file_path_mnt: one_of(&["file.f_path.mnt", "file.__f_path.mnt"])?,
+        file_path_dentry: one_of(&["file.f_path.dentry", "file.__f_path.dentry"])?,
+        inode_ino: of("inode.i_ino")?,
+        inode_sb: of("inode.i_sb")?,
+        super_block_dev: of("super_block.s_dev")?,
+        dentry_parent: of("dentry.d_parent")?,
+        // 6.17 made d_name a read-only view of __d_name.
+        dentry_name_len: one_of(&["dentry.d_name.len", "dentry.__d_name.len"])?,
+        dentry_name: one_of(&["dentry.d_name.name", "dentry.__d_name.name"])?,
+        dentry_hash_pprev: of("dentry.d_hash.pprev")?,
+        mount_mnt: of("mount.mnt")?,
+        mount_parent: of("mount.mnt_parent")?,
+        mount_mountpoint: of("mount.mnt_mountpoint")?,
+        vfsmount_root: of("vfsmount.mnt_root")?,
+        binprm_file: of("linux_binprm.file")?,
+        ..system_calls(btf)?
+    })
+}
+
+/// `pt_regs` and call numbers (arch/x86/include/asm/ptrace.h).
+#[cfg(target_arch = "x86_64")]
+fn system_calls(btf: &Btf) -> Result<Layout, KernelError> {
+    let of = |name: &str| {
+        btf.offset(name).ok_or_else(|| KernelError::MissingMember { member: name.into() })
+    };
+    Ok(Layout {
+        regs_syscall: of("pt_regs.orig_ax")?,
+        regs_arg1: of("pt_regs.si")?,
+        regs_arg2: of("pt_regs.dx")?,
+        sys_open: number(libc::SYS_open),
+        sys_creat: number(libc::SYS_creat),
+        ..common_calls()
+    })
+}
+
+/// `pt_regs` and call numbers (arch/arm64/include/asm/ptrace.h). There is no `open` and no `creat`.
+#[cfg(target_arch = "aarch64")]
+fn system_calls(btf: &Btf) -> Result<Layout, KernelError> {
+    let of = |name: &str| {
+        btf.offset(name).ok_or_else(|| KernelError::MissingMember { member: name.into() })
+    };
+    let registers = of("pt_regs.regs")?;
+    Ok(Layout {
+        regs_syscall: of("pt_regs.syscallno")?,
+        regs_arg1: registers + 8,
+        regs_arg2: registers + 16,
+        sys_open: u32::MAX,
+        sys_creat: u32::MAX,
+        ..common_calls()
+    })
+}
+
+fn common_calls() -> Layout {
+    Layout {
+        sys_openat: number(libc::SYS_openat),
+        sys_openat2: number(libc::SYS_openat2),
+        sys_open_by_handle_at: number(libc::SYS_open_by_handle_at),
+        ..Layout::ZERO
+    }
+}
+
+fn number(call: libc::c_long) -> u32 {
+    u32::try_from(call).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,190 @@
+//! One running instance of the kernel layer.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aya::maps::{MapData, RingBuf};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::policy::network::Table;
+
+use super::instance::Instance;
+use super::object::Attached;
+use super::queue::Queue;
+use super::session::Session;
+use super::tables::Tables;
+use super::{KernelError, decode, mounts, object, privileges, self_test};
+
+/// How long events may lie in the ring when no drain comes by and nothing wakes the reader.
+const READ_EVERY: Duration = Duration::from_millis(200);
+
+/// How an instance starts.
+#[derive(Debug, Clone)]
+pub struct KernelOptions {
+    /// Directory on bpffs for links and maps, `/sys/fs/bpf/warrantd`.
+    pub pin_root: PathBuf,
+    /// Name of the instance, unique on the host: `serve`, `run-<pid>`. Letters, digits, `-`, `_`.
+    pub instance: String,
+    /// Program and arguments of the self-test's probe. It opens `/dev/null`, tries a TCP connection to
+    /// 127.0.0.1:9 and prints one line: `connect ` and the name of the error.
+    pub probe: Vec<OsString>,
+}
+
+/// The kernel layer: programs attached to a parent cgroup, and the ring they report to.
+///
+/// Dropped, it kills every process in its sessions and removes cgroups, links and maps. If the process is
+/// killed instead, the links stay pinned and go on denying; the next [`Kernel::start`] cleans up.
+pub struct Kernel {
+    inner: Arc<Inner>,
+}
+
+/// What sessions share. Lives until the last of them is gone.
+pub(super) struct Inner {
+    // Dropped first: processes end before enforcement does.
+    instance: Instance,
+    tables: Tables,
+    ring: Mutex<RingBuf<MapData>>,
+    queues: Mutex<HashMap<u64, Arc<Queue>>>,
+    generation: AtomicU32,
+    _attached: Attached,
+}
+
+impl Kernel {
+    /// Starts an instance: checks privileges, cleans up after dead instances, loads, attaches and pins
+    /// the programs, and demands that a probe process is refused a connection and seen to do so.
+    pub fn start(options: KernelOptions) -> Result<Arc<Self>, KernelError> {
+        privileges::check()?;
+        let cgroup_root = mounts::cgroup2()?.join("warrantd");
+        mounts::prepare_pins(&options.pin_root)?;
+        let mut ebpf = object::load()?;
+        let instance = Instance::claim(&options.pin_root, &cgroup_root, &options.instance)?;
+        let parent = instance.cgroup().open()?;
+        object::pin_maps(&ebpf, instance.pins())?;
+        let tables = Tables::take(&mut ebpf)?;
+        let ring = Tables::take_ring(&mut ebpf)?;
+        let attached = object::attach(ebpf, &parent, instance.pins())?;
+        let kernel = Arc::new(Self {
+            inner: Arc::new(Inner {
+                instance,
+                tables,
+                ring: Mutex::new(ring),
+                queues: Mutex::default(),
+                generation: AtomicU32::new(0),
+                _attached: attached,
+            }),
+        });
+        self_test::run(&kernel, options.probe)?;
+        Ok(kernel)
+    }
+
+    /// Name of the observer in use: `tracepoint`.
+    #[expect(clippy::unused_self, reason = "the backend becomes a choice of the instance")]
+    pub fn backend(&self) -> &'static str {
+        "tracepoint"
+    }
+
+    /// Generation of the network policy that was set last, over all sessions. Counts from 1.
+    pub fn generation(&self) -> u32 {
+        self.inner.generation.load(Ordering::Relaxed)
+    }
+
+    /// Makes a cgroup named `id` and the session in it, with this network policy.
+    pub fn open_session(&self, id: &str, network: &Table) -> Result<Session, KernelError> {
+        Session::open(Arc::clone(&self.inner), id, network)
+    }
+
+    /// Moves events from the ring to their sessions.
+    pub fn pump(&self) {
+        self.inner.pump();
+    }
+
+    /// Moves events to their sessions whenever the kernel asks for it, and every 200 ms. Never returns.
+    pub async fn run_reader(self: Arc<Self>) {
+        let readiness = self.inner.readiness();
+        if let Err(error) = &readiness {
+            tracing::warn!(%error, "the event ring cannot be polled; reading it by the clock alone");
+        }
+        loop {
+            let mut tick = std::pin::pin!(tokio::time::sleep(READ_EVERY));
+            if let Ok(readiness) = &readiness {
+                tokio::select! {
+                    guard = readiness.readable() => {
+                        self.pump();
+                        if let Ok(mut guard) = guard {
+                            guard.clear_ready();
+                        }
+                        // A flood must not keep the runtime's thread.
+                        tokio::task::yield_now().await;
+                        continue;
+                    }
+                    () = &mut tick => {}
+                }
+            } else {
+                tick.await;
+            }
+            self.pump();
+        }
+    }
+}
+
+impl Inner {
+    /// The instance's cgroups.
+    pub(super) fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// The maps.
+    pub(super) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// A number for the next network policy, from 1.
+    pub(super) fn next_generation(&self) -> u32 {
+        self.generation.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Starts delivering the events of a cgroup.
+    pub(super) fn register(&self, cgroup_id: u64) -> Arc<Queue> {
+        let queue = Arc::new(Queue::default());
+        lock(&self.queues).insert(cgroup_id, Arc::clone(&queue));
+        queue
+    }
+
+    /// Stops it.
+    pub(super) fn unregister(&self, cgroup_id: u64) {
+        lock(&self.queues).remove(&cgroup_id);
+    }
+
+    /// Moves events from the ring to their sessions.
+    pub(super) fn pump(&self) {
+        let mut ring = lock(&self.ring);
+        let queues = lock(&self.queues);
+        while let Some(record) = ring.next() {
+            let queue = decode::header(&record).and_then(|header| queues.get(&header.cgroup_id));
+            // Events of a session that has been closed belong to nobody.
+            if let Some(queue) = queue {
+                queue.push(&record);
+            }
+        }
+    }
+
+    /// The ring's descriptor, registered with the current runtime. The kernel reports an edge when it is
+    /// asked to wake a reader.
+    fn readiness(&self) -> std::io::Result<AsyncFd<OwnedFd>> {
+        let descriptor = lock(&self.ring).as_fd().try_clone_to_owned()?;
+        // SAFETY: the descriptor is owned by the AsyncFd and never changes.
+        let registered = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
+        registered.map_err(std::io::Error::from)
+    }
+}
+
+/// What a panicking thread left behind is still consistent: every change is one step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

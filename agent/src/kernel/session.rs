@@ -1,0 +1,167 @@
+//! One session: a cgroup, its network policy and its stream of effects.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::policy::network::Table;
+use crate::warrant::Effect;
+
+use super::KernelError;
+use super::cgroup::Cgroup;
+use super::queue::Queue;
+use super::runtime::Inner;
+use super::spawn::{self, SpawnSpec};
+
+/// How long a drain waits for a record that a processor has reserved and not yet written. Writing one
+/// takes microseconds, unless the writer is preempted.
+const SETTLE_WITHIN: Duration = Duration::from_millis(100);
+
+/// A place for one server's processes. Dropped, it kills them all, waits until they are gone, and removes
+/// the cgroup and the policy.
+pub struct Session {
+    inner: Arc<Inner>,
+    cgroup: Cgroup,
+    cgroup_id: u64,
+    queue: Arc<Queue>,
+    policy: Mutex<Policy>,
+    /// Held by the drain that is going on: two at once would share out the effects.
+    gate: Mutex<()>,
+}
+
+/// The tables of a session that are in the kernel.
+#[derive(Default)]
+struct Policy {
+    current: Option<(u32, Table)>,
+    /// Kept until the next change: a program that was running when the policy changed may still read it.
+    previous: Option<(u32, Table)>,
+}
+
+/// What a session's processes did since the last drain.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Drained {
+    /// The effects, in the order in which the kernel reported them.
+    pub effects: Vec<Effect>,
+    /// Events that were lost since the last drain: what is missing in `effects` is not known.
+    pub lost: u64,
+    /// Not every event that had happened could be waited for.
+    pub incomplete: bool,
+}
+
+impl Session {
+    pub(super) fn open(inner: Arc<Inner>, id: &str, network: &Table) -> Result<Self, KernelError> {
+        let cgroup = inner.instance().session_cgroup(id)?;
+        let cgroup_id = cgroup.id()?;
+        let queue = inner.register(cgroup_id);
+        // From here on, dropping cleans up.
+        let session = Self {
+            inner,
+            cgroup,
+            cgroup_id,
+            queue,
+            policy: Mutex::default(),
+            gate: Mutex::default(),
+        };
+        session.inner.tables().open_session(cgroup_id)?;
+        session.set_network(network)?;
+        Ok(session)
+    }
+
+    /// Id of the session's cgroup.
+    pub fn cgroup_id(&self) -> u64 {
+        self.cgroup_id
+    }
+
+    /// Starts a program inside, with its standard streams piped; see [`SpawnSpec`] for how it is confined.
+    ///
+    /// The program is killed when the *thread* that calls this ends (prctl(2), `PR_SET_PDEATHSIG`), so
+    /// call it from a thread that lives as long as the server shall: not from one that a pool retires
+    /// when idle. Needs a tokio runtime.
+    pub fn spawn(&self, spec: &SpawnSpec) -> Result<tokio::process::Child, KernelError> {
+        spawn::spawn(spec, Some(self.cgroup.open_procs()?))
+    }
+
+    /// For the self-test, which runs without a runtime.
+    pub(super) fn spawn_blocking(
+        &self,
+        spec: &SpawnSpec,
+    ) -> Result<std::process::Child, KernelError> {
+        spawn::spawn_blocking(spec, Some(self.cgroup.open_procs()?))
+    }
+
+    /// The response gate: everything that the session's processes had done when this was called. Blocks
+    /// for at most 100 ms, ordinarily for some microseconds.
+    pub fn drain(&self) -> Drained {
+        let _gate = lock(&self.gate);
+        let goal = self.inner.tables().counters(self.cgroup_id);
+        let started = Instant::now();
+        let mut now = goal;
+        let mut incomplete = false;
+        loop {
+            self.inner.pump();
+            if self.queue.reached(goal, now) {
+                break;
+            }
+            let waited = started.elapsed();
+            if waited > SETTLE_WITHIN {
+                incomplete = true;
+                break;
+            }
+            if waited < Duration::from_micros(50) {
+                thread::yield_now();
+            } else {
+                thread::sleep(Duration::from_micros(100));
+            }
+            now = self.inner.tables().counters(self.cgroup_id);
+        }
+        let (effects, lost) = self.queue.take(now);
+        Drained { effects, lost, incomplete }
+    }
+
+    /// Replaces the network policy, in one step for every program. Existing connections are judged by
+    /// the new one from their next packet on. On an error the old policy stays in force.
+    pub fn set_network(&self, table: &Table) -> Result<(), KernelError> {
+        let mut policy = lock(&self.policy);
+        let generation = self.inner.next_generation();
+        self.inner.tables().set_policy(self.cgroup_id, generation, table)?;
+        let replaced = policy.current.replace((generation, table.clone()));
+        let outlived = std::mem::replace(&mut policy.previous, replaced);
+        if let Some((generation, table)) = outlived {
+            self.inner.tables().remove_rules(generation, &table);
+        }
+        Ok(())
+    }
+
+    /// Kills every process of the session.
+    pub fn kill(&self) -> Result<(), KernelError> {
+        self.cgroup.kill()
+    }
+
+    /// Stops every process of the session, or lets them go on.
+    pub fn freeze(&self, frozen: bool) -> Result<(), KernelError> {
+        self.cgroup.freeze(frozen)
+    }
+
+    /// Whether the session has any process.
+    pub fn populated(&self) -> bool {
+        self.cgroup.populated()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Err(error) = self.cgroup.destroy() {
+            tracing::warn!(%error, "a session could not be removed; its network stays denied");
+        }
+        let policy = std::mem::take(&mut *lock(&self.policy));
+        let tables: Vec<_> = policy.current.into_iter().chain(policy.previous).collect();
+        self.inner.tables().close_session(self.cgroup_id, &tables);
+        self.inner.unregister(self.cgroup_id);
+    }
+}
+
+/// What a panicking thread left behind is still consistent: every change is one step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
