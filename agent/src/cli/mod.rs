@@ -3,12 +3,15 @@
 
 mod check;
 mod connect;
+mod explain;
 mod failure;
+mod judge;
 mod kernel;
 mod probe;
 mod run;
 mod serve;
 mod signals;
+mod test;
 
 use std::process::ExitCode;
 
@@ -32,6 +35,8 @@ enum Command {
     Serve(serve::Serve),
     Connect(connect::Connect),
     Check(check::Check),
+    Explain(explain::Explain),
+    Test(test::Test),
     #[command(hide = true)]
     SelfTestProbe(probe::Probe),
 }
@@ -51,6 +56,8 @@ pub fn main() -> ExitCode {
         Command::Serve(command) => command.execute(),
         Command::Connect(command) => command.execute(),
         Command::Check(command) => command.execute(),
+        Command::Explain(command) => command.execute(),
+        Command::Test(command) => command.execute(),
         Command::SelfTestProbe(command) => command.execute(),
     };
     match done {

@@ -4,12 +4,14 @@
 //! way out. A file is taken whole or not at all.
 #![forbid(unsafe_code)]
 
+mod cases;
 mod daemon;
 mod error;
 mod policy;
 mod position;
 mod source;
 
+pub use cases::{Case, CasesFile};
 pub use daemon::{ActorConfig, AuditConfig, AuthMethod, DaemonConfig, KernelMode, ServerConfig};
 pub use error::{ConfigError, Problem, suggestion};
 pub use policy::{

@@ -121,6 +121,12 @@ impl Policy {
         self.actors.keys().map(String::as_str)
     }
 
+    /// The limits whose key in the file is `key`.
+    pub(super) fn limits_by_key(&self, key: &str) -> Option<&Limits> {
+        let own = self.actors.values().flat_map(|actor| actor.constraints.values());
+        self.constraints.values().chain(own).find(|limits| limits.key == key)
+    }
+
     /// Fails with a suggestion when the policy does not name `actor`.
     pub fn expect_actor(&self, actor: &str) -> Result<(), Problem> {
         if self.actors.contains_key(actor) {

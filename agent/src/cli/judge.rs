@@ -1,0 +1,99 @@
+//! A policy and everything that follows from it, to ask without starting anything.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Failure;
+use crate::config::{Action, PolicyFile, Source};
+use crate::policy::{Call, Decision, Policy, RateLimiter, decide, near_miss};
+use crate::serve::load_policy;
+use crate::warrant::{Rules, Warrant};
+
+/// A policy to ask.
+pub(super) struct Judge {
+    policy: Policy,
+    rules: Rules,
+    limiter: RateLimiter,
+}
+
+/// What the policy says of a call.
+#[derive(Debug, Serialize)]
+pub(super) struct Answer {
+    /// The decision, its rule and its reason.
+    #[serde(flatten)]
+    pub(super) decision: Decision,
+    /// How a denied call misses being allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) near_miss: Option<String>,
+    /// What an allowed call may do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) warrant: Option<Warrant>,
+}
+
+impl Answer {
+    /// A denial for a reason that no rule has.
+    pub(super) fn denied(rule: impl Into<String>, reason: impl Into<String>) -> Self {
+        let decision = Decision {
+            action: Action::Deny,
+            rule: rule.into(),
+            reason: reason.into(),
+            paths: Vec::new(),
+        };
+        Self { decision, near_miss: None, warrant: None }
+    }
+}
+
+impl Judge {
+    /// Reads a policy file for a server whose root is `root`.
+    pub(super) fn load(file: &Path, root: &str) -> Result<Self, Failure> {
+        let (source, policy) = load_policy(file)?;
+        Self::new(&source, &policy, root)
+    }
+
+    fn new(source: &Source, file: &PolicyFile, root: &str) -> Result<Self, Failure> {
+        let bad = |problem| Failure::Config(source.error(problem));
+        Ok(Self {
+            policy: Policy::compile(file, root).map_err(bad)?,
+            rules: Rules::compile(&file.effects, root).map_err(bad)?,
+            limiter: RateLimiter::default(),
+        })
+    }
+
+    /// Decides about a call, without looking at any file it names.
+    pub(super) fn ask(&self, actor: &str, tool: &str, arguments: &Map<String, Value>) -> Answer {
+        let call = Call { actor, tool, arguments, resolve: &str::to_owned };
+        let decision = decide(&self.policy, call);
+        if decision.action == Action::Deny {
+            let near_miss = near_miss(&self.policy, call, &decision);
+            return Answer { decision, near_miss, warrant: None };
+        }
+        match self.rules.issue(&decision, tool, arguments) {
+            Ok(warrant) => Answer { decision, near_miss: None, warrant: Some(warrant) },
+            Err(error) => Answer::denied(format!("effects.tools.{tool}"), error.to_string()),
+        }
+    }
+
+    /// The same, counted against the rate limits as a call at `now`.
+    pub(super) fn ask_at(
+        &mut self,
+        now: Duration,
+        actor: &str,
+        tool: &str,
+        arguments: &Map<String, Value>,
+    ) -> Answer {
+        let answer = self.ask(actor, tool, arguments);
+        if answer.decision.action == Action::Deny {
+            return answer;
+        }
+        match self.limiter.begin(&self.policy.rate_limits, actor, tool, now) {
+            Ok(()) => {
+                self.limiter.end(&self.policy.rate_limits, actor, tool);
+                answer
+            }
+            Err(soon) => Answer::denied(soon.rule, soon.reason),
+        }
+    }
+}
