@@ -1,3 +1,26 @@
 //! End-to-end tests of warrantd: real servers, real clients, a rogue server, the real kernel.
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod daemon;
+mod filesystem;
+mod lifecycle;
+mod network;
+mod processes;
+mod python;
+mod rig;
+mod rogue;
+mod startup;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let subjects = [
+        filesystem::tests(),
+        rogue::tests(),
+        network::tests(),
+        daemon::tests(),
+        lifecycle::tests(),
+        startup::tests(),
+    ];
+    warrantd_tests::harness::run(subjects.into_iter().flatten().collect())
+}
