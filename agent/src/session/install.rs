@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// A server's own files.
@@ -35,8 +36,10 @@ pub(super) fn find(program: &Path, argv: &[String], path: &str) -> Install {
         trees.extend(trees_of(file));
     }
     // `node server.js`, `python3 server.py`: the script is part of the server, too.
+    // For any other program a file argument is what it works on, not a part of it.
     let script = argv.iter().skip(1).find(|argument| !argument.starts_with('-'));
     if let Some(script) = script.map(Path::new)
+        && is_runtime(program)
         && script.is_absolute()
         && script.is_file()
     {
@@ -71,15 +74,11 @@ fn trees_of(file: &Path) -> Vec<PathBuf> {
     let outermost = real.ancestors().filter(|dir| dir.ends_with("node_modules")).last();
     if let Some(modules) = outermost {
         trees.push(modules.to_owned());
-    } else if let Some(package) =
-        real.ancestors().skip(1).find(|d| d.join("package.json").is_file())
-    {
-        trees.push(package.to_owned());
+    } else if is_script(&real) {
+        trees.extend(marked(&real, "package.json"));
     }
     // A Python virtual environment, by the path as called: its interpreter is a link.
-    trees.extend(
-        file.ancestors().skip(1).find(|dir| dir.join("pyvenv.cfg").is_file()).map(Path::to_owned),
-    );
+    trees.extend(marked(file, "pyvenv.cfg"));
     // A runtime installed by itself has its libraries beside its `bin`.
     if let Some(bin) = real.parent().filter(|dir| dir.ends_with("bin"))
         && let Some(prefix) = bin.parent().filter(|prefix| prefix.components().count() > 2)
@@ -87,6 +86,30 @@ fn trees_of(file: &Path) -> Vec<PathBuf> {
         trees.push(prefix.join("lib"));
     }
     trees
+}
+
+/// Whether a program runs scripts that are named on its command line.
+fn is_runtime(program: &Path) -> bool {
+    let name = program.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    ["node", "nodejs", "python", "pypy", "deno", "bun", "ruby", "perl", "php", "sh", "bash", "java"]
+        .contains(&name)
+}
+
+/// The nearest directory above `file` that has `marker`, unless it is one that holds more than one
+/// program's files: the root, a directory of it, or one that everybody can write to.
+fn marked(file: &Path, marker: &str) -> Option<PathBuf> {
+    let dir = file.ancestors().skip(1).find(|dir| dir.join(marker).is_file())?;
+    let own = dir.components().count() > 2
+        && std::fs::metadata(dir).is_ok_and(|meta| meta.permissions().mode() & 0o002 == 0);
+    own.then(|| dir.to_owned())
+}
+
+/// Whether a program is a text for an interpreter, not one for the processor.
+fn is_script(file: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = std::fs::File::open(file).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && magic != *b"\x7fELF"
 }
 
 /// What the first line of a script names (execve(2)): the interpreter, or for `env` that and the
@@ -136,6 +159,35 @@ mod tests {
         let install = find(Path::new("/usr/bin/env"), &[], "/usr/bin");
         assert_eq!(install.trees, install.programs);
         assert_eq!(install.trees.len(), 1, "{install:?}");
+    }
+
+    #[test]
+    fn a_file_argument_is_part_of_a_runtime_s_server_and_of_no_other() {
+        let dir = tempfile::tempdir().expect("dir");
+        let top = dir.path().canonicalize().expect("real");
+        let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+        let data = text(&touch(top.join("data.txt"), "x"));
+        let argv = |program: &Path| vec![text(program), data.clone()];
+        let server = touch(top.join("server"), "\x7fELF");
+        assert!(!find(&server, &argv(&server), "").trees.contains(&data));
+        let python = touch(top.join("python3.11"), "\x7fELF");
+        assert!(find(&python, &argv(&python), "").trees.contains(&data));
+    }
+
+    #[test]
+    fn a_marker_above_does_not_make_the_whole_disk_a_server() {
+        let dir = tempfile::tempdir().expect("dir");
+        let top = dir.path().canonicalize().expect("real");
+        touch(top.join("package.json"), "{}");
+        let binary = touch(top.join("tool"), "\x7fELF and more");
+        let own = vec![binary.to_str().expect("UTF-8").to_owned()];
+        assert_eq!(find(&binary, &[], "").trees, own, "a binary is no part of a package");
+        let script = touch(top.join("server.js"), "#!/usr/bin/env node\n");
+        let package = top.to_str().expect("UTF-8").to_owned();
+        assert!(find(&script, &[], "/usr/bin").trees.contains(&package), "its benign twin");
+        let open = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(&top, open).expect("set");
+        assert!(!find(&script, &[], "/usr/bin").trees.contains(&package));
     }
 
     #[test]
