@@ -2,9 +2,11 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod check;
 mod compile;
 mod decide;
 mod disguise;
+mod limits;
 mod near_miss;
 pub mod network;
 mod paths;
