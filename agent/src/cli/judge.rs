@@ -36,12 +36,7 @@ pub(super) struct Answer {
 impl Answer {
     /// A denial for a reason that no rule has.
     pub(super) fn denied(rule: impl Into<String>, reason: impl Into<String>) -> Self {
-        let decision = Decision {
-            action: Action::Deny,
-            rule: rule.into(),
-            reason: reason.into(),
-            paths: Vec::new(),
-        };
+        let decision = Decision::denied(rule, reason);
         Self { decision, near_miss: None, warrant: None }
     }
 }

@@ -16,7 +16,10 @@ pub struct PolicyFile {
     pub global_deny_list: Vec<String>,
     /// Who may call what.
     pub actors: Vec<ActorRule>,
-    /// Limits on a tool's arguments, by tool.
+    /// Who may call what, in the kit's JSON form: tools by actor.
+    pub allowed_tools: BTreeMap<String, Vec<String>>,
+    /// Limits on a tool's arguments, by tool. The kit's JSON form calls them `tool_policies`.
+    #[serde(alias = "tool_policies")]
     pub constraints: BTreeMap<String, Constraint>,
     /// Limits on how often a tool is called, by tool.
     pub rate_limits: BTreeMap<String, RateLimit>,

@@ -19,6 +19,8 @@ pub mod code {
     pub const DENIED: i64 = -31003;
     /// The caller calls too often.
     pub const TOO_SOON: i64 = -31029;
+    /// The server took too long.
+    pub const TIMEOUT: i64 = -31008;
     /// The call ran, and its response is withheld.
     pub const WITHHELD: i64 = -31009;
     /// The server ended or could not be reached.

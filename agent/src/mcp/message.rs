@@ -29,6 +29,11 @@ impl Id {
         }
     }
 
+    /// The id that a value is, if it is one.
+    pub fn from_value(value: &Value) -> Option<Self> {
+        Self::read(value).ok()
+    }
+
     fn read(value: &Value) -> Result<Self, MessageError> {
         match value {
             Value::String(s) => Ok(Self::String(s.clone())),

@@ -33,8 +33,8 @@ pub struct Policy {
 /// One actor's rights.
 #[derive(Debug)]
 pub(super) struct Actor {
-    /// Position in the file.
-    pub(super) index: usize,
+    /// Path of the key in the file that lists its tools.
+    pub(super) key: String,
     pub(super) tools: BTreeSet<String>,
     pub(super) constraints: BTreeMap<String, Limits>,
 }
@@ -61,26 +61,10 @@ impl Policy {
             Some((index, actor.id.as_str(), actor.rate_limit.as_ref()?))
         });
         let rate_limits = RateLimits::compile(&file.rate_limits, totals)?;
-        let mut actors = BTreeMap::new();
-        for (index, rule) in file.actors.iter().enumerate() {
-            let key = format!("actors[{index}]");
-            let actor = Actor {
-                index,
-                tools: rule.allowed_tools.iter().cloned().collect(),
-                constraints: limits(&rule.constraints, &format!("{key}.constraints"), root)?,
-            };
-            if rule.id.is_empty() {
-                return Err(Problem::new(format!("{key}.id"), "an actor needs a name"));
-            }
-            if actors.insert(rule.id.clone(), actor).is_some() {
-                let message = format!("actor `{}` stands twice; join the two", rule.id);
-                return Err(Problem::new(format!("{key}.id"), message));
-            }
-        }
         Ok(Self {
             default_action: file.default_action,
             denied_tools: file.global_deny_list.iter().cloned().collect(),
-            actors,
+            actors: actors(file, root)?,
             constraints: limits(&file.constraints, "constraints", root)?,
             rate_limits,
             alert_on_deny: file.audit.alert_on_deny,
@@ -112,6 +96,36 @@ impl Policy {
         let message = format!("no actor `{actor}`{hint} (it names: {})", names.join(", "));
         Err(Problem::new("actors", message))
     }
+}
+
+/// The actors of both forms: the list, and the kit's map of tools by actor.
+fn actors(file: &PolicyFile, root: &str) -> Result<BTreeMap<String, Actor>, Problem> {
+    let mut actors = BTreeMap::new();
+    let mut add = |id: &str, key: String, actor: Actor| {
+        if id.is_empty() {
+            return Err(Problem::new(key, "an actor needs a name"));
+        }
+        match actors.insert(id.to_owned(), actor) {
+            None => Ok(()),
+            Some(_) => Err(Problem::new(key, format!("actor `{id}` stands twice; join the two"))),
+        }
+    };
+    for (index, rule) in file.actors.iter().enumerate() {
+        let key = format!("actors[{index}]");
+        let actor = Actor {
+            key: format!("{key}.allowed_tools"),
+            tools: rule.allowed_tools.iter().cloned().collect(),
+            constraints: limits(&rule.constraints, &format!("{key}.constraints"), root)?,
+        };
+        add(&rule.id, format!("{key}.id"), actor)?;
+    }
+    for (id, tools) in &file.allowed_tools {
+        let key = format!("allowed_tools.{id}");
+        let tools = tools.iter().cloned().collect();
+        let actor = Actor { key: key.clone(), tools, constraints: BTreeMap::new() };
+        add(id, key, actor)?;
+    }
+    Ok(actors)
 }
 
 fn network_table(file: &PolicyFile) -> Result<Table, Problem> {

@@ -3,6 +3,8 @@
 //! The order: tools that nobody may call, then the actor, its tools, then every constraint of the
 //! tool, those of the whole policy and those of the actor. Each must pass.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -41,6 +43,9 @@ pub struct Decision {
     /// The paths that the call names, when it is allowed.
     #[serde(skip)]
     pub paths: Vec<ApprovedPath>,
+    /// How long the call may take.
+    #[serde(skip)]
+    pub timeout: Option<Duration>,
 }
 
 /// A path that a call names and that policy allows.
@@ -56,17 +61,24 @@ pub struct ApprovedPath {
 
 /// Decides about a call.
 pub fn decide(policy: &Policy, call: Call) -> Decision {
-    match judge(policy, call) {
-        Ok((rule, paths)) => {
-            Decision { action: Action::Allow, reason: "allowed".to_owned(), rule, paths }
-        }
-        Err(Denial { rule, reason }) => {
-            Decision { action: Action::Deny, rule, reason, paths: Vec::new() }
+    let outcome = judge(policy, call);
+    outcome.unwrap_or_else(|Denial { rule, reason }| Decision::denied(rule, reason))
+}
+
+impl Decision {
+    /// A denial by a rule, for a reason.
+    pub fn denied(rule: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            action: Action::Deny,
+            rule: rule.into(),
+            reason: reason.into(),
+            paths: Vec::new(),
+            timeout: None,
         }
     }
 }
 
-fn judge(policy: &Policy, call: Call) -> Result<(String, Vec<ApprovedPath>), Denial> {
+fn judge(policy: &Policy, call: Call) -> Result<Decision, Denial> {
     let tool = call.tool;
     if policy.denied_tools.contains(tool) {
         return deny("global_deny_list", format!("tool `{tool}` is denied to everyone"));
@@ -75,7 +87,7 @@ fn judge(policy: &Policy, call: Call) -> Result<(String, Vec<ApprovedPath>), Den
         return deny("actors", format!("policy does not know actor `{}`", call.actor));
     };
     let rule = if actor.tools.contains(tool) {
-        format!("actors[{}].allowed_tools", actor.index)
+        actor.key.clone()
     } else if policy.default_action == Action::Allow {
         "default_action".to_owned()
     } else {
@@ -89,7 +101,13 @@ fn judge(policy: &Policy, call: Call) -> Result<(String, Vec<ApprovedPath>), Den
     for limits in &limits {
         check_size(limits, call.arguments)?;
     }
-    Ok((rule, paths))
+    Ok(Decision {
+        action: Action::Allow,
+        rule,
+        reason: "allowed".to_owned(),
+        paths,
+        timeout: limits.iter().filter_map(|limits| limits.timeout).min(),
+    })
 }
 
 fn limits_of<'a>(policy: &'a Policy, actor: &'a Actor, tool: &str) -> Vec<&'a Limits> {

@@ -1,6 +1,7 @@
 //! The constraints of a policy, checked and ready to judge arguments.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::paths::PathGlobs;
 use crate::config::{Constraint, Problem};
@@ -16,6 +17,7 @@ pub(super) struct Limits {
     pub(super) allowed_extensions: Option<Vec<String>>,
     pub(super) denied_extensions: Vec<String>,
     pub(super) max_file_size: Option<u64>,
+    pub(super) timeout: Option<Duration>,
 }
 
 impl Limits {
@@ -51,7 +53,6 @@ fn limit(constraint: &Constraint, key: String, root: &str) -> Result<Limits, Pro
     for (name, present) in [
         ("allowed_operations", constraint.allowed_operations.is_some()),
         ("max_rows", constraint.max_rows.is_some()),
-        ("timeout_seconds", constraint.timeout_seconds.is_some()),
     ] {
         if present {
             return Err(not_yet(format!("{key}.{name}")));
@@ -65,6 +66,7 @@ fn limit(constraint: &Constraint, key: String, root: &str) -> Result<Limits, Pro
         allowed_extensions: constraint.allowed_extensions.clone(),
         denied_extensions: constraint.denied_extensions.clone(),
         max_file_size: constraint.max_file_size,
+        timeout: constraint.timeout_seconds.map(Duration::from_secs),
         key,
     })
 }

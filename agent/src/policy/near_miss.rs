@@ -31,7 +31,7 @@ pub fn near_miss(policy: &Policy, call: Call, decision: &Decision) -> Option<Str
 fn missing_tool(policy: &Policy, call: Call) -> String {
     let tool = call.tool;
     let Some(actor) = policy.actors.get(call.actor) else { return String::new() };
-    let list = format!("actors[{}].allowed_tools", actor.index);
+    let list = &actor.key;
     let hint = suggestion(tool, actor.tools.iter().map(String::as_str));
     let others: Vec<_> = policy
         .actors

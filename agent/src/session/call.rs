@@ -1,6 +1,6 @@
 //! What is known of a call, from the decision to its audit record.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -26,6 +26,8 @@ pub(super) struct CallInfo {
     pub(super) rule: String,
     /// What it may do.
     pub(super) warrant: Warrant,
+    /// How long it may take.
+    pub(super) timeout: Option<Duration>,
 }
 
 impl CallInfo {
@@ -37,6 +39,7 @@ impl CallInfo {
             arguments: sanitize(&Value::Object(call.arguments.clone())),
             rule: decision.rule.clone(),
             warrant,
+            timeout: decision.timeout,
         }
     }
 
@@ -48,8 +51,13 @@ impl CallInfo {
             lexical: path.into(),
             real: path.into(),
         }];
-        let decision =
-            Decision { action: Action::Allow, rule: "test".into(), reason: String::new(), paths };
+        let decision = Decision {
+            action: Action::Allow,
+            rule: "test".into(),
+            reason: String::new(),
+            paths,
+            timeout: None,
+        };
         let rules = crate::warrant::Rules::compile(&crate::config::EffectsSection::default(), "/")
             .expect("no rules");
         let call = ToolCall {
@@ -133,7 +141,11 @@ impl Recorder {
         }
         record.method = Some(request.method.clone());
         record.duration_ms = Some(millis(request.arrived));
-        record.status = Some(if end.error.is_none() { Status::Success } else { Status::Failure });
+        record.status = Some(match (&end.error, end.timed_out) {
+            (_, true) => Status::Timeout,
+            (None, _) => Status::Success,
+            (Some(_), _) => Status::Failure,
+        });
         record.error = end.error;
         record.result_metadata = end.result;
         record.effects = Some(effects);
@@ -148,6 +160,8 @@ pub(super) struct End {
     pub(super) error: Option<String>,
     /// Size and kind of the server's answer.
     pub(super) result: Option<ResultMetadata>,
+    /// The server took too long.
+    pub(super) timed_out: bool,
 }
 
 fn millis(since: Instant) -> u64 {

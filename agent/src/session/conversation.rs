@@ -159,6 +159,8 @@ impl Conversation {
             let room = self.to_client.has_room();
             let server_room = self.to_server.as_ref().is_none_or(LineWriter::has_room);
             let listens = client_left.is_none() && !self.gate.awaits_initialize();
+            let next_deadline = self.gate.next_deadline();
+            let overdue = next_deadline.unwrap_or_else(std::time::Instant::now);
             let deadline = client_left.unwrap_or_else(Instant::now) + GRACE;
             tokio::select! {
                 line = client.next(), if listens && room && server_room => {
@@ -190,6 +192,7 @@ impl Conversation {
                     self.drain();
                     self.record_unsolicited()?;
                 }
+                () = sleep_until(overdue.into()), if next_deadline.is_some() => self.give_up().await?,
                 () = stopped(stop) => return Ok(Ending::ClientLeft),
                 () = sleep_until(deadline), if client_left.is_some() => {
                     return Ok(Ending::ClientLeft);
@@ -276,7 +279,7 @@ impl Conversation {
             let error = RpcError::new(code::SERVER_GONE, message, "server_gone")
                 .with_correlation(call.correlation_id.clone());
             let effects = self.effects_of(&request);
-            let end = End { error: Some(error.message.clone()), result: None };
+            let end = End { error: Some(error.message.clone()), ..End::default() };
             self.append(&self.recorder.ended(&request, end, effects))?;
             self.to_client.send(error.to_line(Some(&id))).await;
         }

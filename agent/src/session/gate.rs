@@ -34,6 +34,10 @@ impl Request {
         &self.observation
     }
 
+    fn deadline(&self) -> Option<Instant> {
+        self.arrived.checked_add(self.call.as_ref()?.timeout?)
+    }
+
     pub(super) fn attribution(&self) -> Attribution {
         if self.shared { Attribution::Shared } else { Attribution::Exclusive }
     }
@@ -101,6 +105,17 @@ impl Gate {
     /// Takes every request out of flight.
     pub(super) fn end_all(&mut self) -> Vec<(Id, Request)> {
         self.flight.drain().collect()
+    }
+
+    /// When the next call has taken as long as it may.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.flight.values().filter_map(Request::deadline).min()
+    }
+
+    /// The calls that have taken as long as they may.
+    pub(super) fn overdue(&self, now: Instant) -> Vec<Id> {
+        let late = |request: &Request| request.deadline().is_some_and(|deadline| deadline <= now);
+        self.flight.iter().filter(|(_, request)| late(request)).map(|(id, _)| id.clone()).collect()
     }
 
     pub(super) fn in_flight(&self, id: &Id) -> bool {

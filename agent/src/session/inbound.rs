@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Map, Value};
 
-use super::call::{CallInfo, new_id};
+use super::call::{CallInfo, End, new_id};
 use super::conversation::{Conversation, MAX_REQUEST, SessionError};
 use super::gate::Request;
 use super::resolve::real_path;
@@ -64,7 +64,10 @@ impl Conversation {
                 let record = self.recorder.denied(&correlation, &method, "methods", &reason);
                 self.deny(Some(&id), correlation, record, &reason).await
             }
-            Ok(Message::Notification { method, .. }) => {
+            Ok(Message::Notification { method, params }) => {
+                if method == "notifications/cancelled" {
+                    self.cancel(&params)?;
+                }
                 if NOTIFICATIONS.contains(&method.as_str()) {
                     self.forward(line).await;
                     return Ok(());
@@ -126,6 +129,21 @@ impl Conversation {
         self.gate.begin(id, Request::new("tools/call".to_owned(), arrived, Some(info)));
         self.forward(line).await;
         Ok(())
+    }
+
+    /// Takes a request that the client does not want any more out of flight, so that its warrant
+    /// ends with it. What the server still answers is not in flight.
+    fn cancel(&mut self, params: &Map<String, Value>) -> Result<(), SessionError> {
+        self.drain();
+        let id = params.get("requestId").and_then(Id::from_value);
+        let Some(request) = id.and_then(|id| self.gate.end(&id)) else { return Ok(()) };
+        self.ended(&request);
+        if request.call.is_none() {
+            return Ok(());
+        }
+        let error = Some("cancelled by the client".to_owned());
+        let effects = self.effects_of(&request);
+        Ok(self.append(&self.recorder.ended(&request, End { error, ..End::default() }, effects))?)
     }
 
     async fn forward(&self, line: Vec<u8>) {

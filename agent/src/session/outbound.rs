@@ -1,6 +1,6 @@
 //! From server to client: the response gate.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::call::{End, result_metadata};
 use super::conversation::{Conversation, SessionError};
@@ -81,6 +81,7 @@ impl Conversation {
                 Err(error) => Some(server_error(error)),
             },
             result: Some(result_metadata(line.len(), result)),
+            timed_out: false,
         };
         if end.result.as_ref().is_some_and(|r| r.is_error) && end.error.is_none() {
             end.error = Some("the tool reported an error".to_owned());
@@ -107,6 +108,35 @@ impl Conversation {
         }
         if action == OnVerdict::Terminate {
             self.terminated = true;
+        }
+        Ok(())
+    }
+
+    /// Gives up the calls that have taken as long as they may: tells the server to stop, records,
+    /// and answers the client. What the server still answers is not in flight any more.
+    pub(super) async fn give_up(&mut self) -> Result<(), SessionError> {
+        self.drain();
+        for id in self.gate.overdue(std::time::Instant::now()) {
+            let Some(request) = self.gate.end(&id) else { continue };
+            self.ended(&request);
+            let Some(call) = &request.call else { continue };
+            let seconds = call.timeout.unwrap_or_default().as_secs();
+            let message = format!("the tool took longer than {seconds} s");
+            let cancel = json!({
+                "jsonrpc": "2.0",
+                "method": "notifications/cancelled",
+                "params": { "requestId": id.to_value(), "reason": message },
+            });
+            // A server that does not read its input cannot be told.
+            if let Some(server) = self.to_server.as_ref().filter(|server| server.has_room()) {
+                server.send(cancel.to_string().into_bytes()).await;
+            }
+            let error = RpcError::new(code::TIMEOUT, message.clone(), "timeout")
+                .with_correlation(call.correlation_id.clone());
+            let end = End { error: Some(message), timed_out: true, result: None };
+            let effects = self.effects_of(&request);
+            self.append(&self.recorder.ended(&request, end, effects))?;
+            self.to_client.send(error.to_line(Some(&id))).await;
         }
         Ok(())
     }

@@ -160,6 +160,7 @@ tools:
             rule: String::new(),
             reason: String::new(),
             paths: path.into_iter().collect(),
+            timeout: None,
         };
         Rules::compile(&section, "/srv").expect("compiles").issue(&decision, tool, &arguments)
     }
