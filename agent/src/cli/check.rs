@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::Failure;
+use super::{Failure, output};
 use crate::config::{ConfigError, Source};
 use crate::policy::Policy;
 use crate::serve::{load, load_policy};
@@ -24,12 +24,11 @@ pub(super) struct Check {
 }
 
 impl Check {
-    #[allow(clippy::print_stdout, clippy::unnecessary_wraps)] // The answer; as the others.
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
         let mut wrong = 0_usize;
         for file in &self.files {
             match check(file) {
-                Ok(what) => println!("{}: {what}", file.display()),
+                Ok(what) => output::line(&format!("{}: {what}", file.display()))?,
                 Err(error) => {
                     wrong += 1;
                     Failure::Config(error).report();

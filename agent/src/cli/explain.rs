@@ -1,21 +1,21 @@
 //! `warrantd explain`: what would the policy say?
 
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::Failure;
 use super::judge::{Answer, Judge};
+use super::{Failure, output};
 use crate::mcp::json::{self, Numbers};
 
 /// Say what a policy decides, and why
 ///
-/// Reads calls from standard input, one JSON object a line: {"actor", "tool", "arguments"}. Writes
-/// a line for each: {"decision", "rule", "reason"}, with "near_miss" for a denial and "warrant" for
-/// an approval. Files that the arguments name are not looked at, and calls are not counted.
+/// Reads calls from standard input, a JSON object with `actor`, `tool` and `arguments` a line.
+/// Writes a line for each, with `decision`, `rule` and `reason`, the `near_miss` of a denial and the
+/// `warrant` of an approval. Files that arguments name are not looked at; calls are not counted.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   echo '{\"actor\":\"assistant-service\",\"tool\":\"read_file\",\"arguments\":{\"path\":\"docs/a\"}}' |
@@ -32,17 +32,13 @@ pub(super) struct Explain {
 impl Explain {
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
         let judge = Judge::load(&self.policy, self.root.trim_end_matches('/'))?;
-        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         for line in std::io::stdin().lock().split(b'\n') {
             let line = line.map_err(Failure::other)?;
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            let answer = answer(&judge, &line);
-            serde_json::to_writer(&mut out, &answer).map_err(Failure::other)?;
-            out.write_all(b"\n").map_err(Failure::other)?;
+            output::line(&serde_json::to_string(&answer(&judge, &line)).map_err(Failure::other)?)?;
         }
-        out.flush().map_err(Failure::other)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -7,8 +7,10 @@ mod explain;
 mod failure;
 mod judge;
 mod kernel;
+mod output;
 mod probe;
 mod run;
+mod schema;
 mod serve;
 mod signals;
 mod test;
@@ -37,6 +39,7 @@ enum Command {
     Check(check::Check),
     Explain(explain::Explain),
     Test(test::Test),
+    Schema(schema::Schema),
     #[command(hide = true)]
     SelfTestProbe(probe::Probe),
 }
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.execute(),
         Command::Explain(command) => command.execute(),
         Command::Test(command) => command.execute(),
+        Command::Schema(command) => command.execute(),
         Command::SelfTestProbe(command) => command.execute(),
     };
     match done {

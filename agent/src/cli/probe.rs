@@ -7,14 +7,14 @@ use std::time::Duration;
 use clap::Args;
 use nix::errno::Errno;
 
-use super::Failure;
+use super::{Failure, output};
 
 /// Does what the self-test of the kernel layer watches for.
 #[derive(Debug, Args)]
 pub(super) struct Probe {}
 
 impl Probe {
-    #[allow(clippy::print_stdout, clippy::unused_self)] // The parent reads the answer.
+    #[allow(clippy::unused_self)] // As the others.
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
         std::fs::File::open("/dev/null").map_err(Failure::other)?;
         let discard = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
@@ -24,7 +24,7 @@ impl Probe {
                 .raw_os_error()
                 .map_or(error.to_string(), |n| format!("{:?}", Errno::from_raw(n))),
         };
-        println!("connect {answer}");
+        output::line(&format!("connect {answer}"))?;
         Ok(ExitCode::SUCCESS)
     }
 }

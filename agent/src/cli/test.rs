@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::Failure;
 use super::judge::Judge;
+use super::{Failure, output};
 use crate::config::{Action, Case, CasesFile, Problem, Source};
 
 /// Run policy test cases
@@ -23,7 +23,6 @@ pub(super) struct Test {
 }
 
 impl Test {
-    #[allow(clippy::print_stdout)] // The answer.
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
         let (mut passed, mut failed) = (0_usize, 0_usize);
         for file in &self.files {
@@ -44,7 +43,7 @@ impl Test {
                 }
             }
         }
-        println!("{passed} passed, {failed} failed");
+        output::line(&format!("{passed} passed, {failed} failed"))?;
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

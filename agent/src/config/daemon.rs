@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 /// The configuration of `warrantd serve` as written.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DaemonConfig {
     /// Directory of the sockets, one `<server id>.sock` each.
@@ -30,7 +31,7 @@ fn default_runtime_dir() -> PathBuf {
 }
 
 /// Where the audit log is.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuditConfig {
     /// Its directory.
@@ -44,7 +45,7 @@ impl Default for AuditConfig {
 }
 
 /// Whether the kernel enforces and observes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
 pub enum KernelMode {
     /// It does, or nothing starts.
     #[default]
@@ -56,13 +57,14 @@ pub enum KernelMode {
 }
 
 /// How an actor proves who it is.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActorConfig {
     /// The actor, as policies name it.
     pub id: String,
     /// Its API keys, each `sha256:` and 64 hexadecimal digits.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub api_keys: Vec<SecretString>,
     /// Users that are this actor when they connect to a socket.
     #[serde(default)]
@@ -70,7 +72,7 @@ pub struct ActorConfig {
 }
 
 /// One MCP server that warrantd runs, a process for each session.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerConfig {
     /// Its name: letters, digits, `-` and `_`.
@@ -101,7 +103,7 @@ fn default_auth() -> Vec<AuthMethod> {
 }
 
 /// A way to authenticate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
     /// An API key, sent before the first message.

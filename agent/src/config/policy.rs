@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A policy file as written. [`crate::policy::Policy`] is what it means.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyFile {
     /// What happens to a call that no rule names.
@@ -34,7 +35,7 @@ pub struct PolicyFile {
 }
 
 /// Whether a call may go on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 pub enum Action {
     /// It may.
     #[serde(rename = "ALLOW")]
@@ -46,7 +47,7 @@ pub enum Action {
 }
 
 /// One actor's rights.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActorRule {
     /// The actor's name.
@@ -63,7 +64,7 @@ pub struct ActorRule {
 }
 
 /// Limits on the arguments of one tool. Absent limits do not limit.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Constraint {
     /// Arguments that hold paths; by default the well-known names.
@@ -87,7 +88,7 @@ pub struct Constraint {
 }
 
 /// How often an actor may call a tool, or call at all. Windows slide.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RateLimit {
     /// Calls in any 60 seconds.
@@ -99,7 +100,7 @@ pub struct RateLimit {
 }
 
 /// What is logged.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuditSection {
     /// Log every call. Cannot be switched off.
@@ -115,7 +116,7 @@ impl Default for AuditSection {
 }
 
 /// What happens when a decision cannot be made. warrantd fails closed, so each must be `DENY`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ErrorHandling {
     /// Arguments that cannot be judged.
@@ -127,7 +128,7 @@ pub struct ErrorHandling {
 }
 
 /// What the kernel lets the server reach.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkSection {
     /// The peers; everything else is denied.
@@ -135,10 +136,11 @@ pub struct NetworkSection {
 }
 
 /// Peers that the server may reach.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkRule {
     /// Addresses, such as `10.1.0.0/16` or `2001:db8::7/128`.
+    #[schemars(with = "String")]
     pub cidr: IpNet,
     /// Ports; all when empty.
     #[serde(default)]
@@ -149,7 +151,7 @@ pub struct NetworkRule {
 }
 
 /// A transport protocol that a rule can name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NetworkProtocol {
     /// TCP.
@@ -159,7 +161,7 @@ pub enum NetworkProtocol {
 }
 
 /// What calls may do, and what happens when they do more.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EffectsSection {
     /// Effects that the server may have at any time, beside the built-in floor.
@@ -173,7 +175,7 @@ pub struct EffectsSection {
 }
 
 /// Effects that the server may have at any time.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AmbientSection {
     /// Globs of files it may read.
@@ -181,7 +183,7 @@ pub struct AmbientSection {
 }
 
 /// What a call of one tool may do. `${arguments.NAME}` stands for an argument's value.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ToolEffects {
     /// Files to read, as globs.
@@ -195,7 +197,7 @@ pub struct ToolEffects {
 }
 
 /// What happens to a response by its verdict.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnVerdict {
     /// It is released, and the record says so.
