@@ -1,5 +1,7 @@
 //! From server to client: the response gate.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::call::{End, result_metadata};
@@ -88,6 +90,7 @@ impl Conversation {
         }
         let correlation = request.call.as_ref().map(|call| call.correlation_id.clone());
         let withheld = (action != OnVerdict::Report).then(|| why(&effects));
+        let told = why_for_client(&effects);
         if let Some(why) = &withheld {
             end.error = Some(format!("response withheld: {why}"));
         }
@@ -99,9 +102,8 @@ impl Conversation {
         self.append(&self.recorder.ended(&request, end, effects))?;
         match withheld {
             None => self.to_client.send(line).await,
-            Some(why) => {
-                let message = format!("response withheld: {why}");
-                let mut error = RpcError::new(code::WITHHELD, message, reason(verdict));
+            Some(_) => {
+                let mut error = RpcError::new(code::WITHHELD, told, reason(verdict));
                 error.correlation_id = correlation;
                 self.to_client.send(error.to_line(Some(id))).await;
             }
@@ -184,6 +186,25 @@ fn why(effects: &EffectsRecord) -> String {
         named.push(format!("and {more} more"));
     }
     format!("the call did more than its warrant allows: {}", named.join(", "))
+}
+
+/// The same for the client: kinds and numbers alone. Paths and addresses are the server's choice,
+/// and could carry what it must not say.
+fn why_for_client(effects: &EffectsRecord) -> String {
+    if effects.verdict == Verdict::Incomplete {
+        return "response withheld: kernel events were lost, so nobody can say what the call did"
+            .to_owned();
+    }
+    let mut kinds = BTreeMap::new();
+    for effect in &effects.exceeded {
+        *kinds.entry(effect.kind.to_string()).or_insert(0_usize) += 1;
+    }
+    let kinds: Vec<_> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let kinds = kinds.join(", ");
+    format!(
+        "response withheld: the call did more than its warrant allows ({kinds}); the audit record \
+         says what"
+    )
 }
 
 fn reason(verdict: Verdict) -> &'static str {
