@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -55,11 +56,16 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
+/// A machine has one daemon.
+static ONLY: Mutex<()> = Mutex::new(());
+
 /// A running daemon with one server, `files`.
 struct Daemon {
     rig: Rig,
     process: Client,
     socket: PathBuf,
+    // Released last: fields are dropped in order.
+    _only: MutexGuard<'static, ()>,
 }
 
 impl Daemon {
@@ -81,6 +87,7 @@ impl Daemon {
     }
 
     fn with(rig: Rig, auth: &str, command: &[String]) -> anyhow::Result<Self> {
+        let only = ONLY.lock().unwrap_or_else(PoisonError::into_inner);
         let runtime = rig.scratch.path("run")?;
         let config = rig.scratch.file("warrantd.yaml", config(&rig, auth, command)?)?;
         let mut serve = Command::new(rig.scratch.program("warrantd")?);
@@ -94,7 +101,7 @@ impl Daemon {
             }
             thread::sleep(Duration::from_millis(20));
         }
-        Ok(Self { rig, process, socket })
+        Ok(Self { rig, process, socket, _only: only })
     }
 
     /// `warrantd connect files`, with a key from a file if there is one.
@@ -220,6 +227,7 @@ fn unknown_user() -> anyhow::Result<()> {
 fn method_off() -> anyhow::Result<()> {
     let daemon = Daemon::start("[api_key]")?;
     stays_closed(&daemon, daemon.connect_as(KNOWN, None)?)?;
+    drop(daemon);
     let daemon = Daemon::start("[peer_uid]")?;
     stays_closed(&daemon, daemon.connect_as(UNKNOWN, Some(KEY))?)
 }
@@ -288,7 +296,7 @@ fn broken() -> anyhow::Result<()> {
     let cases = [
         ("unknown key", right.replace("runtime_dir", "runtime_dri"), "warrantd.yaml:2:1"),
         ("bad hash", right.replace("sha256:", "sha257:"), "warrantd.yaml:7:"),
-        ("bad method", right.replace("peer_uid", "peer"), "warrantd.yaml:16:"),
+        ("bad method", right.replace("peer_uid", "peer"), "warrantd.yaml:15:"),
         ("missing policy", right.replace("policy.yaml", "absent.yaml"), "absent.yaml"),
         ("not YAML", right.replace("servers:", "servers: ]"), "warrantd.yaml:9:"),
     ];

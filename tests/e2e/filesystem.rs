@@ -25,6 +25,13 @@ constraints:
   read_text_file: {allowed_paths: ["public/**"], denied_paths: ["**/.env"]}
   list_directory: {allowed_paths: ["public", "public/**"]}
   write_file: {allowed_paths: ["out/**"]}
+effects:
+  tools:
+    # The server looks for other spellings of a new name in the directories that lead to it, and
+    # replaces a file by renaming a temporary one.
+    write_file:
+      read: [".", "out", "${arguments.path}", "${arguments.path}.*"]
+      write: ["${arguments.path}", "${arguments.path}.*"]
 "#;
 
 pub(crate) fn tests() -> Vec<Trial> {

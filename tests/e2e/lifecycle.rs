@@ -71,6 +71,12 @@ fn killed() -> anyhow::Result<()> {
     let (mut client, server) = session(&rig)?;
     client.kill()?;
     ensure!(within_seconds(3, || nothing_runs(&server)), "the server outlived warrantd");
+
+    // The next start takes away what the dead one could not.
+    let remains = places_of(client.pid())?;
+    ensure!(remains.iter().all(|place| place.exists()), "{remains:?} are not there");
+    session(&Rig::new(POLICY)?)?.0.finish()?;
+    ensure!(!remains.iter().any(|place| place.exists()), "{remains:?} remain");
     Ok(())
 }
 
@@ -112,31 +118,35 @@ fn terminated() -> anyhow::Result<()> {
     let (client, server) = session(&rig)?;
     kill(Pid::from_raw(client.pid().try_into()?), Signal::SIGTERM)?;
     ensure!(within_seconds(5, || nothing_runs(&server)), "the server outlived SIGTERM");
-    client.finish()?;
+    client.ending()?;
     Ok(())
 }
 
 fn clean_end() -> anyhow::Result<()> {
     let rig = Rig::new(POLICY)?;
     let (client, server) = session(&rig)?;
-    let instance = format!("run-{}", client.pid());
-    let cgroup = cgroups()?.join("warrantd").join(&instance);
-    let pins = Path::new("/sys/fs/bpf/warrantd").join(&instance);
-    ensure!(cgroup.exists(), "{} is not there", cgroup.display());
-    ensure!(pins.exists(), "{} is not there", pins.display());
+    let places = places_of(client.pid())?;
+    ensure!(places.iter().all(|place| place.exists()), "{places:?} are not there");
     let ending = client.finish()?;
     ensure!(ending.status.success(), "{ending:?}");
     ensure!(nothing_runs(&server), "the server still runs");
-    ensure!(!cgroup.exists(), "{} remains", cgroup.display());
-    ensure!(!pins.exists(), "{} remains", pins.display());
+    ensure!(!places.iter().any(|place| place.exists()), "{places:?} remain");
     Ok(())
 }
 
+/// The cgroup and the pins of a `warrantd run` with this process id.
+fn places_of(pid: u32) -> anyhow::Result<[PathBuf; 2]> {
+    let instance = format!("run-{pid}");
+    let pins = Path::new("/sys/fs/bpf/warrantd").join(&instance);
+    Ok([cgroups()?.join("warrantd").join(instance), pins])
+}
+
+/// Where the cgroup2 file system is mounted.
 fn cgroups() -> anyhow::Result<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts")?;
     let mount = mounts.lines().find(|mount| mount.split(' ').nth(2) == Some("cgroup2"));
-    let place = mount.and_then(|mount| mount.split(' ').nth(1)).context("no cgroup2 mount")?;
-    Ok(place.into())
+    let dir = mount.and_then(|mount| mount.split(' ').nth(1)).context("no cgroup2 mount")?;
+    Ok(dir.into())
 }
 
 fn server_dies() -> anyhow::Result<()> {
@@ -145,7 +155,7 @@ fn server_dies() -> anyhow::Result<()> {
     for pid in running(&server)? {
         kill(Pid::from_raw(pid.try_into()?), Signal::SIGKILL)?;
     }
-    let ending = client.finish()?;
+    let ending = client.ending()?;
     ensure!(!ending.status.success(), "{ending:?}");
     ensure!(ending.stderr.contains("the server ended"), "{ending:?}");
     Ok(())

@@ -201,8 +201,13 @@ impl Client {
     /// Closes stdin and waits until the program ends.
     pub fn finish(mut self) -> anyhow::Result<Ending> {
         self.stdin = None;
+        self.ending()
+    }
+
+    /// Waits until the program ends without being asked to.
+    pub fn ending(mut self) -> anyhow::Result<Ending> {
         let Some(status) = self.wait_for(FAREWELL)? else {
-            bail!("still runs {FAREWELL:?} after its stdin was closed; stderr: {}", self.stderr())
+            bail!("still runs after {FAREWELL:?}; stderr: {}", self.stderr())
         };
         if let Some(reader) = self.stderr_reader.take() {
             // Its end is the end of the pipe, which descendants may hold open.

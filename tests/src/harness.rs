@@ -19,7 +19,7 @@ where
         Some(reason) => Ok(Completion::ignored_with(reason)),
         None => match run() {
             Ok(()) => Ok(Completion::Completed),
-            Err(error) => Err(Failed::from(format!("{error:?}"))),
+            Err(error) => Err(Failed::from(format!("{error:#}"))),
         },
     })
 }

@@ -3,8 +3,9 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tempfile::TempDir;
 
 use crate::places;
@@ -52,13 +53,14 @@ impl Scratch {
     /// A copy of a program of this workspace where everybody can run it: the build directory may
     /// be one that only its owner can enter.
     pub fn program(&self, name: &str) -> anyhow::Result<PathBuf> {
-        let dir = self.programs.path().canonicalize()?.join(name);
-        let copy = dir.join(name);
+        let copy = self.programs.path().canonicalize()?.join(name).join(name);
         if !copy.exists() {
-            fs::create_dir(&dir)?;
-            let built = places::program(name)?;
-            fs::copy(&built, &copy).with_context(|| format!("{}", built.display()))?;
-            fs::set_permissions(&copy, Permissions::from_mode(0o755))?;
+            // By another process: a program that this one had open for writing could not be run
+            // while a child that another thread forked meanwhile still holds the descriptor.
+            let mut install = Command::new("install");
+            install.args(["-D", "-m", "0755", "--"]).arg(places::program(name)?).arg(&copy);
+            let done = install.status().context("running `install`")?;
+            ensure!(done.success(), "{install:?}: {done}");
         }
         Ok(copy)
     }
