@@ -68,13 +68,20 @@ impl Source {
     }
 
     fn syntax(&self, error: &serde_yaml::Error) -> ConfigError {
-        let place = error.location().map_or((1, 1), |l| (l.line(), l.column()));
         let text = error.to_string();
         // Serde repeats the place at the end and the key's path at the start.
         let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
         let (key, text) = match text.split_once(": ") {
             Some((key, rest)) if !key.contains(' ') => (key, rest),
             _ => ("", text),
+        };
+        // Serde places an unknown key where its map begins.
+        let unknown = text.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'));
+        let place = match (unknown, error.location()) {
+            (Some((field, _)), _) if key.is_empty() => self.positions.find(field),
+            (Some((field, _)), _) => self.positions.find(&format!("{key}.{field}")),
+            (None, Some(location)) => (location.line(), location.column()),
+            (None, None) => (1, 1),
         };
         self.at(place, key, format!("{text}{}", did_you_mean(text)))
     }
@@ -128,6 +135,14 @@ mod tests {
         assert!(shown.contains("p.yaml:2:1"), "{shown}");
         assert!(shown.contains("did you mean `actors`?"), "{shown}");
         assert!(shown.ends_with(" 2 | actorz: []\n   | ^"), "{shown}");
+    }
+
+    #[test]
+    fn an_unknown_key_deep_inside_is_shown_itself() {
+        let source =
+            Source::new(Path::new("p.yaml"), "actors:\n  - id: a\n    tols: []\n".to_owned());
+        let unknown = source.parse::<crate::config::PolicyFile>().expect_err("refused");
+        assert_eq!((unknown.line, unknown.column), (3, 5), "{unknown}");
     }
 
     #[test]
