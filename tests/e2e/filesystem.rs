@@ -30,7 +30,7 @@ effects:
     # The server looks for other spellings of a new name in the directories that lead to it, and
     # replaces a file by renaming a temporary one.
     write_file:
-      read: [".", "out", "${arguments.path}", "${arguments.path}.*"]
+      read: ["out", "${arguments.path}", "${arguments.path}.*"]
       write: ["${arguments.path}", "${arguments.path}.*"]
 "#;
 
@@ -44,13 +44,19 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("filesystem::a_symlink_within_the_allowed_paths_is_followed", NEEDS, symlink_within),
         test("filesystem::tools_that_are_not_allowed_are_denied", NEEDS, tools),
         test("filesystem::a_write_where_it_is_allowed_is_within", OWN_CLIENT, write),
+        test("filesystem::the_shipped_profile_fits_the_server", OWN_CLIENT, profile),
         test("filesystem::the_bytes_of_the_server_are_not_changed", OWN_CLIENT, same_bytes),
     ]
 }
 
 fn server(rig: &Rig) -> anyhow::Result<Vec<PathBuf>> {
+    server_of(rig, "")
+}
+
+/// The server for one directory of the root.
+fn server_of(rig: &Rig, directory: &str) -> anyhow::Result<Vec<PathBuf>> {
     let mut command = places::filesystem_server().map_err(anyhow::Error::msg)?;
-    command.push(rig.root.clone());
+    command.push(rig.root.join(directory));
     Ok(command)
 }
 
@@ -138,7 +144,7 @@ fn tools() -> anyhow::Result<()> {
 
 fn write() -> anyhow::Result<()> {
     let rig = Rig::new(POLICY)?;
-    let mut client = Client::connect(rig.run(&server(&rig)?)?)?;
+    let mut client = Client::connect(rig.run(&server_of(&rig, "out")?)?)?;
     let target = rig.root.join("out/new.txt");
     for content in ["first", "second"] {
         let arguments = json!({"path": text(&target), "content": content});
@@ -149,6 +155,45 @@ fn write() -> anyhow::Result<()> {
     for record in records::calls(&rig.audit)? {
         ensure!(record.verdict() == "WITHIN", "{record:#?}");
     }
+    Ok(())
+}
+
+/// What the shipped profile allows works, and stays within the warrants that follow from it.
+fn profile() -> anyhow::Result<()> {
+    let rig = Rig::new(include_str!("../../policies/filesystem.yaml"))?;
+    rig.scratch.file("root/data/a.md", NOTE)?;
+    rig.scratch.writable_directory("root/data/drafts")?;
+    let mut client = Client::connect(rig.run(&server_of(&rig, "data")?)?)?;
+    let path = |relative: &str| text(&rig.root.join(relative));
+    let draft = path("data/drafts/new.md");
+    let edit = json!([{"oldText": "first", "newText": "second"}]);
+    let calls = [
+        ("read_text_file", json!({"path": path("data/a.md")})),
+        ("read_multiple_files", json!({"paths": [path("data/a.md")]})),
+        ("get_file_info", json!({"path": path("data/a.md")})),
+        ("list_directory", json!({"path": path("data")})),
+        ("directory_tree", json!({"path": path("data")})),
+        ("search_files", json!({"path": path("data"), "pattern": "*.md"})),
+        ("list_allowed_directories", json!({})),
+        ("write_file", json!({"path": draft, "content": "first"})),
+        ("write_file", json!({"path": draft, "content": "first again"})),
+        ("edit_file", json!({"path": draft, "edits": edit})),
+        ("create_directory", json!({"path": path("data/drafts/more")})),
+    ];
+    let mut wrong = Vec::new();
+    for (tool, arguments) in &calls {
+        let reply = client.call(tool, arguments)?;
+        if reply.result().map_or(true, |result| result["isError"] == json!(true)) {
+            wrong.push(format!("{tool}: {}", reply.line));
+        }
+    }
+    client.finish()?;
+    for record in records::calls(&rig.audit)? {
+        if record.verdict() != "WITHIN" {
+            wrong.push(format!("{}: {:?}", record.text("tool_name"), record.exceeded()));
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
 }
 
