@@ -79,6 +79,12 @@ pub struct Layout {
     pub vfsmount_root: u32,
     /// `linux_binprm.file`
     pub binprm_file: u32,
+    /// 1 when the kernel has the helper `bpf_task_pt_regs`, else 0
+    pub regs_helper: u32,
+    /// `task_struct.stack`, used without the helper
+    pub task_stack: u32,
+    /// Where `pt_regs` lies in the kernel stack, used without the helper
+    pub regs_in_stack: u32,
     /// Number of the system call in `pt_regs`
     pub regs_syscall: u32,
     /// Second argument of a system call in `pt_regs`
@@ -87,14 +93,10 @@ pub struct Layout {
     pub regs_arg2: u32,
     /// Number of `open`, `u32::MAX` where there is none
     pub sys_open: u32,
-    /// Number of `openat`
-    pub sys_openat: u32,
     /// Number of `openat2`
     pub sys_openat2: u32,
     /// Number of `creat`, `u32::MAX` where there is none
     pub sys_creat: u32,
-    /// Number of `open_by_handle_at`
-    pub sys_open_by_handle_at: u32,
 }
 
 impl Layout {
@@ -136,14 +138,15 @@ impl Layout {
         mount_mountpoint: 0,
         vfsmount_root: 0,
         binprm_file: 0,
+        regs_helper: 0,
+        task_stack: 0,
+        regs_in_stack: 0,
         regs_syscall: 0,
         regs_arg1: 0,
         regs_arg2: 0,
         sys_open: 0,
-        sys_openat: 0,
         sys_openat2: 0,
         sys_creat: 0,
-        sys_open_by_handle_at: 0,
     };
 
     /// The table as the kernel programs hold it.
@@ -186,14 +189,15 @@ impl Layout {
             self.mount_mountpoint,
             self.vfsmount_root,
             self.binprm_file,
+            self.regs_helper,
+            self.task_stack,
+            self.regs_in_stack,
             self.regs_syscall,
             self.regs_arg1,
             self.regs_arg2,
             self.sys_open,
-            self.sys_openat,
             self.sys_openat2,
             self.sys_creat,
-            self.sys_open_by_handle_at,
         ]
     }
 
@@ -209,8 +213,8 @@ mod tests {
 
     #[test]
     fn layout_of_layout() {
-        assert_eq!(size_of::<Layout>(), 44 * 4);
+        assert_eq!(size_of::<Layout>(), 45 * 4);
         assert_eq!(offset_of!(Layout, task_tgid), 0);
-        assert_eq!(offset_of!(Layout, sys_open_by_handle_at), 43 * 4);
+        assert_eq!(offset_of!(Layout, sys_creat), 44 * 4);
     }
 }

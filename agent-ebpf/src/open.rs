@@ -1,15 +1,12 @@
 //! Files that processes of sessions open: reported when the system call returns.
 //!
-//! The hook is the raw `sys_exit` tracepoint, not the tracepoints of single calls: those are skipped
-//! without a trace while the processor is inside another map operation (`trace_call_bpf` in
-//! kernel/trace/bpf_trace.c), this one is not. What is reported comes from the `struct file` behind the
-//! new descriptor, never from the arguments of the call, except for `O_TRUNC`, which the kernel drops
-//! from `f_flags`.
+//! What is reported comes from the `struct file` behind the new descriptor, never from the arguments of the
+//! call, except for `O_TRUNC`, which the kernel drops from `f_flags`.
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated;
-use aya_ebpf::macros::raw_tracepoint;
-use aya_ebpf::programs::RawTracePointContext;
+use aya_ebpf::macros::tracepoint;
+use aya_ebpf::programs::TracePointContext;
 use warrantd_common::{EventKind, FileEvent, Outcome, flags};
 
 use crate::kernel::{Address, layout};
@@ -21,43 +18,41 @@ use crate::verdict;
 /// `O_TRUNC` on every architecture we build for (include/uapi/asm-generic/fcntl.h).
 const O_TRUNC: u64 = 0o1000;
 
-/// `sys_exit(struct pt_regs *regs, long ret)` (include/trace/events/syscalls.h).
-#[raw_tracepoint(tracepoint = "sys_exit")]
-pub fn warrantd_open(ctx: RawTracePointContext) -> i32 {
-    let _ = ctx.as_ptr();
-    let result: i64 = ctx.arg(1);
+/// What tracepoints of the `syscalls` group pass at exit (`struct syscall_trace_exit` in
+/// kernel/trace/trace.h), after the eight bytes that all trace entries begin with.
+#[repr(C)]
+struct SyscallExit {
+    common: u64,
+    number: i64,
+    result: i64,
+}
+
+/// Runs at the exit of `open`, `openat`, `openat2`, `creat` and `open_by_handle_at`.
+#[tracepoint]
+pub fn warrantd_open(ctx: TracePointContext) -> u32 {
+    let exit: *const SyscallExit = ctx.as_ptr().cast();
+    // SAFETY: the context is valid for the run of the program.
+    let result = unsafe { (&raw const (*exit).result).read_volatile() };
     if result < 0 || result > i64::from(i32::MAX) {
-        return 0;
-    }
-    let registers = Address::new(ctx.arg(0));
-    let Some(number) = registers.read::<u64>(layout!(regs_syscall)) else {
-        return 0;
-    };
-    let call = number as u32;
-    let watched = call == layout!(sys_openat)
-        || call == layout!(sys_open)
-        || call == layout!(sys_openat2)
-        || call == layout!(sys_creat)
-        || call == layout!(sys_open_by_handle_at);
-    if !watched {
         return 0;
     }
     let Some(session) = Session::find(process::cgroup_id()) else {
         return 0;
     };
-    let emptied = asked_to_empty(call, registers);
-    session.send_file(|scratch| describe(session, result as u32, emptied, scratch));
+    // SAFETY: as above.
+    let call = unsafe { (&raw const (*exit).number).read_volatile() } as u32;
+    session.send_file(|scratch| describe(session, call, result as u32, scratch));
     0
 }
 
 /// Writes the event for descriptor `fd` of the current process.
 #[inline(always)]
-fn describe(session: Session, fd: u32, emptied: bool, scratch: &mut Scratch) -> usize {
+fn describe(session: Session, call: u32, fd: u32, scratch: &mut Scratch) -> usize {
     let task = process::current();
     let generation = verdict::generation(process::cgroup_id());
     let mut header = session.header(EventKind::Open, Outcome::Allowed, generation);
     process::describe(task, &mut header);
-    if emptied {
+    if asked_to_empty(task, call) {
         header.flags |= flags::EMPTIED;
     }
     scratch.event = FileEvent { header, ..FileEvent::default() };
@@ -91,23 +86,49 @@ fn file_of(task: Address, fd: u32) -> Option<Address> {
     table.follow(layout!(fdtable_fd))?.at(fd.wrapping_mul(8)).follow(0)
 }
 
-/// Whether the arguments of the call asked for `O_TRUNC`. Those of `openat2` lie in memory that other
-/// threads can change, so there the answer may be wrong either way.
+/// Whether the arguments of the call asked for `O_TRUNC`; true as well when they cannot be known. Those of
+/// `openat2` lie in memory that other threads can change, so there the answer may be wrong either way.
 #[inline(always)]
-fn asked_to_empty(call: u32, registers: Address) -> bool {
+fn asked_to_empty(task: Address, call: u32) -> bool {
     let asked = if call == layout!(sys_creat) {
-        return true;
+        None
     } else if call == layout!(sys_open) {
-        registers.read::<u64>(layout!(regs_arg1))
-    } else if call == layout!(sys_openat) {
-        registers.read::<u64>(layout!(regs_arg2))
+        argument(task, call, layout!(regs_arg1))
     } else if call == layout!(sys_openat2) {
         // struct open_how begins with its flags (include/uapi/linux/openat2.h).
-        registers.read::<u64>(layout!(regs_arg2)).and_then(read_user)
+        argument(task, call, layout!(regs_arg2)).and_then(read_user)
     } else {
-        registers.read::<u64>(layout!(regs_arg2))
+        argument(task, call, layout!(regs_arg2))
     };
-    asked.is_some_and(|asked| asked & O_TRUNC != 0)
+    match asked {
+        Some(asked) => asked & O_TRUNC != 0,
+        None => true,
+    }
+}
+
+/// An argument of the system call that returns, by its place in `pt_regs`. `None` when the registers
+/// found do not belong to this call.
+#[inline(always)]
+fn argument(task: Address, call: u32, place: u32) -> Option<u64> {
+    let registers = registers(task)?;
+    if registers.read::<u32>(layout!(regs_syscall))? != call {
+        return None;
+    }
+    registers.read(place)
+}
+
+/// The user registers of the running task, at the upper end of its kernel stack. The helper came with
+/// 5.15; where it is missing, the branch that calls it is dead and the verifier does not look at it.
+#[inline(always)]
+fn registers(task: Address) -> Option<Address> {
+    if layout!(regs_helper) != 0 {
+        // SAFETY: the helper takes no arguments and returns the running task.
+        let task = unsafe { generated::bpf_get_current_task_btf() };
+        // SAFETY: the task is the running one.
+        let registers = unsafe { generated::bpf_task_pt_regs(task) };
+        return Some(Address::new(registers as u64));
+    }
+    Some(task.follow(layout!(task_stack))?.at(layout!(regs_in_stack)))
 }
 
 /// Reads a 64-bit number of the current process.

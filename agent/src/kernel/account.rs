@@ -12,6 +12,7 @@ use warrantd_common::SessionCounters;
 pub(super) struct Account {
     received: u64,
     reported_lost: u64,
+    reported_misses: u64,
 }
 
 impl Account {
@@ -29,11 +30,18 @@ impl Account {
         self.received.saturating_add(now.lost) >= goal.made
     }
 
-    /// How many events have been lost since the last time this was asked.
-    pub(super) fn take_lost(&mut self, now: SessionCounters) -> u64 {
+    /// Begins with this many runs left out, which happened before the session.
+    pub(super) fn new(misses: u64) -> Self {
+        Self { reported_misses: misses, ..Self::default() }
+    }
+
+    /// How many events have been lost since the last time this was asked. Runs that the kernel left out
+    /// may have been any session's, so every session counts them.
+    pub(super) fn take_lost(&mut self, now: SessionCounters, misses: u64) -> u64 {
         let lost = now.lost.saturating_sub(self.reported_lost);
-        self.reported_lost = now.lost;
-        lost
+        let missed = misses.saturating_sub(self.reported_misses);
+        (self.reported_lost, self.reported_misses) = (now.lost, misses);
+        lost.saturating_add(missed)
     }
 }
 
@@ -57,13 +65,14 @@ mod tests {
 
     #[test]
     fn a_lost_record_opens_the_gate_and_is_told_once() {
-        let mut account = Account::default();
+        let mut account = Account::new(7);
         account.receive();
         assert!(account.reached(counters(3, 2), counters(3, 2)));
-        assert_eq!(account.take_lost(counters(3, 2)), 2);
-        assert_eq!(account.take_lost(counters(3, 2)), 0);
+        assert_eq!(account.take_lost(counters(3, 2), 7), 2);
+        assert_eq!(account.take_lost(counters(3, 2), 7), 0);
         // A loss after the goal was read lets the gate open early, and is reported with it.
         assert!(account.reached(counters(4, 2), counters(5, 3)));
-        assert_eq!(account.take_lost(counters(5, 3)), 1);
+        assert_eq!(account.take_lost(counters(5, 3), 9), 3);
+        assert_eq!(account.take_lost(counters(5, 3), 9), 0);
     }
 }

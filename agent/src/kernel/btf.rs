@@ -26,6 +26,8 @@ pub(super) struct Btf {
     strings: std::ops::Range<usize>,
     /// Where each type begins in `data`; type ids count from 1.
     types: Vec<usize>,
+    /// Ids of the structs that have members.
+    structs: Vec<u32>,
 }
 
 /// One entry of the type section.
@@ -67,14 +69,17 @@ impl Btf {
         // From a header of 32 bytes on, a table says how long each kind of type is.
         let layout = if header >= 32 { section(24, 28)? } else { 0..0 };
 
-        let mut types = Vec::new();
+        let (mut types, mut structs) = (Vec::new(), Vec::new());
         let mut at = type_section.start;
         while at < type_section.end {
             let entry = Type::parse(&data, at)?;
             types.push(at);
+            if entry.kind == KIND_STRUCT && entry.members > 0 {
+                structs.push(u32::try_from(types.len()).ok()?);
+            }
             at = entry.body.checked_add(body_length(&data, &layout, entry)?)?;
         }
-        (at == type_section.end).then_some(Self { data, strings, types })
+        (at == type_section.end).then_some(Self { data, strings, types, structs })
     }
 
     /// Byte offset of a member, written as in C without the variable: `file.f_path.dentry`. Members of
@@ -83,12 +88,8 @@ impl Btf {
     pub(super) fn offset(&self, path: &str) -> Option<u32> {
         let (name, members) = path.split_once('.')?;
         let mut found = None;
-        for id in 1..=u32::try_from(self.types.len()).ok()? {
-            let entry = self.entry(id)?;
-            if entry.kind != KIND_STRUCT
-                || entry.members == 0
-                || self.string(entry.name)? != name.as_bytes()
-            {
+        for &id in &self.structs {
+            if !self.is_named(self.entry(id)?.name, name.as_bytes()) {
                 continue;
             }
             let offset = self.nested(id, members)?;
@@ -98,6 +99,13 @@ impl Btf {
             found = Some(offset);
         }
         found
+    }
+
+    /// Size of a struct in bytes; `None` when there is none of this name.
+    pub(super) fn size(&self, name: &str) -> Option<u32> {
+        let mut entries = self.structs.iter().filter_map(|&id| self.entry(id));
+        let found = entries.find(|entry| self.is_named(entry.name, name.as_bytes()))?;
+        Some(found.size_or_type)
     }
 
     fn nested(&self, start: u32, members: &str) -> Option<u32> {
@@ -113,7 +121,7 @@ impl Btf {
     /// Bit offset and type of a member.
     fn member(&self, id: u32, name: &[u8], depth: u32) -> Option<(u32, u32)> {
         let entry = self.resolve(id)?;
-        if depth > MAX_DEPTH || !matches!(entry.kind, KIND_STRUCT | KIND_UNION) {
+        if name.is_empty() || depth > MAX_DEPTH || !matches!(entry.kind, KIND_STRUCT | KIND_UNION) {
             return None;
         }
         for index in 0..entry.members {
@@ -122,11 +130,10 @@ impl Btf {
             let raw = u32_at(&self.data, at + 8)?;
             let (offset, width) =
                 if entry.bitfields { (raw & 0xff_ffff, raw >> 24) } else { (raw, 0) };
-            let text = self.string(member_name)?;
-            if text == name && width == 0 {
+            if width == 0 && self.is_named(member_name, name) {
                 return Some((offset, member_type));
             }
-            if text.is_empty()
+            if self.is_named(member_name, b"")
                 && let Some((inner, found)) = self.member(member_type, name, depth + 1)
             {
                 return Some((offset.checked_add(inner)?, found));
@@ -154,10 +161,13 @@ impl Btf {
         Type::parse(&self.data, *self.types.get(index)?)
     }
 
-    fn string(&self, offset: u32) -> Option<&[u8]> {
-        let start = self.strings.start.checked_add(usize::try_from(offset).ok()?)?;
-        let text = self.data.get(start..self.strings.end)?;
-        text.split(|&byte| byte == 0).next()
+    /// Whether the string at this offset is `name`.
+    fn is_named(&self, offset: u32, name: &[u8]) -> bool {
+        let Ok(offset) = usize::try_from(offset) else { return false };
+        let Some(start) = self.strings.start.checked_add(offset) else { return false };
+        let rest = self.data.get(start..self.strings.end);
+        let tail = rest.and_then(|text| text.strip_prefix(name));
+        tail.and_then(<[u8]>::first) == Some(&0)
     }
 }
 
@@ -207,3 +217,7 @@ fn u32_at(data: &[u8], at: usize) -> Option<u32> {
     let bytes = data.get(at..at.checked_add(4)?)?;
     Some(u32::from_ne_bytes(bytes.try_into().ok()?))
 }
+
+#[cfg(test)]
+#[path = "btf_tests.rs"]
+mod tests;

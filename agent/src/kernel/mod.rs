@@ -16,6 +16,7 @@ mod confine;
 mod decode;
 mod error;
 mod instance;
+mod misses;
 mod mounts;
 mod object;
 mod offsets;

@@ -12,6 +12,8 @@ use super::KernelError;
 
 /// Where systems mount bpffs.
 const BPFFS: &str = "/sys/fs/bpf";
+/// Where systems mount tracefs.
+const TRACEFS: &str = "/sys/kernel/tracing";
 
 /// The mount point of the unified cgroup hierarchy, wherever it is.
 pub(super) fn cgroup2() -> Result<PathBuf, KernelError> {
@@ -34,6 +36,25 @@ pub(super) fn prepare_pins(pin_root: &Path) -> Result<(), KernelError> {
     }
     fs::create_dir_all(pin_root).map_err(KernelError::file("making", pin_root))?;
     if on_bpffs(pin_root) { Ok(()) } else { Err(KernelError::PinRoot { path: pin_root.into() }) }
+}
+
+/// Makes sure that tracepoints can be looked up by name.
+pub(super) fn prepare_tracepoints() -> Result<(), KernelError> {
+    let is_there = |path: &str| Path::new(path).join("events/syscalls/sys_exit_openat/id").exists();
+    if is_there(TRACEFS) || is_there("/sys/kernel/debug/tracing") {
+        return Ok(());
+    }
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_RELATIME;
+    mount(Some("tracefs"), TRACEFS, Some("tracefs"), flags, None::<&str>).map_err(|errno| {
+        KernelError::Mount { kind: "tracefs", path: TRACEFS.into(), source: errno.into() }
+    })?;
+    if is_there(TRACEFS) {
+        return Ok(());
+    }
+    Err(KernelError::Unsupported {
+        feature: "system call tracepoints",
+        remedy: "use a kernel built with CONFIG_FTRACE_SYSCALLS".into(),
+    })
 }
 
 fn on_bpffs(path: &Path) -> bool {

@@ -7,12 +7,13 @@ use std::path::Path;
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::{
     CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, CgroupSockAddr, Program,
-    RawTracePoint,
+    RawTracePoint, TracePoint,
 };
 use aya::{Ebpf, EbpfLoader};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
 use super::btf::Btf;
+use super::misses::Misses;
 use super::{KernelError, offsets};
 
 /// Built from `agent-ebpf/` by `cargo xtask ebpf`; a test compares it with its sources.
@@ -21,17 +22,34 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("../../kernel/warrantd.bpf.o"
 /// Programs that decide, attached to the parent cgroup.
 const SOCK_ADDR: [&str; 4] =
     ["warrantd_connect4", "warrantd_connect6", "warrantd_sendmsg4", "warrantd_sendmsg6"];
-/// Programs that observe, and their tracepoints.
-const OBSERVERS: [(&str, &str); 2] =
-    [("warrantd_exec", "sched_process_exec"), ("warrantd_open", "sys_exit")];
+/// Programs that observe.
+const EXEC: &str = "warrantd_exec";
+const OPEN: &str = "warrantd_open";
+/// The system calls whose exits the second one watches. Some architectures lack `open` and `creat`; no
+/// kernel from 5.10 on lacks the others.
+const OPEN_CALLS: [(&str, bool); 5] = [
+    ("openat", true),
+    ("openat2", true),
+    ("open_by_handle_at", true),
+    ("open", cfg!(target_arch = "x86_64")),
+    ("creat", cfg!(target_arch = "x86_64")),
+];
 /// Maps worth finding again after a crash.
 const PINNED_MAPS: [&str; 4] = ["EVENTS", "SESSIONS", "POLICIES", "RULES"];
 
 /// The loaded object. Observers end with it; pinned links only when their pins are removed as well.
 pub(super) struct Attached {
+    misses: Misses,
     /// Holds the programs and the links of the observers.
     _ebpf: Ebpf,
     _links: Vec<PinnedLink>,
+}
+
+impl Attached {
+    /// Opens that went unseen since the start, by any process of the host; see [`Misses`].
+    pub(super) fn misses(&self) -> u64 {
+        self.misses.count()
+    }
 }
 
 /// Loads the object for this kernel.
@@ -79,12 +97,18 @@ pub(super) fn attach(mut ebpf: Ebpf, cgroup: &File, pins: &Path) -> Result<Attac
         .map_err(refused(name))?;
     links.push(pin(program.take_link(id), pins, name)?);
 
-    for (name, tracepoint) in OBSERVERS {
-        let program: &mut RawTracePoint = find(&mut ebpf, name)?;
-        program.load().map_err(refused(name))?;
-        program.attach(tracepoint).map_err(refused(name))?;
+    let program: &mut RawTracePoint = find(&mut ebpf, EXEC)?;
+    program.load().map_err(refused(EXEC))?;
+    program.attach("sched_process_exec").map_err(refused(EXEC))?;
+
+    let program: &mut TracePoint = find(&mut ebpf, OPEN)?;
+    program.load().map_err(refused(OPEN))?;
+    for (call, _) in OPEN_CALLS.iter().filter(|(_, exists)| *exists) {
+        let tracepoint = format!("sys_exit_{call}");
+        program.attach("syscalls", &tracepoint).map_err(refused(&tracepoint))?;
     }
-    Ok(Attached { _ebpf: ebpf, _links: links })
+    let misses = Misses::new(program).map_err(refused(OPEN))?;
+    Ok(Attached { misses, _ebpf: ebpf, _links: links })
 }
 
 fn find<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, KernelError>

@@ -1,5 +1,7 @@
 //! Fills in [`Layout`]: where this kernel keeps the fields that the programs read.
 
+use aya::programs::ProgramType;
+use aya::sys::{BpfHelper, is_helper_supported};
 use warrantd_common::Layout;
 
 use super::KernelError;
@@ -57,28 +59,41 @@ pub(super) fn resolve(btf: &Btf) -> Result<Layout, KernelError> {
     })
 }
 
-/// `pt_regs` and call numbers (arch/x86/include/asm/ptrace.h).
-#[cfg(target_arch = "x86_64")]
+/// Size of a kernel stack where the helper that finds registers is missing (kernels before 5.15).
+const STACK_BYTES: u32 = 16 << 10;
+
+/// Where the arguments of system calls are, and which calls differ in theirs.
 fn system_calls(btf: &Btf) -> Result<Layout, KernelError> {
-    let of = |name: &str| {
-        btf.offset(name).ok_or_else(|| KernelError::MissingMember { member: name.into() })
-    };
+    let missing = |member: &str| KernelError::MissingMember { member: member.into() };
+    let of = |name: &str| btf.offset(name).ok_or_else(|| missing(name));
+    let size = btf.size("pt_regs").ok_or_else(|| missing("pt_regs"))?;
+    // A kernel that cannot be asked is one that does not have it: the other way is checked at run time.
+    let helper = is_helper_supported(ProgramType::TracePoint, BpfHelper::BPF_FUNC_task_pt_regs);
+    Ok(Layout {
+        regs_helper: u32::from(helper.unwrap_or(false)),
+        task_stack: of("task_struct.stack")?,
+        regs_in_stack: STACK_BYTES.saturating_sub(size),
+        sys_openat2: number(libc::SYS_openat2),
+        ..arguments(of)?
+    })
+}
+
+/// arch/x86/include/asm/ptrace.h.
+#[cfg(target_arch = "x86_64")]
+fn arguments(of: impl Fn(&str) -> Result<u32, KernelError>) -> Result<Layout, KernelError> {
     Ok(Layout {
         regs_syscall: of("pt_regs.orig_ax")?,
         regs_arg1: of("pt_regs.si")?,
         regs_arg2: of("pt_regs.dx")?,
         sys_open: number(libc::SYS_open),
         sys_creat: number(libc::SYS_creat),
-        ..common_calls()
+        ..Layout::ZERO
     })
 }
 
-/// `pt_regs` and call numbers (arch/arm64/include/asm/ptrace.h). There is no `open` and no `creat`.
+/// arch/arm64/include/asm/ptrace.h. There is no `open` and no `creat`.
 #[cfg(target_arch = "aarch64")]
-fn system_calls(btf: &Btf) -> Result<Layout, KernelError> {
-    let of = |name: &str| {
-        btf.offset(name).ok_or_else(|| KernelError::MissingMember { member: name.into() })
-    };
+fn arguments(of: impl Fn(&str) -> Result<u32, KernelError>) -> Result<Layout, KernelError> {
     let registers = of("pt_regs.regs")?;
     Ok(Layout {
         regs_syscall: of("pt_regs.syscallno")?,
@@ -86,17 +101,8 @@ fn system_calls(btf: &Btf) -> Result<Layout, KernelError> {
         regs_arg2: registers + 16,
         sys_open: u32::MAX,
         sys_creat: u32::MAX,
-        ..common_calls()
-    })
-}
-
-fn common_calls() -> Layout {
-    Layout {
-        sys_openat: number(libc::SYS_openat),
-        sys_openat2: number(libc::SYS_openat2),
-        sys_open_by_handle_at: number(libc::SYS_open_by_handle_at),
         ..Layout::ZERO
-    }
+    })
 }
 
 fn number(call: libc::c_long) -> u32 {

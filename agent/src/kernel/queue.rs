@@ -19,7 +19,7 @@ const MAX_WAITING: usize = 65_536;
 const MAX_PROGRAMS: usize = 4096;
 
 /// One session's queue.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
 }
@@ -34,6 +34,12 @@ struct State {
 }
 
 impl Queue {
+    /// The queue of a session that begins now; see [`Account::new`].
+    pub(super) fn new(misses: u64) -> Self {
+        let account = Account::new(misses);
+        Self { state: Mutex::new(State { account, ..State::default() }) }
+    }
+
     /// Takes one record of the session.
     pub(super) fn push(&self, record: &[u8]) {
         let mut state = self.lock();
@@ -63,9 +69,9 @@ impl Queue {
 
     /// Takes what waits, and the number of events that were lost since the last time, in the kernel or
     /// here.
-    pub(super) fn take(&self, now: SessionCounters) -> (Vec<Effect>, u64) {
+    pub(super) fn take(&self, now: SessionCounters, misses: u64) -> (Vec<Effect>, u64) {
         let mut state = self.lock();
-        let lost = state.account.take_lost(now) + std::mem::take(&mut state.dropped);
+        let lost = state.account.take_lost(now, misses) + std::mem::take(&mut state.dropped);
         (std::mem::take(&mut state.waiting), lost)
     }
 

@@ -52,7 +52,7 @@ pub(super) struct Inner {
     ring: Mutex<RingBuf<MapData>>,
     queues: Mutex<HashMap<u64, Arc<Queue>>>,
     generation: AtomicU32,
-    _attached: Attached,
+    attached: Attached,
 }
 
 impl Kernel {
@@ -62,6 +62,7 @@ impl Kernel {
         privileges::check()?;
         let cgroup_root = mounts::cgroup2()?.join("warrantd");
         mounts::prepare_pins(&options.pin_root)?;
+        mounts::prepare_tracepoints()?;
         let mut ebpf = object::load()?;
         let instance = Instance::claim(&options.pin_root, &cgroup_root, &options.instance)?;
         let parent = instance.cgroup().open()?;
@@ -76,7 +77,7 @@ impl Kernel {
                 ring: Mutex::new(ring),
                 queues: Mutex::default(),
                 generation: AtomicU32::new(0),
-                _attached: attached,
+                attached,
             }),
         });
         self_test::run(&kernel, options.probe)?;
@@ -144,6 +145,11 @@ impl Inner {
         &self.tables
     }
 
+    /// Opens that went unseen since the start, by any process of the host.
+    pub(super) fn misses(&self) -> u64 {
+        self.attached.misses()
+    }
+
     /// A number for the next network policy, from 1.
     pub(super) fn next_generation(&self) -> u32 {
         self.generation.fetch_add(1, Ordering::Relaxed) + 1
@@ -151,7 +157,7 @@ impl Inner {
 
     /// Starts delivering the events of a cgroup.
     pub(super) fn register(&self, cgroup_id: u64) -> Arc<Queue> {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue::new(self.misses()));
         lock(&self.queues).insert(cgroup_id, Arc::clone(&queue));
         queue
     }

@@ -115,7 +115,7 @@ impl Session {
             }
             now = self.inner.tables().counters(self.cgroup_id);
         }
-        let (effects, lost) = self.queue.take(now);
+        let (effects, lost) = self.queue.take(now, self.inner.misses());
         Drained { effects, lost, incomplete }
     }
 

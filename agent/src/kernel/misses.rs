@@ -1,0 +1,61 @@
+//! Runs that the kernel left out.
+//!
+//! A tracepoint program is skipped while its processor is inside an operation on a BPF map, its own task's
+//! or that of a task it preempted (`trace_call_bpf` in kernel/trace/bpf_trace.c). Kernels from 6.7 on count
+//! that in the program's `recursion_misses`. Older ones skip silently, but only kernels that preempt
+//! themselves in the middle of a map operation get there.
+
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+
+use aya::programs::{ProgramError, TracePoint};
+
+/// `BPF_OBJ_GET_INFO_BY_FD` (include/uapi/linux/bpf.h).
+const GET_INFO: libc::c_long = 15;
+/// Words of `struct bpf_prog_info` up to the one we want; later kernels have more and fill in these.
+const INFO_WORDS: usize = 27;
+/// Which word of it is `recursion_misses`.
+const MISSES_WORD: usize = 26;
+
+/// The count of one program.
+pub(super) struct Misses {
+    program: OwnedFd,
+    at_start: u64,
+}
+
+/// The attributes of the call.
+#[repr(C)]
+struct Request {
+    descriptor: u32,
+    length: u32,
+    info: u64,
+}
+
+impl Misses {
+    /// Begins to count for a program.
+    pub(super) fn new(program: &TracePoint) -> Result<Self, ProgramError> {
+        let program = program.fd()?.as_fd().try_clone_to_owned().map_err(ProgramError::IOError)?;
+        let at_start = read(&program).unwrap_or(0);
+        Ok(Self { program, at_start })
+    }
+
+    /// Runs left out since. A kernel that does not tell counts none.
+    pub(super) fn count(&self) -> u64 {
+        read(&self.program).unwrap_or(self.at_start).saturating_sub(self.at_start)
+    }
+}
+
+fn read(program: &OwnedFd) -> io::Result<u64> {
+    let mut info = [0u64; INFO_WORDS];
+    let request = Request {
+        descriptor: u32::try_from(program.as_raw_fd()).unwrap_or(u32::MAX),
+        length: u32::try_from(size_of_val(&info)).unwrap_or(0),
+        info: info.as_mut_ptr() as u64,
+    };
+    // SAFETY: the request names a buffer of the length it says, which outlives the call; zeros in it ask
+    // for no further data to be written anywhere.
+    let status = unsafe {
+        libc::syscall(libc::SYS_bpf, GET_INFO, &raw const request, size_of_val(&request))
+    };
+    if status == 0 { Ok(info[MISSES_WORD]) } else { Err(io::Error::last_os_error()) }
+}
