@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use warrantd_tests::client::{Client, Reply};
 use warrantd_tests::harness::test;
 use warrantd_tests::needs::Need;
-use warrantd_tests::netns::{Listeners, Namespace};
+use warrantd_tests::netns::{ANSWER, Listeners, Namespace};
 use warrantd_tests::records::Record;
 use warrantd_tests::scratch::text;
 
@@ -291,7 +291,7 @@ fn twin_tcp() -> anyhow::Result<()> {
     let (net, listeners) = hosts(&rig)?;
     let client = Client::connect(rig.run_inside(&net, &rig.rogue(&[])?)?)?;
     let call = ("http_get", json!({"host": "10.0.0.7", "port": 8080}));
-    within(&rig, client, call, "reached a peer", "connect")?;
+    within(&rig, client, call, ANSWER, "connect")?;
     ensure!(listeners.answered() == ["tcp 10.0.0.7:8080"]);
     Ok(())
 }

@@ -69,6 +69,9 @@ fn ip(arguments: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What hosts answer, when nothing else is said.
+pub const ANSWER: &str = "reached a peer";
+
 /// Hosts that answer every connection and every datagram, stopped when dropped.
 #[derive(Debug)]
 pub struct Listeners {
@@ -77,11 +80,22 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Starts `net-probe` on `ADDRESS:PORT`s inside a namespace, and waits until it listens.
+    /// Starts `net-probe` on `ADDRESS:PORT`s inside a namespace, and waits until it listens. It
+    /// answers [`ANSWER`].
     pub fn start(net: &Namespace, probe: &Path, addresses: &[&str]) -> anyhow::Result<Self> {
+        Self::answering(ANSWER, net, probe, addresses)
+    }
+
+    /// As [`Self::start`], with another answer.
+    pub fn answering(
+        answer: &str,
+        net: &Namespace,
+        probe: &Path,
+        addresses: &[&str],
+    ) -> anyhow::Result<Self> {
         let mut process = net
             .enter(probe)
-            .arg("listen")
+            .args(["listen", answer])
             .args(addresses)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -7,11 +7,13 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 
 /// Names another developer cache than [`CACHE`].
-const CACHE_VARIABLE: &str = "WARRANTD_DEV_CACHE";
-/// Where `cargo xtask setup` puts the tools that tests need.
-const CACHE: &str = "/var/cache/warrantd-dev";
+pub const CACHE_VARIABLE: &str = "WARRANTD_DEV_CACHE";
+/// For root; servers under test run as another user and must be able to read it.
+pub const CACHE: &str = "/var/cache/warrantd-dev";
 
-fn cache() -> PathBuf {
+/// Where tools of development are kept, outside the checkout, so that a fresh clone finds them:
+/// what [`CACHE_VARIABLE`] says, else [`CACHE`].
+pub fn cache() -> PathBuf {
     env::var_os(CACHE_VARIABLE).filter(|dir| !dir.is_empty()).map_or(CACHE.into(), PathBuf::from)
 }
 

@@ -64,11 +64,18 @@ impl Scratch {
         }
         Ok(copy)
     }
+
+    /// Keeps the data directory and says where it is.
+    pub fn keep(self) -> anyhow::Result<PathBuf> {
+        let path = self.path("")?;
+        let _ = self.data.keep();
+        Ok(path)
+    }
 }
 
 fn public_directory(purpose: &str) -> anyhow::Result<TempDir> {
     let dir = tempfile::Builder::new()
-        .prefix(&format!("warrantd-test-{purpose}-"))
+        .prefix(&format!("warrantd-{purpose}-"))
         .tempdir()
         .context("a temporary directory")?;
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755))?;

@@ -1,15 +1,22 @@
-//! Where tools of development are kept, outside the checkout, so that a fresh clone finds them.
+//! Tools that `setup` builds or installs, kept outside the checkout.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::Command;
 
-/// Names another directory than [`DEFAULT`].
-pub const VARIABLE: &str = "WARRANTD_DEV_CACHE";
+use warrantd_tests::places;
 
-/// For root; the servers under test run as another user and must be able to read it.
-pub const DEFAULT: &str = "/var/cache/warrantd-dev";
+/// The cache directory: what the variable `WARRANTD_DEV_CACHE` says, else
+/// `/var/cache/warrantd-dev`.
+pub(crate) fn dir() -> PathBuf {
+    places::cache()
+}
 
-/// The cache directory: what [`VARIABLE`] says, else [`DEFAULT`].
-pub fn dir() -> PathBuf {
-    env::var_os(VARIABLE).filter(|dir| !dir.is_empty()).unwrap_or_else(|| DEFAULT.into()).into()
+/// Lets a command find the programs in the cache, after those that are installed otherwise.
+pub(crate) fn on_path(command: &mut Command) -> &mut Command {
+    let mut path = env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
+    path.push(":");
+    path.push(dir().join("bin"));
+    command.env("PATH", path)
 }

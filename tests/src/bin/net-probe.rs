@@ -1,7 +1,7 @@
 //! Both ends of a network attempt, to be run inside a network namespace.
 //!
-//! `net-probe listen ADDRESS:PORT…` answers every TCP connection and every datagram on these
-//! addresses, prints `ready` when it can, and a line `tcp ADDRESS:PORT` or `udp ADDRESS:PORT` for
+//! `net-probe listen ANSWER ADDRESS:PORT…` answers every TCP connection (as HTTP) and every datagram
+//! on these addresses with a text, prints `ready` when it can, and a line `tcp ADDRESS:PORT` or `udp ADDRESS:PORT` for
 //! each answer. `net-probe try TARGET…` tries each target (`"tcp 192.0.2.1:80"`) and prints a line
 //! `TARGET OUTCOME`.
 #![forbid(unsafe_code)]
@@ -15,13 +15,12 @@ use std::thread;
 use anyhow::{Context, bail};
 use warrantd_tests::probe::{PATIENCE, Target, attempt};
 
-/// An HTTP response, so that HTTP clients are content as well.
-const ANSWER: &[u8] = b"HTTP/1.0 200 OK\r\nContent-Length: 14\r\n\r\nreached a peer";
-
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.split_first().map(|(mode, rest)| (mode.as_str(), rest)) {
-        Some(("listen", addresses)) if !addresses.is_empty() => listen(addresses),
+        Some(("listen", [answer, addresses @ ..])) if !addresses.is_empty() => {
+            listen(answer, addresses)
+        }
         Some(("try", targets)) => {
             for target in targets {
                 let target: Target = target.parse().map_err(anyhow::Error::msg)?;
@@ -29,21 +28,24 @@ fn main() -> anyhow::Result<()> {
             }
             Ok(())
         }
-        _ => bail!("usage: net-probe listen ADDRESS:PORT… | net-probe try TARGET…"),
+        _ => bail!("usage: net-probe listen ANSWER ADDRESS:PORT… | net-probe try TARGET…"),
     }
 }
 
-fn listen(addresses: &[String]) -> anyhow::Result<()> {
+fn listen(text: &str, addresses: &[String]) -> anyhow::Result<()> {
     let mut answering = Vec::new();
     for address in addresses {
         let address: SocketAddr = address.parse().with_context(|| format!("`{address}`"))?;
         let tcp = TcpListener::bind(address).with_context(|| format!("tcp {address}"))?;
         let udp = UdpSocket::bind(address).with_context(|| format!("udp {address}"))?;
+        let response = format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+        let text = text.to_owned();
         answering.push(thread::spawn(move || {
             for stream in tcp.incoming() {
                 println!("tcp {address}");
                 if let Ok(stream) = stream {
-                    thread::spawn(move || answer(stream));
+                    let response = response.clone();
+                    thread::spawn(move || answer(stream, &response));
                 }
             }
         }));
@@ -51,7 +53,7 @@ fn listen(addresses: &[String]) -> anyhow::Result<()> {
             let mut datagram = [0; 2048];
             while let Ok((_, client)) = udp.recv_from(&mut datagram) {
                 println!("udp {address}");
-                let _ = udp.send_to(b"reached a peer", client);
+                let _ = udp.send_to(text.as_bytes(), client);
             }
         }));
     }
@@ -64,8 +66,8 @@ fn listen(addresses: &[String]) -> anyhow::Result<()> {
 
 /// Answers without waiting for a question. What the client sends is read, because closing a socket
 /// with unread bytes would reset the connection under the answer.
-fn answer(mut stream: TcpStream) -> io::Result<()> {
-    stream.write_all(ANSWER)?;
+fn answer(mut stream: TcpStream, response: &str) -> io::Result<()> {
+    stream.write_all(response.as_bytes())?;
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     while stream.read(&mut [0; 512])? > 0 {}

@@ -1,0 +1,138 @@
+//! `cargo xtask setup`: installs what is missing, and says each step. Nothing is done twice.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use crate::cache;
+use crate::ebpf;
+use crate::shell::{output, run, say, succeeds};
+
+/// The real server that demonstration and tests run.
+const FILESYSTEM_SERVER: Package =
+    Package { name: "@modelcontextprotocol/server-filesystem", version: "2026.8.31" };
+/// A Node.js for distributions whose own is too old.
+const NODE: Package = Package { name: "node", version: "22.23.3" };
+/// The oldest Node.js that the server runs on.
+const NODE_MAJOR: u32 = 18;
+/// The real client that tests use.
+const CLIENT: Package = Package { name: "mcp", version: "2.3.0" };
+
+struct Package {
+    name: &'static str,
+    version: &'static str,
+}
+
+/// What demonstration, tests and the kernel object need.
+pub(crate) fn everything() -> anyhow::Result<()> {
+    for_tests()?;
+    ebpf::ensure_toolchain()?;
+    say("everything is installed");
+    Ok(())
+}
+
+/// What the demonstration needs: a real server, and network namespaces.
+pub(crate) fn for_demo() -> anyhow::Result<()> {
+    programs(&[NETWORK, NODE_RUNTIME])?;
+    filesystem_server()
+}
+
+/// What the tests need: also a real client.
+pub(crate) fn for_tests() -> anyhow::Result<()> {
+    programs(&[NETWORK, NODE_RUNTIME, PYTHON])?;
+    filesystem_server()?;
+    python_client()
+}
+
+/// How to see whether something is there, and the Debian packages that bring it.
+type Program = (&'static [&'static str], &'static [&'static str]);
+const NETWORK: Program = (&["ip", "-V"], &["iproute2"]);
+const NODE_RUNTIME: Program = (&["npm", "--version"], &["nodejs", "npm"]);
+const PYTHON: Program =
+    (&["python3", "-c", "import ensurepip, venv"], &["python3", "python3-venv"]);
+
+/// Installs the packages of the programs that are missing.
+fn programs(wanted: &[Program]) -> anyhow::Result<()> {
+    let mut missing: Vec<&str> = Vec::new();
+    for (probe, packages) in wanted {
+        let (program, arguments) = probe.split_first().context("a probe has a program")?;
+        if !succeeds(Command::new(program).args(arguments)) {
+            missing.extend(*packages);
+        }
+    }
+    apt(&missing)
+}
+
+/// Installs Debian packages.
+pub(crate) fn apt(packages: &[&str]) -> anyhow::Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let list = packages.join(" ");
+    if !crate::shell::is_root() || !succeeds(Command::new("apt-get").arg("--version")) {
+        bail!(
+            "missing: {list}. Install them, or run `cargo xtask setup` as root on Debian or Ubuntu"
+        );
+    }
+    say(&format!("installing Debian packages: {list}"));
+    let mut update = Command::new("apt-get");
+    run(update.args(["update", "-qq"]))?;
+    let mut install = Command::new("apt-get");
+    install.args(["install", "-y", "-qq", "--no-install-recommends"]).args(packages);
+    run(install.env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+/// Installs the filesystem server below the cache.
+fn filesystem_server() -> anyhow::Result<()> {
+    let prefix = cache::dir().join("npm");
+    let node = output(Command::new("node").args(["-p", "process.versions.node"]));
+    let major = node.and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    if major.is_none_or(|major| major < NODE_MAJOR) {
+        npm(&prefix, &NODE)?;
+    }
+    npm(&prefix, &FILESYSTEM_SERVER)
+}
+
+fn npm(prefix: &Path, package: &Package) -> anyhow::Result<()> {
+    let manifest = prefix.join("node_modules").join(package.name).join("package.json");
+    let installed = fs::read_to_string(manifest).unwrap_or_default();
+    let installed: serde_json::Value = serde_json::from_str(&installed).unwrap_or_default();
+    if installed["version"] == package.version {
+        return Ok(());
+    }
+    let package = format!("{}@{}", package.name, package.version);
+    say(&format!("installing {package} into {} (npm)", prefix.display()));
+    fs::create_dir_all(prefix).with_context(|| format!("{}", prefix.display()))?;
+    let mut install = Command::new("npm");
+    install.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]);
+    run(install.arg(prefix).arg(package))
+}
+
+/// Installs the Python client in a virtual environment below the cache.
+fn python_client() -> anyhow::Result<()> {
+    let environment = cache::dir().join("venv");
+    let python = environment.join("bin/python3");
+    let version = format!("import importlib.metadata as m; print(m.version('{}'))", CLIENT.name);
+    if output(Command::new(&python).args(["-c", &version])).as_deref() == Some(CLIENT.version) {
+        return Ok(());
+    }
+    let package = format!("{}=={}", CLIENT.name, CLIENT.version);
+    say(&format!("installing {package} into {} (pip)", environment.display()));
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &package]);
+    run(&mut install)
+}
+
+/// Installs cargo-deny below the cache, unless there is one.
+pub(crate) fn cargo_deny() -> anyhow::Result<()> {
+    let own = cache::dir().join("bin/cargo-deny");
+    if own.exists() || succeeds(Command::new("cargo-deny").arg("--version")) {
+        return Ok(());
+    }
+    say(&format!("building cargo-deny into {} (a few minutes, once)", cache::dir().display()));
+    let mut install = crate::shell::cargo(&["install", "cargo-deny", "--locked", "--root"]);
+    run(install.arg(cache::dir()))
+}
