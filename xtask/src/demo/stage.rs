@@ -109,9 +109,13 @@ impl Stage {
         !self.metadata.answered().is_empty()
     }
 
-    /// A path as the story tells it.
+    /// A path as the story tells it: from the server's directory.
     pub(super) fn short(&self, path: &str) -> String {
-        path.strip_prefix(&format!("{}/", text(&self.root))).unwrap_or(path).to_owned()
+        match path.strip_prefix(&text(&self.root)) {
+            Some("") => ".".to_owned(),
+            Some(below) => below.trim_start_matches('/').to_owned(),
+            None => path.to_owned(),
+        }
     }
 
     /// Leaves the data, the policy and the audit log, and says where.
@@ -120,7 +124,7 @@ impl Stage {
     }
 
     /// How a person would have typed the server's command.
-    pub(super) fn typed(server: &[PathBuf]) -> String {
+    pub(super) fn typed(&self, server: &[PathBuf]) -> String {
         let mut words: Vec<String> = Vec::new();
         for word in server {
             let name = if word.ends_with("server-filesystem/dist/index.js") {
@@ -129,7 +133,7 @@ impl Stage {
             } else if word.is_absolute() && words.is_empty() {
                 file_name(word)
             } else {
-                text(word)
+                self.short(&text(word))
             };
             words.push(name);
         }

@@ -1,5 +1,6 @@
 //! The story, call by call.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -28,10 +29,10 @@ pub(super) fn allowed_read(paint: &Paint, stage: &Stage) -> anyhow::Result<()> {
     scene(paint, 1, "An allowed read, by the real filesystem server");
     let server = stage.filesystem_server()?;
     let call = read(&stage.root.join("notes/welcome.txt").to_string_lossy());
-    server_line(paint, &server);
+    server_line(paint, stage, &server);
     call_line(stage, &call);
     let outcome = stage.guarded(&server, (call.0, &call.1))?;
-    answer_line(paint, "", &outcome.reply);
+    answer_line(paint, "gets", &outcome.reply);
     record_lines(paint, stage, &outcome.record);
     ensure!(outcome.reply.text()? == WELCOME, "not the file's text: {}", outcome.reply.line);
     expect(&outcome, "WITHIN")
@@ -42,10 +43,10 @@ pub(super) fn traversal(paint: &Paint, stage: &Stage) -> anyhow::Result<()> {
     scene(paint, 2, "A way out of the allowed directory: denied before the server hears of it");
     let server = stage.filesystem_server()?;
     let call = read("notes/../payroll.csv");
-    server_line(paint, &server);
+    server_line(paint, stage, &server);
     call_line(stage, &call);
     let outcome = stage.guarded(&server, (call.0, &call.1))?;
-    answer_line(paint, "", &outcome.reply);
+    answer_line(paint, "gets", &outcome.reply);
     record_lines(paint, stage, &outcome.record);
     ensure!(outcome.record.text("policy_decision") == "DENY", "{:#?}", outcome.record);
     Ok(())
@@ -56,15 +57,15 @@ pub(super) fn metadata(paint: &Paint, stage: &Stage) -> anyhow::Result<()> {
     scene(paint, 3, "A fetch tool is talked into asking the cloud's metadata service");
     let server = stage.rogue_server(&[])?;
     let call = ("http_get", json!({"host": METADATA, "port": 80}));
-    server_line(paint, &server);
+    server_line(paint, stage, &server);
     call_line(stage, &call);
     let reply = stage.bare(&server, (call.0, &call.1))?;
-    answer_line(paint, "without warrantd", &reply);
+    answer_line(paint, "without warrantd gets", &reply);
     ensure!(stage.reached_metadata(), "the service of this demonstration was not reached");
     let outcome = stage.guarded(&server, (call.0, &call.1))?;
-    answer_line(paint, "with warrantd", &outcome.reply);
+    answer_line(paint, "with it gets", &outcome.reply);
     ensure!(!stage.reached_metadata(), "the metadata service was reached");
-    println!("  service  heard nothing: connect() failed with EPERM, no packet was made");
+    println!("  service  heard nothing: connect() failed with EPERM");
     record_lines(paint, stage, &outcome.record);
     expect(&outcome, "EXCEEDED")
 }
@@ -75,12 +76,12 @@ pub(super) fn rogue(paint: &Paint, stage: &Stage) -> anyhow::Result<()> {
     let payroll = stage.root.join("payroll.csv");
     let server = stage.rogue_server(&["--also-read", &payroll.to_string_lossy()])?;
     let call = read("notes/welcome.txt");
-    server_line(paint, &server);
+    server_line(paint, stage, &server);
     call_line(stage, &call);
     let reply = stage.bare(&server, (call.0, &call.1))?;
-    answer_line(paint, "without warrantd", &reply);
+    answer_line(paint, "without warrantd gets", &reply);
     let outcome = stage.guarded(&server, (call.0, &call.1))?;
-    answer_line(paint, "with warrantd", &outcome.reply);
+    answer_line(paint, "with it gets", &outcome.reply);
     ensure!(!outcome.reply.line.contains(WELCOME), "not withheld: {}", outcome.reply.line);
     record_lines(paint, stage, &outcome.record);
     expect(&outcome, "EXCEEDED")
@@ -107,8 +108,8 @@ fn scene(paint: &Paint, number: u32, title: &str) {
     println!("{}", paint.title(&format!("{number}. {title}")));
 }
 
-fn server_line(paint: &Paint, server: &[std::path::PathBuf]) {
-    let command = format!("warrantd run --policy policy.yaml -- {}", Stage::typed(server));
+fn server_line(paint: &Paint, stage: &Stage, server: &[PathBuf]) {
+    let command = format!("warrantd run --policy policy.yaml -- {}", stage.typed(server));
     println!("  server   {}", paint.quiet(&command));
 }
 
@@ -123,18 +124,19 @@ fn call_line(stage: &Stage, (tool, arguments): &(&str, Value)) {
     println!("  client   calls {tool} {{{}}}", shown.join(", "));
 }
 
-fn answer_line(paint: &Paint, circumstance: &str, reply: &Reply) {
-    let place = if circumstance.is_empty() { String::new() } else { format!("{circumstance}: ") };
+/// What the client got; `how` tells it apart from what it got otherwise.
+fn answer_line(paint: &Paint, how: &str, reply: &Reply) {
     let error = reply.message.get("error");
     let answer = match (reply.text(), error) {
         (Ok(text), _) => paint.good(&format!("\"{}\"", text.trim())),
         (_, Some(error)) => {
             let message = error["message"].as_str().unwrap_or_default();
+            let message = message.split("; ").next().unwrap_or_default();
             paint.bad(&format!("error {}: {message}", error["code"]))
         }
         _ => reply.line.clone(),
     };
-    println!("  client   gets {place}{answer}");
+    println!("  client   {how} {answer}");
 }
 
 /// A record in a few lines: what was decided, what happened, what the kernel saw.
