@@ -56,7 +56,8 @@ impl Counted {
                 self.failed.push(name.to_owned());
                 self.named.0 += 1;
             } else if let Some(reason) = outcome.strip_prefix("ignored") {
-                let reason = reason.trim_start_matches([',', ' ']);
+                // `ignored, reason` or `ignored (reason)`.
+                let reason = reason.trim_matches([',', ' ', '(', ')']);
                 let reason = if reason.is_empty() { "no reason given" } else { reason };
                 self.ignored.push(format!("{name}: {reason}"));
                 self.named.1 += 1;
@@ -103,12 +104,13 @@ mod tests {
              test a::b ... ok\n\
              test a::c   ... FAILED\n\
              test a::d ... ignored, needs root\n\
-             test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out\n\
+             test a::e ... ignored (no BTF)\n\
+             test result: FAILED. 1 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out\n\
              test result: ok. 41 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\n",
         );
         assert_eq!(counted.passed, 42);
         assert_eq!(counted.failed, ["a::c"]);
-        assert_eq!(counted.ignored, ["a::d: needs root"]);
+        assert_eq!(counted.ignored, ["a::d: needs root", "a::e: no BTF"]);
     }
 
     #[test]
