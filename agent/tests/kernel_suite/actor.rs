@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::deeds;
 
 /// First argument of an actor.
 pub(crate) const MARK: &str = "act";
@@ -18,30 +20,63 @@ pub(crate) fn command(words: &[&str]) -> Vec<OsString> {
 pub(crate) fn run(words: impl Iterator<Item = String>) -> ExitCode {
     let words: Vec<String> = words.collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let result = match words.as_slice() {
+    match words.as_slice() {
         ["probe"] => {
             let _ = File::open("/dev/null");
-            println!("connect {}", outcome(TcpStream::connect("127.0.0.1:9")));
-            return ExitCode::SUCCESS;
+            println!("connect {}", outcome(deeds::tcp("127.0.0.1:9")));
         }
+        ["wait"] => std::thread::sleep(Duration::from_secs(60)),
+        ["instance", name, log, peer] => deeds::run_instance(name, log, peer),
+        ["linger", log, peer] => deeds::linger(log, peer),
+        ["insist", log, peer] => deeds::insist(log, peer),
+        ["descriptors"] => println!("{}", deeds::descriptors()),
+        ["status"] => println!("{}", deeds::status()),
+        words => match deed(words) {
+            Some(result) => println!("{}", outcome(result)),
+            None => {
+                eprintln!("the actor does not know {words:?}");
+                return ExitCode::FAILURE;
+            }
+        },
+    }
+    // Whoever reads the end of the output knows that everything has been done.
+    let _ = io::stdout().flush();
+    ExitCode::SUCCESS
+}
+
+fn deed(words: &[&str]) -> Option<io::Result<()>> {
+    Some(match *words {
         ["nothing"] => Ok(()),
         ["read", path] => File::open(path).map(drop),
+        ["read-many", path, times] => deeds::read_many(path, times.parse().ok()?),
         ["write", path] => OpenOptions::new().write(true).open(path).map(drop),
         ["update", path] => OpenOptions::new().read(true).write(true).open(path).map(drop),
         ["create", path] => File::create_new(path).map(drop),
-        ["exec", program] => std::process::Command::new(program).status().map(drop),
-        ["tcp", peer] => TcpStream::connect(address(peer)).map(drop),
-        ["udp", peer] => {
-            UdpSocket::bind(local(peer)).and_then(|s| s.send_to(b"x", address(peer))).map(drop)
-        }
         ["list", path] => fs::read_dir(path).map(drop),
-        _ => {
-            eprintln!("the actor does not know {words:?}");
-            return ExitCode::FAILURE;
+        ["open", path, flags] => deeds::open(path, flags.parse().ok()?),
+        ["openat2", path, flags] => deeds::openat2(path, flags.parse().ok()?),
+        ["creat", path] => deeds::creat(path),
+        ["descend", path, name, depth] => deeds::descend(path, name, depth.parse().ok()?),
+        ["reopen-deleted", path] => deeds::reopen_deleted(path),
+        ["reopen-memfd"] => deeds::reopen_memfd(),
+        ["run-memfd", program] => deeds::run_memfd(program),
+        ["exec", program] => std::process::Command::new(program).status().map(drop),
+        ["tcp", peer] => deeds::tcp(peer),
+        ["tcp-fast-open", peer] => deeds::tcp_fast_open(peer),
+        ["mptcp", peer] => deeds::mptcp(peer),
+        ["udp", peer] => deeds::udp(peer),
+        ["udp-connected", peer] => deeds::udp_connected(peer),
+        ["udp-twice", peer] => deeds::udp_twice(peer),
+        ["socket", family, kind, protocol] => {
+            deeds::socket(family.parse().ok()?, kind.parse().ok()?, protocol.parse().ok()?)
+                .map(drop)
         }
-    };
-    println!("{}", outcome(result));
-    ExitCode::SUCCESS
+        ["io-uring"] => deeds::io_uring(),
+        ["user-namespace"] => deeds::user_namespace(),
+        ["trace-parent"] => deeds::trace_parent(),
+        ["become-root"] => deeds::become_root(),
+        _ => return None,
+    })
 }
 
 /// `ok`, or the name of the error.
@@ -56,13 +91,4 @@ pub(crate) fn outcome<T>(result: io::Result<T>) -> String {
             _ => error.to_string(),
         },
     }
-}
-
-fn address(text: &str) -> SocketAddr {
-    text.parse().expect("an address and port")
-}
-
-fn local(peer: &str) -> SocketAddr {
-    let any = if address(peer).is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    address(any)
 }

@@ -5,7 +5,14 @@
 //! none passes. Addresses that are not loopback exist only in network namespaces that a test makes.
 
 mod actor;
+mod confinement;
+mod deeds;
 mod files;
+mod foreign;
+mod gate;
+mod lifecycle;
+mod network;
+mod paths;
 mod support;
 
 use std::process::ExitCode;
@@ -22,7 +29,16 @@ fn main() -> ExitCode {
     }
 
     let arguments = Arguments::from_args();
-    let tests: Vec<Test> = files::TESTS.to_vec();
+    let tests: Vec<Test> = [
+        files::TESTS,
+        paths::TESTS,
+        network::TESTS,
+        foreign::TESTS,
+        gate::TESTS,
+        confinement::TESTS,
+        lifecycle::TESTS,
+    ]
+    .concat();
     let obstacle = support::obstacle();
     if let Some(reason) = &obstacle {
         eprintln!("kernel tests cannot run here, none was run: {reason}");

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use libtest_mimic::Failed;
 use tokio::runtime::Runtime;
-use warrantd::kernel::{Drained, Kernel, KernelOptions, Session, SpawnSpec, User};
+use warrantd::kernel::{Drained, Kernel, KernelError, KernelOptions, Session, SpawnSpec, User};
 use warrantd::policy::network::Table;
 use warrantd::warrant::{Effect, EffectKind, FileTarget, Outcome, Target};
 
@@ -54,7 +54,7 @@ pub(crate) fn kernel() -> Result<Arc<Kernel>, Failed> {
     if let Some(kernel) = &*kernel {
         return Ok(Arc::clone(kernel));
     }
-    let started = Kernel::start(options(&format!("test-{}", std::process::id())))?;
+    let started = start(options(&format!("test-{}", std::process::id())))?;
     *kernel = Some(Arc::clone(&started));
     Ok(started)
 }
@@ -66,10 +66,19 @@ pub(crate) fn stop() {
     }
 }
 
+/// Held while an instance starts: every start cleans up after dead ones, also those of other tests.
+pub(crate) static STARTING: Mutex<()> = Mutex::new(());
+
+/// Starts an instance.
+pub(crate) fn start(options: KernelOptions) -> Result<Arc<Kernel>, KernelError> {
+    let _one_at_a_time = STARTING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    Kernel::start(options)
+}
+
 /// Options of an instance with this name.
 pub(crate) fn options(instance: &str) -> KernelOptions {
     KernelOptions {
-        pin_root: PathBuf::from("/sys/fs/bpf/warrantd"),
+        pin_root: PathBuf::from("/sys/fs/bpf/warrantd-test"),
         instance: instance.into(),
         probe: actor::command(&["probe"]),
     }
@@ -182,6 +191,30 @@ pub(crate) fn equal<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Re
 /// Fails unless the claim holds.
 pub(crate) fn ensure(claim: bool, otherwise: &str) -> Result<(), Failed> {
     if claim { Ok(()) } else { Err(otherwise.into()) }
+}
+
+/// Waits until a child has printed this word as its first.
+pub(crate) fn wait_for_word(child: &mut tokio::process::Child, word: &str) -> Result<(), Failed> {
+    use tokio::io::AsyncReadExt as _;
+    let mut printed = vec![0; word.len() + 1];
+    let stdout = child.stdout.as_mut().ok_or("the child has no output")?;
+    runtime().block_on(stdout.read_exact(&mut printed))?;
+    equal(String::from_utf8_lossy(&printed).trim(), word)
+}
+
+/// The directory of all instances.
+pub(crate) fn cgroup_root() -> PathBuf {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let line = table.lines().find(|line| line.contains(" - cgroup2 ")).unwrap_or_default();
+    PathBuf::from(line.split(' ').nth(4).unwrap_or_default()).join("warrantd")
+}
+
+/// A directory in which everybody may make files, away when dropped.
+pub(crate) fn public_dir() -> Result<tempfile::TempDir, Failed> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir()?;
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o777))?;
+    Ok(directory)
 }
 
 /// Runs a program outside every session and returns what it printed.
