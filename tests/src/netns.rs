@@ -27,21 +27,22 @@ impl Namespace {
     pub fn new(addresses: &[&str]) -> anyhow::Result<Self> {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("warrantd-{}-{number}", std::process::id());
-        ip(&["netns", "add", &name])?;
+        run(Command::new("ip").args(["netns", "add", &name]))?;
         let namespace = Self { name };
-        ip(&["-n", &namespace.name, "link", "set", "lo", "up"])?;
+        run(namespace.enter("ip").args(["link", "set", "lo", "up"]))?;
         for address in addresses {
-            let mut command = vec!["-n", &namespace.name, "addr", "add", address, "dev", "lo"];
+            let mut add = namespace.enter("ip");
+            add.args(["addr", "add", address, "dev", "lo"]);
             if address.contains(':') {
-                command.push("nodad");
+                add.arg("nodad");
             }
-            ip(&command)?;
+            run(&mut add)?;
         }
         Ok(namespace)
     }
 
     /// A command that runs a program inside. Not `ip netns exec`, which would hide the cgroup and
-    /// BPF file systems behind a new /sys.
+    /// BPF file systems behind a new /sys, nor `ip -n`, which does the same to itself.
     pub fn enter(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("nsenter");
         let mut net = std::ffi::OsString::from("--net=");
@@ -58,14 +59,14 @@ impl Namespace {
 impl Drop for Namespace {
     fn drop(&mut self) {
         // There is nobody to report to; a namespace that stays is visible in `ip netns`.
-        let _ = ip(&["netns", "del", &self.name]);
+        let _ = run(Command::new("ip").args(["netns", "del", &self.name]));
     }
 }
 
-fn ip(arguments: &[&str]) -> anyhow::Result<()> {
-    let done = Command::new("ip").args(arguments).output().context("running `ip`")?;
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let done = command.output().with_context(|| format!("running {command:?}"))?;
     let complaint = String::from_utf8_lossy(&done.stderr);
-    ensure!(done.status.success(), "`ip {}`: {}", arguments.join(" "), complaint.trim());
+    ensure!(done.status.success(), "{command:?}: {}", complaint.trim());
     Ok(())
 }
 
