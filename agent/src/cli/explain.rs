@@ -13,7 +13,8 @@ use crate::mcp::json::{self, Numbers};
 
 /// Say what a policy decides, and why
 ///
-/// Reads calls from standard input, a JSON object with `actor`, `tool` and `arguments` a line.
+/// Reads calls from standard input, a JSON object with `actor`, `tool`, `arguments` and, where
+/// known, the tool's `schema` a line.
 /// Writes a line for each, with `decision`, `rule` and `reason`, the `near_miss` of a denial and the
 /// `warrant` of an approval. Files that arguments name are not looked at; calls are not counted.
 #[derive(Debug, Args)]
@@ -63,5 +64,5 @@ fn answer(judge: &Judge, line: &[u8]) -> Answer {
     if let Some((a, b)) = json::case_collision(arguments) {
         return Answer::denied("input", format!("arguments `{a}` and `{b}` differ only in case"));
     }
-    judge.ask(actor, tool, arguments)
+    judge.ask(actor, tool, arguments, object.get("schema"))
 }

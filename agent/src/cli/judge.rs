@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Failure;
-use crate::config::{Action, PolicyFile, Source};
+use crate::config::{Action, Case, PolicyFile, Source};
+use crate::policy::schema::ArgumentSchema;
 use crate::policy::{Call, Decision, Policy, RateLimiter, decide, near_miss};
 use crate::serve::load_policy;
 use crate::warrant::{Rules, Warrant};
@@ -58,8 +59,22 @@ impl Judge {
     }
 
     /// Decides about a call, without looking at any file it names.
-    pub(super) fn ask(&self, actor: &str, tool: &str, arguments: &Map<String, Value>) -> Answer {
-        let call = Call { actor, tool, arguments, resolve: &str::to_owned };
+    pub(super) fn ask(
+        &self,
+        actor: &str,
+        tool: &str,
+        arguments: &Map<String, Value>,
+        schema: Option<&Value>,
+    ) -> Answer {
+        let schema = match (schema, self.policy.schemas) {
+            (Some(schema), Some(options)) => match ArgumentSchema::compile(schema, options) {
+                Ok(schema) => Some(schema),
+                Err(error) => return Answer::denied("inputSchema", error.to_string()),
+            },
+            _ => None,
+        };
+        let schema = schema.as_ref();
+        let call = Call { actor, tool, arguments, resolve: &str::to_owned, schema };
         let decision = decide(&self.policy, call);
         if decision.action == Action::Deny {
             let near_miss = near_miss(&self.policy, call, &decision);
@@ -71,15 +86,10 @@ impl Judge {
         }
     }
 
-    /// The same, counted against the rate limits as a call at `now`.
-    pub(super) fn ask_at(
-        &mut self,
-        now: Duration,
-        actor: &str,
-        tool: &str,
-        arguments: &Map<String, Value>,
-    ) -> Answer {
-        let answer = self.ask(actor, tool, arguments);
+    /// Decides about a test case, counted against the rate limits as a call at `now`.
+    pub(super) fn ask_at(&mut self, now: Duration, case: &Case) -> Answer {
+        let (actor, tool) = (case.actor.as_str(), case.tool.as_str());
+        let answer = self.ask(actor, tool, &case.arguments, case.schema.as_ref());
         if answer.decision.action == Action::Deny {
             return answer;
         }

@@ -51,7 +51,7 @@ impl Test {
 /// Runs a case; the error says how it does not hold.
 fn run(judge: &mut Judge, case: &Case) -> Result<(), String> {
     for call in 1..=case.times {
-        let answer = judge.ask_at(Duration::ZERO, &case.actor, &case.tool, &case.arguments);
+        let answer = judge.ask_at(Duration::ZERO, case);
         let decision = &answer.decision;
         let expected = if call == case.times { case.expect } else { Action::Allow };
         if decision.action != expected {

@@ -38,6 +38,9 @@ pub struct Case {
     /// With what.
     #[serde(default)]
     pub arguments: Map<String, Value>,
+    /// The tool's own schema, as its server publishes it.
+    #[serde(default)]
+    pub schema: Option<Value>,
     /// What the policy must decide.
     pub expect: Action,
     /// How the key of the rule must begin.

@@ -15,7 +15,8 @@ pub use cases::{Case, CasesFile};
 pub use daemon::{ActorConfig, AuditConfig, AuthMethod, DaemonConfig, KernelMode, ServerConfig};
 pub use error::{ConfigError, Problem, suggestion};
 pub use policy::{
-    Action, ActorRule, AmbientSection, AuditSection, Constraint, EffectsSection, ErrorHandling,
-    NetworkProtocol, NetworkRule, NetworkSection, OnVerdict, PolicyFile, RateLimit, ToolEffects,
+    Action, ActorRule, AmbientSection, AuditSection, Constraint, Dialect, EffectsSection,
+    ErrorHandling, NetworkProtocol, NetworkRule, NetworkSection, OnVerdict, PolicyFile, RateLimit,
+    SchemaSection, ToolEffects,
 };
 pub use source::Source;

@@ -22,6 +22,8 @@ pub struct PolicyFile {
     /// Limits on a tool's arguments, by tool. The kit's JSON form calls them `tool_policies`.
     #[serde(alias = "tool_policies")]
     pub constraints: BTreeMap<String, Constraint>,
+    /// How arguments are validated against the tools' own schemas.
+    pub schemas: SchemaSection,
     /// Limits on how often a tool is called, by tool.
     pub rate_limits: BTreeMap<String, RateLimit>,
     /// What is logged.
@@ -79,12 +81,64 @@ pub struct Constraint {
     pub denied_extensions: Vec<String>,
     /// Most bytes that a content argument may have.
     pub max_file_size: Option<u64>,
-    /// SQL statements that a query may be.
+    /// Arguments that hold SQL; by default the well-known names.
+    pub query_arguments: Option<Vec<String>>,
+    /// The SQL that the tool's database speaks. When absent, what databases read differently is
+    /// denied.
+    pub dialect: Option<Dialect>,
+    /// Statements that a query may be, such as `SELECT`; that alone when another SQL limit is set.
     pub allowed_operations: Option<Vec<String>>,
-    /// Most rows that a query may ask for.
+    /// Tables that a query may name.
+    pub allowed_tables: Option<Vec<String>>,
+    /// Tables that a query may not name.
+    pub denied_tables: Vec<String>,
+    /// Functions that a query may call beside the built-in ones without side effects.
+    pub allowed_functions: Vec<String>,
+    /// Most rows that a query or a `max_rows` argument may ask for.
     pub max_rows: Option<u64>,
+    /// Arguments that hold URLs; by default the well-known names.
+    pub url_arguments: Option<Vec<String>>,
+    /// Patterns of which a URL must match one, such as `https://*.example.com/**`.
+    pub allowed_urls: Option<Vec<String>>,
+    /// Patterns of which a URL must match none.
+    pub denied_urls: Vec<String>,
+    /// A JSON Schema that the arguments must satisfy, beside the tool's own.
+    pub schema: Option<serde_json::Value>,
     /// Seconds after which a call is given up.
     pub timeout_seconds: Option<u64>,
+}
+
+/// An SQL dialect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// PostgreSQL, with `standard_conforming_strings` on.
+    Postgres,
+    /// MySQL and MariaDB, with neither `ANSI_QUOTES` nor `NO_BACKSLASH_ESCAPES`.
+    Mysql,
+    /// SQLite.
+    Sqlite,
+    /// Not known: whatever the databases above read differently is denied.
+    #[default]
+    Generic,
+}
+
+/// How arguments are validated against the tools' own schemas.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SchemaSection {
+    /// Validate against the `inputSchema` that the server published.
+    pub validate: bool,
+    /// Refuse arguments that no schema declares, where a schema does not say.
+    pub strict: bool,
+    /// Most bytes of any string in the arguments.
+    pub max_string: usize,
+}
+
+impl Default for SchemaSection {
+    fn default() -> Self {
+        Self { validate: true, strict: false, max_string: 1 << 20 }
+    }
 }
 
 /// How often an actor may call a tool, or call at all. Windows slide.

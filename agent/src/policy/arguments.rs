@@ -1,51 +1,68 @@
-//! Which arguments of a call are paths.
+//! Which arguments of a call are paths, URLs or SQL.
 
 use serde_json::{Map, Value};
 
-/// Argument names that mean a path in the servers in use.
-const WELL_KNOWN: [&str; 20] = [
-    "path",
-    "paths",
-    "file",
-    "files",
-    "file_path",
-    "filepath",
-    "filename",
-    "source",
-    "destination",
-    "src",
-    "dst",
-    "directory",
-    "dir",
-    "folder",
-    "root",
-    "uri",
-    "repo_path",
-    "old_path",
-    "new_path",
-    "target",
-];
-
-/// A path that a call names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PathArgument {
-    /// The argument, with an index where it is a list: `paths[1]`.
-    pub name: String,
-    /// The path as the caller wrote it.
-    pub value: String,
+/// What an argument's text means to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Path,
+    Url,
+    Query,
 }
 
-/// The paths that a call names, in the order of its arguments. `names` is the policy's
-/// `path_arguments`; without it the well-known names count, as far as they hold strings. The error
-/// is the name of an argument that should hold paths and holds something else.
-pub fn path_arguments(
-    arguments: &Map<String, Value>,
+impl Meaning {
+    /// Argument names that mean this in the servers in use, in lower case.
+    fn well_known(self) -> &'static [&'static str] {
+        match self {
+            Self::Path => &[
+                "path",
+                "paths",
+                "file",
+                "files",
+                "file_path",
+                "filepath",
+                "filename",
+                "source",
+                "destination",
+                "src",
+                "dst",
+                "directory",
+                "dir",
+                "folder",
+                "root",
+                "uri",
+                "repo_path",
+                "old_path",
+                "new_path",
+                "target",
+            ],
+            Self::Url => &["url", "urls", "uri", "href", "link", "endpoint"],
+            Self::Query => &["query", "sql", "statement", "sql_query"],
+        }
+    }
+}
+
+/// A text that a call names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Named<'a> {
+    /// The argument, with an index where it is a list: `paths[1]`.
+    pub(super) name: String,
+    /// The text as the caller wrote it.
+    pub(super) value: &'a str,
+}
+
+/// The texts of a meaning that a call names, in the order of its arguments. `names` is what the
+/// policy says; without it the well-known names count. The error is the name of an argument that
+/// should hold text and holds something else.
+pub(super) fn named<'a>(
+    arguments: &'a Map<String, Value>,
+    meaning: Meaning,
     names: Option<&[String]>,
-) -> Result<Vec<PathArgument>, String> {
+) -> Result<Vec<Named<'a>>, String> {
     let mut found = Vec::new();
     for (name, value) in arguments {
         let counts = names.map_or_else(
-            || WELL_KNOWN.contains(&name.to_ascii_lowercase().as_str()),
+            || meaning.well_known().contains(&name.to_ascii_lowercase().as_str()),
             |names| names.contains(name),
         );
         if !counts {
@@ -53,18 +70,12 @@ pub fn path_arguments(
         }
         match value {
             Value::Null => {}
-            Value::String(path) => {
-                found.push(PathArgument { name: name.clone(), value: path.clone() });
-            }
+            Value::String(value) => found.push(Named { name: name.clone(), value }),
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
                     let name = format!("{name}[{index}]");
-                    match item {
-                        Value::String(path) => {
-                            found.push(PathArgument { name, value: path.clone() });
-                        }
-                        _ => return Err(name),
-                    }
+                    let Value::String(value) = item else { return Err(name) };
+                    found.push(Named { name, value });
                 }
             }
             _ => return Err(name.clone()),
@@ -80,7 +91,8 @@ mod tests {
     fn of(text: &str, names: Option<&[String]>) -> Result<Vec<String>, String> {
         match serde_json::from_str(text) {
             Ok(Value::Object(map)) => {
-                Ok(path_arguments(&map, names)?.into_iter().map(|a| a.value).collect())
+                let found = named(&map, Meaning::Path, names)?;
+                Ok(found.into_iter().map(|a| a.value.to_owned()).collect())
             }
             other => panic!("{other:?}"),
         }
@@ -96,6 +108,15 @@ mod tests {
     fn a_policy_names_its_own() {
         let names = ["where".to_owned()];
         assert_eq!(of(r#"{"path":"a","where":"b"}"#, Some(&names)), Ok(vec!["b".into()]));
+    }
+
+    #[test]
+    fn urls_and_queries_have_their_own_names() {
+        let map = serde_json::from_str(r#"{"url":"u","sql":"s","path":"p"}"#).expect("JSON");
+        for (meaning, expected) in [(Meaning::Url, "u"), (Meaning::Query, "s")] {
+            let found = named(&map, meaning, None).expect("texts");
+            assert_eq!(found.iter().map(|a| a.value).collect::<Vec<_>>(), [expected]);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::limits::{Limits, limits};
 use super::network::{self, PortRange, Protocol, Rule, Table};
 use super::rate::RateLimits;
+use super::schema::SchemaOptions;
 use crate::config::{Action, EffectsSection, NetworkProtocol, PolicyFile, Problem, suggestion};
 
 /// A validated policy for one server.
@@ -20,6 +21,8 @@ pub struct Policy {
     pub(super) constraints: BTreeMap<String, Limits>,
     /// How often who may call what.
     pub rate_limits: RateLimits,
+    /// How the tools' own schemas are read; `None` when arguments are not validated against them.
+    pub schemas: Option<SchemaOptions>,
     /// Warn of denials.
     pub alert_on_deny: bool,
     /// What the kernel lets the server reach.
@@ -65,8 +68,9 @@ impl Policy {
             default_action: file.default_action,
             denied_tools: file.global_deny_list.iter().cloned().collect(),
             actors: actors(file, root)?,
-            constraints: limits(&file.constraints, "constraints", root)?,
+            constraints: limits(&file.constraints, "constraints", root, schema_options(file))?,
             rate_limits,
+            schemas: file.schemas.validate.then(|| schema_options(file)),
             alert_on_deny: file.audit.alert_on_deny,
             network: network_table(file)?,
             effects: file.effects.clone(),
@@ -115,7 +119,12 @@ fn actors(file: &PolicyFile, root: &str) -> Result<BTreeMap<String, Actor>, Prob
         let actor = Actor {
             key: format!("{key}.allowed_tools"),
             tools: rule.allowed_tools.iter().cloned().collect(),
-            constraints: limits(&rule.constraints, &format!("{key}.constraints"), root)?,
+            constraints: limits(
+                &rule.constraints,
+                &format!("{key}.constraints"),
+                root,
+                schema_options(file),
+            )?,
         };
         add(&rule.id, format!("{key}.id"), actor)?;
     }
@@ -126,6 +135,10 @@ fn actors(file: &PolicyFile, root: &str) -> Result<BTreeMap<String, Actor>, Prob
         add(id, key, actor)?;
     }
     Ok(actors)
+}
+
+fn schema_options(file: &PolicyFile) -> SchemaOptions {
+    SchemaOptions { strict: file.schemas.strict, max_string: file.schemas.max_string }
 }
 
 fn network_table(file: &PolicyFile) -> Result<Table, Problem> {

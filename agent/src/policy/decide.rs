@@ -8,11 +8,12 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::arguments::{PathArgument, path_arguments};
-use super::check::{Denial, check_path, check_size, deny};
+use super::check::{
+    Denial, approve_paths, check_schema, check_size, check_urls, deny, named_paths,
+};
 use super::compile::{Actor, Policy};
 use super::limits::Limits;
-use super::paths::absolute;
+use super::schema::ArgumentSchema;
 use crate::config::Action;
 
 /// A call to decide about.
@@ -27,6 +28,8 @@ pub struct Call<'a> {
     /// Where a lexical absolute path leads after symbolic links, as the file system has it now; the
     /// path itself where it does not exist. Policy does no I/O, so the caller looks it up.
     pub resolve: &'a dyn Fn(&str) -> String,
+    /// The tool's own `inputSchema`, when it is known.
+    pub schema: Option<&'a ArgumentSchema>,
 }
 
 /// What was decided, and why.
@@ -46,6 +49,10 @@ pub struct Decision {
     /// How long the call may take.
     #[serde(skip)]
     pub timeout: Option<Duration>,
+    /// The arguments are not what the tool takes: a tool execution error (MCP 2025-11-25, section
+    /// Tools, Error Handling), so that a model can correct itself.
+    #[serde(skip)]
+    pub bad_arguments: bool,
 }
 
 /// A path that a call names and that policy allows.
@@ -62,7 +69,10 @@ pub struct ApprovedPath {
 /// Decides about a call.
 pub fn decide(policy: &Policy, call: Call) -> Decision {
     let outcome = judge(policy, call);
-    outcome.unwrap_or_else(|Denial { rule, reason }| Decision::denied(rule, reason))
+    outcome.unwrap_or_else(|Denial { rule, reason, bad_arguments }| Decision {
+        bad_arguments,
+        ..Decision::denied(rule, reason)
+    })
 }
 
 impl Decision {
@@ -74,6 +84,7 @@ impl Decision {
             reason: reason.into(),
             paths: Vec::new(),
             timeout: None,
+            bad_arguments: false,
         }
     }
 }
@@ -96,10 +107,22 @@ fn judge(policy: &Policy, call: Call) -> Result<Decision, Denial> {
             format!("tool `{tool}` is not among the tools of actor `{}`", call.actor),
         );
     };
-    let limits = limits_of(policy, actor, tool);
-    let paths = approve_paths(policy, call, &limits)?;
+    let arguments = call.arguments;
+    let limits: Vec<_> = limits_of(policy, actor, tool).collect();
+    check_schema(call.schema, arguments, || "inputSchema".to_owned())?;
+    let mut paths = Vec::new();
     for limits in &limits {
-        check_size(limits, call.arguments)?;
+        check_schema(limits.schema.as_ref(), arguments, || format!("{}.schema", limits.key))?;
+        check_size(limits, arguments)?;
+        check_urls(limits, arguments)?;
+        for path in approve_paths(&policy.root, call, limits)? {
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+    }
+    if limits.iter().all(|limits| limits.paths.is_none()) {
+        paths = named_paths(&policy.root, call);
     }
     Ok(Decision {
         action: Action::Allow,
@@ -107,53 +130,16 @@ fn judge(policy: &Policy, call: Call) -> Result<Decision, Denial> {
         reason: "allowed".to_owned(),
         paths,
         timeout: limits.iter().filter_map(|limits| limits.timeout).min(),
+        bad_arguments: false,
     })
 }
 
-fn limits_of<'a>(policy: &'a Policy, actor: &'a Actor, tool: &str) -> Vec<&'a Limits> {
-    policy.constraints.get(tool).into_iter().chain(actor.constraints.get(tool)).collect()
-}
-
-/// The call's paths, each judged by every limit that looks at the argument it stands in.
-fn approve_paths(
-    policy: &Policy,
-    call: Call,
-    limits: &[&Limits],
-) -> Result<Vec<ApprovedPath>, Denial> {
-    let read = |names: Option<&[String]>, rule: &str| -> Result<Vec<ApprovedPath>, Denial> {
-        let arguments = match path_arguments(call.arguments, names) {
-            Ok(arguments) => arguments,
-            Err(name) => return deny(rule, format!("argument `{name}` is not a path")),
-        };
-        arguments
-            .into_iter()
-            .map(|PathArgument { name, value }| match absolute(&value, &policy.root) {
-                Ok(lexical) => {
-                    let real = (call.resolve)(&lexical);
-                    Ok(ApprovedPath { argument: name, lexical, real })
-                }
-                Err(why) => deny(rule, format!("argument `{name}`: {why}")),
-            })
-            .collect()
-    };
-    let mut approved: Vec<ApprovedPath> = Vec::new();
-    for limits in limits {
-        let paths = read(limits.path_arguments.as_deref(), &limits.key)?;
-        if paths.is_empty() && limits.needs_path() {
-            let reason = "the tool is limited by path, and the call names none";
-            return deny(limits.key.as_str(), reason);
-        }
-        for path in paths {
-            check_path(limits, &path)?;
-            if !approved.contains(&path) {
-                approved.push(path);
-            }
-        }
-    }
-    if limits.is_empty() {
-        approved = read(None, "arguments")?;
-    }
-    Ok(approved)
+fn limits_of<'a>(
+    policy: &'a Policy,
+    actor: &'a Actor,
+    tool: &str,
+) -> impl Iterator<Item = &'a Limits> {
+    policy.constraints.get(tool).into_iter().chain(actor.constraints.get(tool))
 }
 
 #[cfg(test)]
@@ -187,7 +173,10 @@ constraints:
             "/srv/public/link" => "/etc/passwd".to_owned(),
             other => other.to_owned(),
         };
-        decide(&policy, Call { actor, tool, arguments: &arguments, resolve: &resolve })
+        decide(
+            &policy,
+            Call { actor, tool, arguments: &arguments, resolve: &resolve, schema: None },
+        )
     }
 
     #[track_caller]

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::paths::PathGlobs;
+use super::schema::{ArgumentSchema, SchemaOptions};
+use super::url::UrlRules;
 use crate::config::{Constraint, Problem};
 
 /// Limits on one tool's arguments.
@@ -11,24 +13,28 @@ use crate::config::{Constraint, Problem};
 pub(super) struct Limits {
     /// Path of the key in the file.
     pub(super) key: String,
-    pub(super) path_arguments: Option<Vec<String>>,
-    pub(super) allowed: Option<PathGlobs>,
-    pub(super) denied: PathGlobs,
-    pub(super) allowed_extensions: Option<Vec<String>>,
-    pub(super) denied_extensions: Vec<String>,
+    pub(super) paths: Option<PathLimits>,
+    pub(super) urls: Option<UrlLimits>,
+    pub(super) schema: Option<ArgumentSchema>,
     pub(super) max_file_size: Option<u64>,
     pub(super) timeout: Option<Duration>,
 }
 
-impl Limits {
-    /// Whether a call without a path argument cannot be judged.
-    pub(super) fn needs_path(&self) -> bool {
-        self.path_arguments.is_some()
-            || self.allowed.is_some()
-            || !self.denied.is_empty()
-            || self.allowed_extensions.is_some()
-            || !self.denied_extensions.is_empty()
-    }
+/// Limits on paths. A call without a path argument cannot be judged by them.
+#[derive(Debug)]
+pub(super) struct PathLimits {
+    pub(super) arguments: Option<Vec<String>>,
+    pub(super) allowed: Option<PathGlobs>,
+    pub(super) denied: PathGlobs,
+    pub(super) allowed_extensions: Option<Vec<String>>,
+    pub(super) denied_extensions: Vec<String>,
+}
+
+/// Limits on URLs. A call without a URL argument cannot be judged by them.
+#[derive(Debug)]
+pub(super) struct UrlLimits {
+    pub(super) arguments: Option<Vec<String>>,
+    pub(super) rules: UrlRules,
 }
 
 /// Validates the constraints below `key`, by tool.
@@ -36,42 +42,62 @@ pub(super) fn limits(
     constraints: &BTreeMap<String, Constraint>,
     key: &str,
     root: &str,
+    options: SchemaOptions,
 ) -> Result<BTreeMap<String, Limits>, Problem> {
     constraints
         .iter()
         .map(|(tool, constraint)| {
-            Ok((tool.clone(), limit(constraint, format!("{key}.{tool}"), root)?))
+            Ok((tool.clone(), limit(constraint, format!("{key}.{tool}"), root, options)?))
         })
         .collect()
 }
 
-fn limit(constraint: &Constraint, key: String, root: &str) -> Result<Limits, Problem> {
-    let globs = |name: &str, patterns: &[String]| {
-        PathGlobs::new(patterns, root)
-            .map_err(|(index, why)| Problem::new(format!("{key}.{name}[{index}]"), why))
-    };
-    for (name, present) in [
-        ("allowed_operations", constraint.allowed_operations.is_some()),
-        ("max_rows", constraint.max_rows.is_some()),
-    ] {
-        if present {
-            return Err(not_yet(format!("{key}.{name}")));
-        }
-    }
-    let allowed = constraint.allowed_paths.as_deref().map(|p| globs("allowed_paths", p));
+fn limit(
+    constraint: &Constraint,
+    key: String,
+    root: &str,
+    options: SchemaOptions,
+) -> Result<Limits, Problem> {
+    let schema = constraint.schema.as_ref().map(|schema| {
+        ArgumentSchema::compile(schema, options)
+            .map_err(|error| Problem::new(format!("{key}.schema"), error.to_string()))
+    });
     Ok(Limits {
-        path_arguments: constraint.path_arguments.clone(),
-        allowed: allowed.transpose()?,
-        denied: globs("denied_paths", &constraint.denied_paths)?,
-        allowed_extensions: constraint.allowed_extensions.clone(),
-        denied_extensions: constraint.denied_extensions.clone(),
+        paths: paths(constraint, &key, root)?,
+        urls: urls(constraint, &key)?,
+        schema: schema.transpose()?,
         max_file_size: constraint.max_file_size,
         timeout: constraint.timeout_seconds.map(Duration::from_secs),
         key,
     })
 }
 
-/// A limit that would not be kept must not look as if it were.
-fn not_yet(key: String) -> Problem {
-    Problem::new(key, "this limit is not enforced by this version; remove it to go on without")
+fn paths(constraint: &Constraint, key: &str, root: &str) -> Result<Option<PathLimits>, Problem> {
+    let limited = constraint.path_arguments.is_some()
+        || constraint.allowed_paths.is_some()
+        || !constraint.denied_paths.is_empty()
+        || constraint.allowed_extensions.is_some()
+        || !constraint.denied_extensions.is_empty();
+    let globs = |name: &str, patterns: &[String]| {
+        PathGlobs::new(patterns, root)
+            .map_err(|(index, why)| Problem::new(format!("{key}.{name}[{index}]"), why))
+    };
+    let allowed = constraint.allowed_paths.as_deref().map(|p| globs("allowed_paths", p));
+    let limits = PathLimits {
+        arguments: constraint.path_arguments.clone(),
+        allowed: allowed.transpose()?,
+        denied: globs("denied_paths", &constraint.denied_paths)?,
+        allowed_extensions: constraint.allowed_extensions.clone(),
+        denied_extensions: constraint.denied_extensions.clone(),
+    };
+    Ok(limited.then_some(limits))
+}
+
+fn urls(constraint: &Constraint, key: &str) -> Result<Option<UrlLimits>, Problem> {
+    let limited = constraint.url_arguments.is_some()
+        || constraint.allowed_urls.is_some()
+        || !constraint.denied_urls.is_empty();
+    let rules = UrlRules::compile(constraint.allowed_urls.as_deref(), &constraint.denied_urls)
+        .map_err(|(index, field, why)| Problem::new(format!("{key}.{field}[{index}]"), why))?;
+    Ok(limited.then(|| UrlLimits { arguments: constraint.url_arguments.clone(), rules }))
 }

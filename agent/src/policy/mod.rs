@@ -11,8 +11,9 @@ mod near_miss;
 pub mod network;
 mod paths;
 mod rate;
+pub mod schema;
+pub mod url;
 
-pub use arguments::{PathArgument, path_arguments};
 pub use compile::Policy;
 pub use decide::{ApprovedPath, Call, Decision, decide};
 pub use near_miss::near_miss;

@@ -19,7 +19,7 @@ pub fn near_miss(policy: &Policy, call: Call, decision: &Decision) -> Option<Str
         "default_action" => Some(missing_tool(policy, call)),
         rule if rule.ends_with(".allowed_paths") => {
             let limits = policy.limits_by_key(rule.strip_suffix(".allowed_paths")?)?;
-            let patterns = limits.allowed.as_ref()?.patterns().join("`, `");
+            let patterns = limits.paths.as_ref()?.allowed.as_ref()?.patterns().join("`, `");
             Some(format!("would go on if the path matched one of `{patterns}`"))
         }
         rule if rule.contains(".denied_") => Some(format!("would go on without {rule}")),
@@ -66,7 +66,8 @@ constraints:
         let file: PolicyFile = serde_yaml::from_str(text).expect("policy");
         let policy = Policy::compile(&file, "/srv").expect("compiles");
         let arguments = serde_json::from_str(arguments).expect("arguments");
-        let call = Call { actor, tool, arguments: &arguments, resolve: &str::to_owned };
+        let call =
+            Call { actor, tool, arguments: &arguments, resolve: &str::to_owned, schema: None };
         near_miss(&policy, call, &decide(&policy, call))
     }
 

@@ -367,3 +367,7 @@ fn prefix((address, length): (Ipv6Addr, u8)) -> Ipv6Net {
 fn assume(address: Ipv6Addr, length: u8) -> Ipv6Net {
     Ipv6Net::new(address, length).unwrap_or_else(|_| host(address))
 }
+
+#[cfg(test)]
+#[path = "network_tests.rs"]
+mod tests;

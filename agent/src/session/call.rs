@@ -57,6 +57,7 @@ impl CallInfo {
             reason: String::new(),
             paths,
             timeout: None,
+            bad_arguments: false,
         };
         let rules = crate::warrant::Rules::compile(&crate::config::EffectsSection::default(), "/")
             .expect("no rules");

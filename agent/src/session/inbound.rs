@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::call::{CallInfo, End, new_id};
 use super::conversation::{Conversation, MAX_REQUEST, SessionError};
@@ -11,7 +11,7 @@ use super::resolve::real_path;
 use crate::audit::{Event, Record, Status, sanitize};
 use crate::config::Action;
 use crate::mcp::{Id, Message, RpcError, ToolCall, code, message};
-use crate::policy::{Call, TooSoon, decide};
+use crate::policy::{Call, Decision, TooSoon, decide};
 
 /// Requests that cannot act. Their warrant is empty.
 const PASSIVE: [&str; 8] = [
@@ -96,10 +96,15 @@ impl Conversation {
         let correlation = new_id();
         let server = self.context.server.clone();
         let actor = self.recorder.identity.as_ref().map_or("", |identity| &identity.actor);
-        let decision = decide(
-            &server.policy,
-            Call { actor, tool: &call.name, arguments: &call.arguments, resolve: &real_path },
-        );
+        let arguments = &call.arguments;
+        let decision = match server.schemas.of(&call.name) {
+            Ok(schema) => {
+                let schema = schema.as_deref();
+                let (tool, resolve) = (call.name.as_str(), &real_path);
+                decide(&server.policy, Call { actor, tool, arguments, resolve, schema })
+            }
+            Err(why) => Decision::denied("inputSchema", format!("the tool's schema: {why}")),
+        };
         let denied = |rule: &str, reason: &str| Record {
             tool_name: Some(call.name.clone()),
             arguments: Some(sanitize(&Value::Object(call.arguments.clone()))),
@@ -107,6 +112,9 @@ impl Conversation {
         };
         if decision.action == Action::Deny {
             let record = denied(&decision.rule, &decision.reason);
+            if decision.bad_arguments {
+                return self.correct(&id, record, &decision.reason).await;
+            }
             return self.deny(Some(&id), correlation, record, &decision.reason).await;
         }
         let warrant = match server.rules.issue(&decision, &call.name, &call.arguments) {
@@ -170,6 +178,24 @@ impl Conversation {
             RpcError::new(code::DENIED, format!("denied by policy: {reason}"), "policy_denied")
                 .with_correlation(correlation);
         self.to_client.send(error.to_line(id)).await;
+        Ok(())
+    }
+
+    /// Answers a call whose arguments are not what the tool takes, after recording it: a tool
+    /// execution error, which a model can correct (MCP 2025-11-25, section Tools, Error Handling).
+    async fn correct(&mut self, id: &Id, record: Record, why: &str) -> Result<(), SessionError> {
+        self.append(&record)?;
+        let text = format!("The arguments are not what the tool takes: {why}");
+        let answer = json!({
+            "jsonrpc": "2.0",
+            "id": id.to_value(),
+            "result": {
+                "content": [{ "type": "text", "text": text }],
+                "isError": true,
+                "_meta": { "warrantd/correlation_id": record.correlation_id },
+            },
+        });
+        self.to_client.send(answer.to_string().into_bytes()).await;
         Ok(())
     }
 

@@ -9,6 +9,7 @@ mod inbound;
 mod install;
 mod outbound;
 mod resolve;
+mod schemas;
 mod server;
 
 pub use conversation::{Context, Ending, SessionError, converse};

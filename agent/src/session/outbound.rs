@@ -69,6 +69,11 @@ impl Conversation {
     ) -> Result<(), SessionError> {
         self.answered = true;
         self.ended(&request);
+        if let ("tools/list", Ok(result), Some(options)) =
+            (request.method.as_str(), result, self.context.server.policy.schemas)
+        {
+            self.context.server.schemas.learn(result, options);
+        }
         let effects = self.effects_of(&request);
         let verdict = effects.verdict;
         let unremarkable = matches!(verdict, Verdict::Within | Verdict::Unobserved);

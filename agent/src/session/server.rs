@@ -9,6 +9,7 @@ use std::time::Instant;
 use nix::unistd::{self, Uid};
 
 use super::install;
+use super::schemas::Schemas;
 use crate::config::{PolicyFile, Problem};
 use crate::kernel::User;
 use crate::policy::{Policy, RateLimiter, TooSoon};
@@ -90,6 +91,8 @@ pub struct Server {
     pub(super) ambient: Ambient,
     /// What starting it may do.
     pub(super) startup: Warrant,
+    /// What the tools take.
+    pub(super) schemas: Schemas,
     limiter: Mutex<RateLimiter>,
     /// Where the limiter's clock starts.
     prepared: Instant,
@@ -135,6 +138,7 @@ impl Server {
             ambient,
             // Starting the server runs its programs; reading its files is ambient.
             startup: Warrant::to_run(&install.programs),
+            schemas: Schemas::default(),
             limiter: Mutex::default(),
             prepared: Instant::now(),
         })

@@ -161,6 +161,7 @@ tools:
             reason: String::new(),
             paths: path.into_iter().collect(),
             timeout: None,
+            bad_arguments: false,
         };
         Rules::compile(&section, "/srv").expect("compiles").issue(&decision, tool, &arguments)
     }

@@ -1,27 +1,45 @@
-//! The checks of one constraint on a call's arguments.
+//! Which paths a call may name.
 
-use serde_json::{Map, Value};
+use super::{Denial, deny, named, texts};
+use crate::policy::arguments::{Meaning, Named};
+use crate::policy::decide::{ApprovedPath, Call};
+use crate::policy::limits::{Limits, PathLimits};
+use crate::policy::paths::absolute;
 
-use super::decide::ApprovedPath;
-use super::limits::Limits;
-
-/// Arguments whose bytes become a file's content, for `max_file_size`.
-const CONTENT: [&str; 5] = ["content", "contents", "text", "data", "body"];
-
-/// A denial in the making.
-pub(super) struct Denial {
-    pub(super) rule: String,
-    pub(super) reason: String,
+/// The paths that a call names, each judged by every limit that looks at the argument it stands in.
+pub(in crate::policy) fn approve_paths(
+    root: &str,
+    call: Call,
+    limits: &Limits,
+) -> Result<Vec<ApprovedPath>, Denial> {
+    let Some(paths) = &limits.paths else { return Ok(Vec::new()) };
+    let key = limits.key.as_str();
+    texts(call.arguments, Meaning::Path, paths.arguments.as_deref(), key)?
+        .into_iter()
+        .map(|Named { name, value }| {
+            let lexical = absolute(value, root)
+                .or_else(|why| deny(key, format!("argument `{name}`: {why}")))?;
+            let path = ApprovedPath { real: (call.resolve)(&lexical), argument: name, lexical };
+            check_path(key, paths, &path)?;
+            Ok(path)
+        })
+        .collect()
 }
 
-/// A denial by `rule`.
-pub(super) fn deny<T>(rule: impl Into<String>, reason: impl Into<String>) -> Result<T, Denial> {
-    Err(Denial { rule: rule.into(), reason: reason.into() })
+/// The paths that a call names to a tool that is not limited by path: what reads as one.
+pub(in crate::policy) fn named_paths(root: &str, call: Call) -> Vec<ApprovedPath> {
+    named(call.arguments, Meaning::Path, None)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|Named { name, value }| {
+            let lexical = absolute(value, root).ok()?;
+            Some(ApprovedPath { real: (call.resolve)(&lexical), argument: name, lexical })
+        })
+        .collect()
 }
 
 /// Judges a path by both views of it.
-pub(super) fn check_path(limits: &Limits, path: &ApprovedPath) -> Result<(), Denial> {
-    let key = &limits.key;
+fn check_path(key: &str, limits: &PathLimits, path: &ApprovedPath) -> Result<(), Denial> {
     let argument = &path.argument;
     let linked = path.lexical != path.real;
     let mut views = vec![(path.lexical.as_str(), "")];
@@ -64,25 +82,4 @@ fn has_ending(path: &str, ending: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
     let ending = ending.trim_start_matches('.').to_lowercase();
     name.strip_suffix(&ending).is_some_and(|stem| stem.ends_with('.'))
-}
-
-/// Judges the size of what is to be written.
-pub(super) fn check_size(limits: &Limits, arguments: &Map<String, Value>) -> Result<(), Denial> {
-    let Some(most) = limits.max_file_size else { return Ok(()) };
-    let rule = format!("{}.max_file_size", limits.key);
-    let contents: Vec<_> = CONTENT.iter().filter_map(|name| arguments.get(*name)).collect();
-    if contents.is_empty() {
-        return deny(rule, "the tool is limited by content size, and the call has no content");
-    }
-    let mut size = 0;
-    for content in contents {
-        match content {
-            Value::String(text) => size += text.len() as u64,
-            _ => return deny(rule, "the content is not a string"),
-        }
-    }
-    if size > most {
-        return deny(rule, format!("{size} bytes of content; at most {most} are allowed"));
-    }
-    Ok(())
 }
