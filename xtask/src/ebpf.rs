@@ -51,7 +51,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
 pub(crate) fn build_to(object: &Path) -> anyhow::Result<()> {
     ensure_toolchain()?;
     let sources = root().join("agent-ebpf");
-    let target = root().join("target/ebpf");
+    let place = root().join("target/ebpf");
     // Downloads come first: the flags name the directories they are in.
     run_command(Command::new(CARGO).current_dir(&sources).args(["fetch", "--quiet", "--locked"]))?;
     let mut build = Command::new(CARGO);
@@ -59,7 +59,7 @@ pub(crate) fn build_to(object: &Path) -> anyhow::Result<()> {
         .current_dir(&sources)
         .args(["build", "--quiet", "--locked", "--release", "--target", TARGET])
         .args(["-Z", "build-std=core"])
-        .env("CARGO_TARGET_DIR", &target)
+        .env("CARGO_TARGET_DIR", &place)
         .env("CARGO_ENCODED_RUSTFLAGS", flags()?.join("\x1f"))
         .env("PATH", path_with_linker()?)
         .env("RUSTC", RUSTC)
@@ -70,13 +70,13 @@ pub(crate) fn build_to(object: &Path) -> anyhow::Result<()> {
     }
     run_command(&mut build)?;
 
-    let built = target.join(TARGET).join("release/warrantd-ebpf");
+    let made = place.join(TARGET).join("release/warrantd-ebpf");
     if let Some(directory) = object.parent() {
         fs::create_dir_all(directory)?;
     }
     // The kernel reads BTF, not DWARF.
     let mut strip = Command::new(format!("{LLVM}/bin/llvm-strip"));
-    run_command(strip.arg("--strip-debug").arg("-o").arg(object).arg(&built))
+    run_command(strip.arg("--strip-debug").arg("-o").arg(object).arg(&made))
 }
 
 /// Installs what building an object needs, where it is missing.
@@ -119,7 +119,7 @@ pub(crate) fn sources_hash(root: &Path) -> anyhow::Result<String> {
             hash.update(part);
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:x}", hash.finalize()))
 }
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {

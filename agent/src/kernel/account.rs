@@ -39,9 +39,9 @@ impl Account {
     /// may have been any session's, so every session counts them.
     pub(super) fn take_lost(&mut self, now: SessionCounters, misses: u64) -> u64 {
         let lost = now.lost.saturating_sub(self.reported_lost);
-        let missed = misses.saturating_sub(self.reported_misses);
+        let skipped = misses.saturating_sub(self.reported_misses);
         (self.reported_lost, self.reported_misses) = (now.lost, misses);
-        lost.saturating_add(missed)
+        lost.saturating_add(skipped)
     }
 }
 

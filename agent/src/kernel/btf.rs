@@ -39,7 +39,7 @@ struct Type {
     /// Whether member offsets carry a bit-field size in their upper byte.
     bitfields: bool,
     /// Size of a struct, or the id of the type that a modifier modifies.
-    size_or_type: u32,
+    size_or_target: u32,
     /// Where the members begin.
     body: usize,
 }
@@ -105,7 +105,7 @@ impl Btf {
     pub(super) fn size(&self, name: &str) -> Option<u32> {
         let mut entries = self.structs.iter().filter_map(|&id| self.entry(id));
         let found = entries.find(|entry| self.is_named(entry.name, name.as_bytes()))?;
-        Some(found.size_or_type)
+        Some(found.size_or_target)
     }
 
     fn nested(&self, start: u32, members: &str) -> Option<u32> {
@@ -148,7 +148,7 @@ impl Btf {
             let entry = self.entry(id)?;
             match entry.kind {
                 KIND_TYPEDEF | KIND_VOLATILE | KIND_CONST | KIND_RESTRICT | KIND_TYPE_TAG => {
-                    id = entry.size_or_type
+                    id = entry.size_or_target;
                 }
                 _ => return Some(entry),
             }
@@ -179,7 +179,7 @@ impl Type {
             kind: (info >> 24) & 0x1f,
             members: info & 0xffff,
             bitfields: info >> 31 == 1,
-            size_or_type: u32_at(data, at.checked_add(8)?)?,
+            size_or_target: u32_at(data, at.checked_add(8)?)?,
             body: at.checked_add(12)?,
         })
     }

@@ -176,7 +176,7 @@ fn join(path: &[u8], count: u16, bits: u16) -> (String, bool) {
     }
 }
 
-/// The kernel's device number (include/linux/kdev_t.h) as `st_dev` shows it.
+/// The kernel's device number (`include/linux/kdev_t.h`) as `st_dev` shows it.
 pub(super) fn device(dev: u32) -> u64 {
     libc::makedev(dev >> 20, dev & 0xf_ffff)
 }

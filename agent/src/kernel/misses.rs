@@ -1,7 +1,7 @@
 //! Runs that the kernel left out.
 //!
 //! A tracepoint program is skipped while its processor is inside an operation on a BPF map, its own task's
-//! or that of a task it preempted (`trace_call_bpf` in kernel/trace/bpf_trace.c). Kernels from 6.7 on count
+//! or that of a task it preempted (`trace_call_bpf` in `kernel/trace/bpf_trace.c`). Kernels from 6.7 on count
 //! that in the program's `recursion_misses`. Older ones skip silently, but only kernels that preempt
 //! themselves in the middle of a map operation get there.
 

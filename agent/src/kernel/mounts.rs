@@ -62,7 +62,7 @@ fn on_bpffs(path: &Path) -> bool {
 }
 
 /// The first cgroup2 mount point in a mountinfo table whose root is the root of the hierarchy or, in a
-/// container, whatever it is (proc_pid_mountinfo(5)).
+/// container, whatever it is (`proc_pid_mountinfo(5)`).
 fn find_cgroup2(table: &[u8]) -> Option<PathBuf> {
     table.split(|&byte| byte == b'\n').find_map(|line| {
         let fields: Vec<_> = line.split(|&byte| byte == b' ').collect();

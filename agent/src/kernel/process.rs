@@ -7,7 +7,7 @@ use std::fs;
 pub(super) struct Identity {
     /// Process id.
     pub(super) pid: u32,
-    /// Start time in clock ticks since boot (field 22 of proc_pid_stat(5)).
+    /// Start time in clock ticks since boot (field 22 of `proc_pid_stat(5)`).
     pub(super) started: u64,
 }
 

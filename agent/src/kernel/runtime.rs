@@ -85,7 +85,6 @@ impl Kernel {
     }
 
     /// Name of the observer in use: `tracepoint`.
-    #[expect(clippy::unused_self, reason = "the backend becomes a choice of the instance")]
     pub fn backend(&self) -> &'static str {
         "tracepoint"
     }

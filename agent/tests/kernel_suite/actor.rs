@@ -31,13 +31,13 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> ExitCode {
         ["insist", log, peer] => deeds::insist(log, peer),
         ["descriptors"] => println!("{}", deeds::descriptors()),
         ["status"] => println!("{}", deeds::status()),
-        words => match deed(words) {
-            Some(result) => println!("{}", outcome(result)),
-            None => {
+        words => {
+            let Some(result) = deed(words) else {
                 eprintln!("the actor does not know {words:?}");
                 return ExitCode::FAILURE;
-            }
-        },
+            };
+            println!("{}", outcome(result));
+        }
     }
     // Whoever reads the end of the output knows that everything has been done.
     let _ = io::stdout().flush();

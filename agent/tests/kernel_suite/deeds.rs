@@ -195,8 +195,8 @@ pub(crate) fn run_instance(name: &str, log: &str, peer: &str) {
 pub(crate) fn linger(log: &str, peer: &str) {
     let mut command = Command::new("/proc/self/exe");
     let child = command.args([actor::MARK, "insist", log, peer]).process_group(0).spawn();
-    child.expect("a child starts");
-    std::thread::sleep(Duration::from_secs(60));
+    // Ends when the child does, or when its own end comes first.
+    let _ = child.expect("a child starts").wait();
 }
 
 /// Tries the peer again and again, and notes each outcome.

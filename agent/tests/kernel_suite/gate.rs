@@ -70,13 +70,13 @@ fn reader() -> Result<(), Failed> {
     let name = format!("reader-{}", std::process::id());
     let kernel = start(options(&name))?;
     let session = kernel.open_session("reader", &Table::default())?;
-    let reading = runtime().spawn(std::sync::Arc::clone(&kernel).run_reader());
-    let done = AtomicBool::new(false);
+    let background = runtime().spawn(std::sync::Arc::clone(&kernel).run_reader());
+    let finished = AtomicBool::new(false);
     let (seen, lost) = std::thread::scope(|scope| -> Result<(u64, u64), Failed> {
         let drains = scope.spawn(|| {
             let (mut seen, mut lost) = (0, 0);
             loop {
-                let last = done.load(Ordering::SeqCst);
+                let last = finished.load(Ordering::SeqCst);
                 let drained = session.drain();
                 seen += count(&drained);
                 lost += drained.lost;
@@ -89,11 +89,11 @@ fn reader() -> Result<(), Failed> {
         let child =
             session.spawn(&spec(actor::command(&["read-many", "/etc/hostname", "30000"])))?;
         let output = runtime().block_on(child.wait_with_output());
-        done.store(true, Ordering::SeqCst);
+        finished.store(true, Ordering::SeqCst);
         equal(String::from_utf8_lossy(&output?.stdout).trim(), "ok")?;
         drains.join().map_err(|_| "the draining thread panicked".into())
     })?;
-    reading.abort();
+    background.abort();
     // Baseline opens of the loader come on top.
     ensure(seen + lost >= 30_000, "events are missing from the accounts")?;
     equal(lost, 0)

@@ -4,6 +4,9 @@
 //! Needs root, cgroup2 and BPF. Where one is missing every test is listed as ignored, with the reason;
 //! none passes. Addresses that are not loopback exist only in network namespaces that a test makes.
 
+#![allow(clippy::expect_used, reason = "an actor that cannot go on fails its test")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "actors print what tests read")]
+
 mod actor;
 mod confinement;
 mod deeds;

@@ -180,6 +180,7 @@ pub(crate) fn peers(run: &Run) -> Vec<String> {
 }
 
 /// Fails unless the two are equal.
+#[allow(clippy::needless_pass_by_value, reason = "values made on the spot read best")]
 pub(crate) fn equal<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Result<(), Failed> {
     if found == expected {
         Ok(())
