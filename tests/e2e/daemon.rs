@@ -52,6 +52,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("daemon::the_real_client_with_a_wrong_key", REAL, real_wrong_key),
         test("daemon::each_session_has_its_own_server", KERNEL, two_sessions),
         test("daemon::killing_the_daemon_kills_its_servers", KERNEL, killed),
+        test("daemon::kernel_off_in_the_file_is_unobserved", &[Need::Root], kernel_off),
         test("daemon::a_broken_configuration_starts_nothing", &[], broken),
     ]
 }
@@ -87,9 +88,18 @@ impl Daemon {
     }
 
     fn with(rig: Rig, auth: &str, command: &[String]) -> anyhow::Result<Self> {
+        Self::configured(rig, auth, command, |config| config)
+    }
+
+    fn configured(
+        rig: Rig,
+        auth: &str,
+        command: &[String],
+        change: impl FnOnce(String) -> String,
+    ) -> anyhow::Result<Self> {
         let only = ONLY.lock().unwrap_or_else(PoisonError::into_inner);
         let runtime = rig.scratch.path("run")?;
-        let config = rig.scratch.file("warrantd.yaml", config(&rig, auth, command)?)?;
+        let config = rig.scratch.file("warrantd.yaml", change(config(&rig, auth, command)?))?;
         let mut serve = Command::new(rig.scratch.program("warrantd")?);
         serve.arg("serve").arg("--config").arg(config).env_remove("WARRANTD_LOG");
         let process = Client::start(serve)?;
@@ -289,6 +299,20 @@ fn killed() -> anyhow::Result<()> {
     Ok(())
 }
 
+fn kernel_off() -> anyhow::Result<()> {
+    let rig = Rig::new(POLICY)?;
+    let command = vec![text(&rig.scratch.program("rogue-server")?)];
+    let daemon = Daemon::configured(rig, BOTH, &command, |config| {
+        config.replace("kernel: on", "kernel: off")
+    })?;
+    let mut client = Client::connect(daemon.connect(Some(KEY))?)?;
+    client.call("read_text_file", &json!({"path": "public/note.txt"}))?.result()?;
+    client.finish()?;
+    let record = await_record(&daemon.rig.audit, |record| record.text("event") == "call")?;
+    ensure!(record.verdict() == "UNOBSERVED", "{record:#?}");
+    Ok(())
+}
+
 fn broken() -> anyhow::Result<()> {
     let rig = Rig::new(POLICY)?;
     let right = config(&rig, BOTH, &["/bin/true".to_owned()])?;
@@ -298,6 +322,11 @@ fn broken() -> anyhow::Result<()> {
         ("bad hash", right.replace("sha256:", "sha257:"), "warrantd.yaml:7:"),
         ("bad method", right.replace("peer_uid", "peer"), "warrantd.yaml:15:"),
         ("missing policy", right.replace("policy.yaml", "absent.yaml"), "absent.yaml"),
+        (
+            "unknown actor",
+            right.replace("id: assistant-service", "id: asistant"),
+            "warrantd.yaml:6:",
+        ),
         ("not YAML", right.replace("servers:", "servers: ]"), "warrantd.yaml:9:"),
     ];
     for (name, config, place) in cases {
