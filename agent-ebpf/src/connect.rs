@@ -1,12 +1,14 @@
 //! `connect` on IPv4 and IPv6 sockets: TCP (fast open included), MPTCP, connected UDP.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::bindings::bpf_sock_addr;
 use aya_ebpf::macros::cgroup_sock_addr;
 use aya_ebpf::programs::SockAddrContext;
 use warrantd_common::{EventKind, NetworkEvent, Outcome};
 
 use crate::process;
-use crate::report::Session;
+use crate::report::{Session, blank, set_address};
 use crate::verdict::{self, Destination};
 
 /// Runs before the socket is connected; 0 refuses with EPERM.
@@ -31,17 +33,16 @@ pub fn decide(kind: EventKind, to: Destination, address: *mut bpf_sock_addr) -> 
         return 0;
     };
     let outcome = if verdict.allowed { Outcome::Allowed } else { Outcome::Denied };
-    let mut event = NetworkEvent {
-        header: session.header(kind, outcome, verdict.generation),
-        address: to.octets(),
-        port: to.port,
-        protocol: to.protocol,
-        // SAFETY: the context is valid for the run of the program.
-        family: unsafe { (&raw const (*address).family).read_volatile() } as u16,
-        socket_type: 0,
-    };
+    let mut event = MaybeUninit::uninit();
+    let event: &mut NetworkEvent = blank(&mut event);
+    session.begin(&mut event.header, kind, outcome, verdict.generation);
+    set_address(event, to.words);
+    event.port = to.port;
+    event.protocol = to.protocol;
+    // SAFETY: the context is valid for the run of the program.
+    event.family = unsafe { (&raw const (*address).family).read_volatile() } as u16;
     process::describe(process::current(), &mut event.header);
-    session.send(&event);
+    session.send(event);
     i32::from(verdict.allowed)
 }
 

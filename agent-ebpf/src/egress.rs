@@ -1,6 +1,8 @@
 //! Every IP packet that leaves a session's socket: the backstop for what the connect and send hooks do
 //! not see (raw sockets, other protocols, sockets from elsewhere).
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated;
 use aya_ebpf::macros::cgroup_skb;
@@ -8,7 +10,7 @@ use aya_ebpf::programs::SkBuffContext;
 use warrantd_common::{EventKind, NetworkEvent, Outcome, flags};
 
 use crate::process;
-use crate::report::Session;
+use crate::report::{Session, blank, set_address};
 use crate::verdict::{self, Destination, TCP, UDP};
 
 const AF_INET: u16 = 2;
@@ -32,14 +34,13 @@ pub fn warrantd_egress(ctx: SkBuffContext) -> i32 {
     if verdict.allowed {
         return 1;
     }
-    let mut event = NetworkEvent {
-        header: session.header(EventKind::Packet, Outcome::Denied, verdict.generation),
-        address: packet.to.octets(),
-        port: packet.to.port,
-        protocol: packet.to.protocol,
-        family: packet.family,
-        socket_type: 0,
-    };
+    let mut event = MaybeUninit::uninit();
+    let event: &mut NetworkEvent = blank(&mut event);
+    session.begin(&mut event.header, EventKind::Packet, Outcome::Denied, verdict.generation);
+    set_address(event, packet.to.words);
+    event.port = packet.to.port;
+    event.protocol = packet.to.protocol;
+    event.family = packet.family;
     // Retransmissions run in whatever process the timer interrupts.
     let task = process::current();
     if process::cgroup_id_of(task) == Some(cgroup_id) {
@@ -47,7 +48,7 @@ pub fn warrantd_egress(ctx: SkBuffContext) -> i32 {
     } else {
         event.header.flags |= flags::NO_PROCESS;
     }
-    session.send(&event);
+    session.send(event);
     0
 }
 

@@ -2,7 +2,7 @@
 
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use warrantd_common::{EventKind, FileEvent, Outcome, flags};
+use warrantd_common::{EventKind, Outcome, flags};
 
 use crate::kernel::{Address, layout};
 use crate::open::describe_file;
@@ -27,9 +27,9 @@ pub fn warrantd_exec(ctx: RawTracePointContext) -> i32 {
 fn describe(session: Session, program: Address, scratch: &mut Scratch) -> usize {
     let task = process::current();
     let generation = verdict::generation(process::cgroup_id());
-    let mut header = session.header(EventKind::Exec, Outcome::Allowed, generation);
-    process::describe(task, &mut header);
-    scratch.event = FileEvent { header, ..FileEvent::default() };
+    let header = &mut scratch.event.header;
+    session.begin(header, EventKind::Exec, Outcome::Allowed, generation);
+    process::describe(task, header);
     match program.follow(layout!(binprm_file)) {
         Some(file) => describe_file(task, file, scratch),
         None => {

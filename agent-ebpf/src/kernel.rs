@@ -116,5 +116,3 @@ unsafe impl Plain for u32 {}
 unsafe impl Plain for i32 {}
 // SAFETY: as above.
 unsafe impl Plain for u64 {}
-// SAFETY: as above.
-unsafe impl Plain for [u8; 16] {}

@@ -42,7 +42,24 @@ pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(NEST_SL
 #[map]
 pub static DEPTH: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 
-/// Key of [`RULES`] for one address: all bits count.
-pub fn rules_key(generation: u32, address: [u8; 16]) -> Key<RulesKey> {
-    Key::new(32 + 128, RulesKey { generation: generation.to_be_bytes(), address })
+/// Key of [`RULES`] for one address: all bits count. In words, because the packed struct would be written
+/// byte by byte.
+#[repr(C, align(8))]
+pub struct AddressKey([u32; 6]);
+
+impl AddressKey {
+    /// The key for an address in words of network byte order.
+    #[inline(always)]
+    pub fn new(generation: u32, [a, b, c, d]: [u32; 4]) -> Self {
+        Self([32 + 128, generation.to_be(), a, b, c, d])
+    }
+
+    /// The key as the map takes it.
+    #[inline(always)]
+    pub fn as_key(&self) -> &Key<RulesKey> {
+        // SAFETY: a prefix length and 20 bytes; the packed struct asks for no alignment.
+        unsafe { &*(&raw const self.0).cast() }
+    }
 }
+
+const _: () = assert!(size_of::<AddressKey>() == size_of::<Key<RulesKey>>());

@@ -7,7 +7,7 @@ use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated;
 use aya_ebpf::macros::tracepoint;
 use aya_ebpf::programs::TracePointContext;
-use warrantd_common::{EventKind, FileEvent, Outcome, flags};
+use warrantd_common::{EventKind, Outcome, flags};
 
 use crate::kernel::{Address, layout};
 use crate::path;
@@ -50,12 +50,12 @@ pub fn warrantd_open(ctx: TracePointContext) -> u32 {
 fn describe(session: Session, call: u32, fd: u32, scratch: &mut Scratch) -> usize {
     let task = process::current();
     let generation = verdict::generation(process::cgroup_id());
-    let mut header = session.header(EventKind::Open, Outcome::Allowed, generation);
-    process::describe(task, &mut header);
+    let header = &mut scratch.event.header;
+    session.begin(header, EventKind::Open, Outcome::Allowed, generation);
+    process::describe(task, header);
     if asked_to_empty(task, call) {
         header.flags |= flags::EMPTIED;
     }
-    scratch.event = FileEvent { header, ..FileEvent::default() };
     let Some(file) = file_of(task, fd) else {
         scratch.event.header.flags |= flags::VANISHED | flags::TRUNCATED;
         return 0;

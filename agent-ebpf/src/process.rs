@@ -39,7 +39,15 @@ pub fn describe(task: Address, header: &mut EventHeader) {
     if let Some(cred) = task.follow(layout!(task_cred)) {
         header.uid = cred.read(layout!(cred_uid)).unwrap_or(u32::MAX);
     }
-    header.comm = task.read(layout!(task_comm)).unwrap_or([0; 16]);
+    let comm = &raw mut header.comm;
+    // SAFETY: the helper writes exactly the 16 bytes, zeros when it fails.
+    unsafe {
+        generated::bpf_probe_read_kernel(
+            comm.cast(),
+            16,
+            task.at(layout!(task_comm)).raw() as *const _,
+        )
+    };
     if let Some((dev, ino)) = executable(task) {
         header.exe_dev = dev;
         header.exe_ino = ino;

@@ -1,7 +1,7 @@
 //! Getting events to user space: accounts first, then the ring.
 
 use core::arch::asm;
-use core::mem::size_of;
+use core::mem::{MaybeUninit, size_of};
 
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated;
@@ -38,18 +38,21 @@ impl Session {
         SESSIONS.get_ptr_mut(cgroup_id).map(|counters| Self { counters, id: cgroup_id })
     }
 
-    /// A header for this session with everything but the process.
+    /// Fills in the header of a blank event, but for the process.
     #[inline(always)]
-    pub fn header(self, kind: EventKind, outcome: Outcome, generation: u32) -> EventHeader {
-        EventHeader {
-            // SAFETY: the helper takes no arguments and always succeeds.
-            boot_ns: unsafe { generated::bpf_ktime_get_boot_ns() },
-            cgroup_id: self.id,
-            generation,
-            kind: kind as u8,
-            outcome: outcome as u8,
-            ..EventHeader::default()
-        }
+    pub fn begin(
+        self,
+        header: &mut EventHeader,
+        kind: EventKind,
+        outcome: Outcome,
+        generation: u32,
+    ) {
+        // SAFETY: the helper takes no arguments and always succeeds.
+        header.boot_ns = unsafe { generated::bpf_ktime_get_boot_ns() };
+        header.cgroup_id = self.id;
+        header.generation = generation;
+        header.kind = kind as u8;
+        header.outcome = outcome as u8;
     }
 
     /// Counts and sends an event without a path.
@@ -90,6 +93,7 @@ impl Session {
 
     #[inline(always)]
     fn fill_and_output(self, scratch: &mut Scratch, fill: impl FnOnce(&mut Scratch) -> usize) {
+        zero((&raw mut scratch.event).cast(), size_of::<FileEvent>() / 8);
         let path = fill(scratch);
         // A path of PATH_BYTES exactly still passes: the mask is twice as long.
         let path = opaque(path as u64) & (2 * PATH_BYTES as u64 - 1);
@@ -137,5 +141,40 @@ fn add_one(counter: *mut u64) {
     // SAFETY: the counter is aligned, lives in a map element and is only ever changed like this.
     unsafe {
         asm!("lock *(u64 *)({counter} + 0) += {one}", counter = in(reg) counter, one = in(reg) 1u64);
+    }
+}
+
+/// Makes an event zeros.
+#[inline(always)]
+pub fn blank<T: Event>(event: &mut MaybeUninit<T>) -> &mut T {
+    zero(event.as_mut_ptr().cast(), size_of::<T>() / 8);
+    // SAFETY: every byte has been written, and zeros are a value of all fields.
+    unsafe { event.assume_init_mut() }
+}
+
+/// Events of whole words.
+pub trait Event: Copy {}
+impl Event for FileEvent {}
+impl Event for NetworkEvent {}
+
+const _: () = assert!(size_of::<FileEvent>() % 8 == 0 && size_of::<NetworkEvent>() % 8 == 0);
+
+/// Writes an address into an event, word by word.
+#[inline(always)]
+pub fn set_address(event: &mut NetworkEvent, words: [u32; 4]) {
+    let place = (&raw mut event.address).cast::<u32>();
+    for (index, word) in words.into_iter().enumerate() {
+        // SAFETY: the field has four words and begins at a multiple of eight.
+        unsafe { place.add(index).write_volatile(word) };
+    }
+}
+
+/// Writes whole words, one by one: for stretches of odd length or place the compiler would call a loop
+/// over bytes.
+#[inline(always)]
+fn zero(start: *mut u64, words: usize) {
+    for index in 0..words {
+        // SAFETY: callers pass an aligned object of this many words.
+        unsafe { start.add(index).write_volatile(0) };
     }
 }

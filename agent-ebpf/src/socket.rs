@@ -1,13 +1,15 @@
 //! Which internet sockets can be made at all. Other families never come here: the system call filter
 //! of the server refuses them.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::bindings::bpf_sock;
 use aya_ebpf::macros::cgroup_sock;
 use aya_ebpf::programs::SockContext;
 use warrantd_common::{EventKind, NetworkEvent, Outcome};
 
 use crate::process;
-use crate::report::Session;
+use crate::report::{Session, blank};
 use crate::verdict::{self, MPTCP, TCP, UDP};
 
 /// Socket types (include/linux/net.h).
@@ -31,17 +33,15 @@ pub fn warrantd_socket(ctx: SockContext) -> i32 {
         return 1;
     }
     let generation = verdict::generation(cgroup_id);
-    let mut event = NetworkEvent {
-        header: session.header(EventKind::Socket, Outcome::Denied, generation),
-        address: [0; 16],
-        port: 0,
-        protocol,
-        // SAFETY: the context is valid for the run of the program.
-        family: unsafe { (&raw const (*ctx.sock).family).read_volatile() } as u16,
-        socket_type: kind as u16,
-    };
+    let mut event = MaybeUninit::uninit();
+    let event: &mut NetworkEvent = blank(&mut event);
+    session.begin(&mut event.header, EventKind::Socket, Outcome::Denied, generation);
+    event.protocol = protocol;
+    // SAFETY: the context is valid for the run of the program.
+    event.family = unsafe { (&raw const (*ctx.sock).family).read_volatile() } as u16;
+    event.socket_type = kind as u16;
     process::describe(process::current(), &mut event.header);
-    session.send(&event);
+    session.send(event);
     0
 }
 

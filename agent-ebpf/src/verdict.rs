@@ -2,7 +2,7 @@
 
 use warrantd_common::{MAX_PORT_RULES, PortRules, SessionPolicy};
 
-use crate::maps::{POLICIES, RULES, rules_key};
+use crate::maps::{AddressKey, POLICIES, RULES};
 
 /// An IPv6 address as four words in network byte order, the form in which contexts hold it.
 #[derive(Clone, Copy)]
@@ -40,12 +40,6 @@ impl Destination {
     pub const fn v4(address: u32, port: u16, protocol: u16) -> Self {
         Self { words: [0, 0, MAPPED, address], port, protocol }
     }
-
-    /// The address in bytes, network byte order.
-    #[inline(always)]
-    pub fn octets(&self) -> [u8; 16] {
-        octets(self.words)
-    }
 }
 
 /// Decides for a session: default deny, and a missing policy or entry is a deny.
@@ -70,7 +64,7 @@ fn reachable(generation: u32, to: &Destination) -> bool {
     if protocol != TCP && protocol != UDP {
         return false;
     }
-    match RULES.get(rules_key(generation, octets(carried(to.words)))) {
+    match RULES.get(AddressKey::new(generation, carried(to.words)).as_key()) {
         Some(rules) => listed(rules, protocol, to.port),
         None => false,
     }
@@ -101,10 +95,4 @@ fn carried(words: [u32; 4]) -> [u32; 4] {
         return [0, 0, MAPPED, (first << 16 | second >> 16).to_be()];
     }
     words
-}
-
-#[inline(always)]
-fn octets(words: [u32; 4]) -> [u8; 16] {
-    let [a, b, c, d] = words.map(u32::to_ne_bytes);
-    [a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3], c[0], c[1], c[2], c[3], d[0], d[1], d[2], d[3]]
 }

@@ -106,6 +106,7 @@ impl Plan {
         if let Some(procs) = &self.procs {
             unistd::write(procs.as_fd(), b"0").map_err(at(Step::Cgroup))?;
         }
+        clear_ambient().map_err(at(Step::Capabilities))?;
         if let Some(user) = &self.user {
             drop_bounding_set().map_err(at(Step::BoundingSet))?;
             set_groups(&user.groups).map_err(at(Step::Groups))?;
@@ -175,12 +176,16 @@ fn set_groups(groups: &[u32]) -> Result<(), Errno> {
     Errno::result(status).map(drop)
 }
 
-/// Empties the effective, permitted, inheritable and ambient sets (capabilities(7)).
-fn clear_capabilities() -> Result<(), Errno> {
+/// Empties the set that programs without file capabilities inherit (capabilities(7)).
+fn clear_ambient() -> Result<(), Errno> {
     // SAFETY: takes numbers only.
     let status =
         unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
-    Errno::result(status)?;
+    Errno::result(status).map(drop)
+}
+
+/// Empties the effective, permitted and inheritable sets.
+fn clear_capabilities() -> Result<(), Errno> {
     // struct __user_cap_header_struct, version 3, and two __user_cap_data_struct.
     let header: [u32; 2] = [0x2008_0522, 0];
     let data = [0u32; 6];

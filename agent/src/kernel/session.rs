@@ -79,6 +79,12 @@ impl Session {
     /// call it from a thread that lives as long as the server shall: not from one that a pool retires
     /// when idle. Needs a tokio runtime.
     pub fn spawn(&self, spec: &SpawnSpec) -> Result<tokio::process::Child, KernelError> {
+        if spec.user.as_ref().is_some_and(|user| user.uid == 0) {
+            return Err(KernelError::Spec(
+                "a server cannot run as root: root owns the cgroup files and could leave its session. \
+                 Run it as another user",
+            ));
+        }
         spawn::spawn(spec, Some(self.cgroup.open_procs()?))
     }
 

@@ -3,7 +3,7 @@
 use std::os::fd::AsRawFd as _;
 
 use libtest_mimic::Failed;
-use warrantd::kernel::{SpawnSpec, User, spawn_unconfined};
+use warrantd::kernel::{KernelError, SpawnSpec, User, spawn_unconfined};
 use warrantd::policy::network::Table;
 
 use crate::support::{NOBODY, ensure, equal, kernel, run, run_spec, runtime, spec};
@@ -14,7 +14,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("calls_that_hide_work_are_refused", hidden_work),
     ("no_descriptor_leaks", descriptors),
     ("identity_capabilities_and_limits_are_dropped", identity),
-    ("a_server_as_root_has_no_capabilities_either", root_without_capabilities),
+    ("root_is_kept_out_of_sessions_and_has_no_capabilities", root),
     ("unconfined_servers_drop_the_same", unconfined),
     ("a_failed_start_says_which_step", failed_start),
 ];
@@ -57,11 +57,15 @@ fn identity() -> Result<(), Failed> {
     equal(field(&status, "Directory"), "/usr".into())
 }
 
-fn root_without_capabilities() -> Result<(), Failed> {
+fn root() -> Result<(), Failed> {
     let mut spec = spec(actor::command(&["status"]));
     spec.user = Some(User { uid: 0, gid: 0, groups: vec![] });
+    let _runtime = runtime().enter();
     let session = kernel()?.open_session("as-root", &Table::default())?;
-    let status = run_spec(&session, &spec)?.printed;
+    let refused = session.spawn(&spec);
+    ensure(matches!(refused, Err(KernelError::Spec(_))), "root was let into a session")?;
+    let output = runtime().block_on(spawn_unconfined(&spec)?.wait_with_output())?;
+    let status = String::from_utf8_lossy(&output.stdout).into_owned();
     equal(field(&status, "Uid"), "0 0 0 0".into())?;
     powerless(&status)
 }

@@ -43,7 +43,7 @@ fn numbered() -> Result<(), Failed> {
 /// More opens than the ring holds, and nobody reads: what was seen and what was lost add up.
 fn flood() -> Result<(), Failed> {
     const OPENS: u64 = 60_000;
-    // An instance of its own: the others' drains would empty the ring.
+    // An instance of its own: the others' gate would empty the ring.
     let name = format!("flood-{}", std::process::id());
     let kernel = start(options(&name))?;
     let baseline = {
@@ -73,7 +73,7 @@ fn reader() -> Result<(), Failed> {
     let background = runtime().spawn(std::sync::Arc::clone(&kernel).run_reader());
     let finished = AtomicBool::new(false);
     let (seen, lost) = std::thread::scope(|scope| -> Result<(u64, u64), Failed> {
-        let drains = scope.spawn(|| {
+        let gate = scope.spawn(|| {
             let (mut seen, mut lost) = (0, 0);
             loop {
                 let last = finished.load(Ordering::SeqCst);
@@ -91,7 +91,7 @@ fn reader() -> Result<(), Failed> {
         let output = runtime().block_on(child.wait_with_output());
         finished.store(true, Ordering::SeqCst);
         equal(String::from_utf8_lossy(&output?.stdout).trim(), "ok")?;
-        drains.join().map_err(|_| "the draining thread panicked".into())
+        gate.join().map_err(|_| "the draining thread panicked".into())
     })?;
     background.abort();
     // Baseline opens of the loader come on top.
