@@ -10,6 +10,9 @@ use warrantd::warrant::EffectKind;
 use crate::support::{ensure, equal, file, kernel, options, run_in, runtime, spec, start};
 use crate::{Test, actor};
 
+/// Opens whose records need more than twice the ring.
+const OPENS: u64 = 60_000;
+
 /// The tests of this file.
 pub(crate) const TESTS: &[Test] = &[
     ("a_drain_misses_nothing_that_came_before", complete),
@@ -42,7 +45,6 @@ fn numbered() -> Result<(), Failed> {
 
 /// More opens than the ring holds, and nobody reads: what was seen and what was lost add up.
 fn flood() -> Result<(), Failed> {
-    const OPENS: u64 = 60_000;
     // An instance of its own: the others' gate would empty the ring.
     let name = format!("flood-{}", std::process::id());
     let kernel = start(options(&name))?;
@@ -65,7 +67,8 @@ fn flood() -> Result<(), Failed> {
     equal((after.effects.len(), after.lost, after.incomplete), (0, 0, false))
 }
 
-/// The same flood with the reader at work is not lost in the ring.
+/// The same flood with the reader at work: without it, more than half is lost. A busy host may still make
+/// it late for some.
 fn reader() -> Result<(), Failed> {
     let name = format!("reader-{}", std::process::id());
     let kernel = start(options(&name))?;
@@ -86,17 +89,20 @@ fn reader() -> Result<(), Failed> {
             }
         });
         let _runtime = runtime().enter();
-        let child =
-            session.spawn(&spec(actor::command(&["read-many", "/etc/hostname", "30000"])))?;
+        let child = session.spawn(&spec(actor::command(&[
+            "read-many",
+            "/etc/hostname",
+            &OPENS.to_string(),
+        ])))?;
         let output = runtime().block_on(child.wait_with_output());
         finished.store(true, Ordering::SeqCst);
         equal(String::from_utf8_lossy(&output?.stdout).trim(), "ok")?;
         gate.join().map_err(|_| "the draining thread panicked".into())
     })?;
     background.abort();
-    // Baseline opens of the loader come on top.
-    ensure(seen + lost >= 30_000, "events are missing from the accounts")?;
-    equal(lost, 0)
+    // Those of the loader come on top.
+    ensure(seen + lost >= OPENS, "events are missing from the accounts")?;
+    ensure(lost * 10 < OPENS, &format!("{lost} of {OPENS} events were lost"))
 }
 
 /// Events, not effects: one event may be several.
