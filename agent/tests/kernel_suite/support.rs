@@ -38,7 +38,10 @@ pub(crate) fn obstacle() -> Option<String> {
         Ok(_) if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() => {
             Some("the kernel has no BTF".into())
         }
-        Ok(_) => None,
+        Ok(_) => match kernel_or_error() {
+            Err(error @ KernelError::NotPrivileged { .. }) => Some(error.to_string()),
+            _ => None,
+        },
     }
 }
 
@@ -49,8 +52,11 @@ pub(crate) fn runtime() -> &'static Runtime {
 
 /// The shared instance.
 pub(crate) fn kernel() -> Result<Arc<Kernel>, Failed> {
-    let mut kernel =
-        KERNEL.lock().map_err(|_| "an earlier test could not start the kernel layer")?;
+    Ok(kernel_or_error()?)
+}
+
+fn kernel_or_error() -> Result<Arc<Kernel>, KernelError> {
+    let mut kernel = KERNEL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some(kernel) = &*kernel {
         return Ok(Arc::clone(kernel));
     }
