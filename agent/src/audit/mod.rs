@@ -7,4 +7,4 @@ mod sanitize;
 
 pub use log::{AuditError, Log};
 pub use record::{Attribution, Counts, EffectsRecord, Event, Record, ResultMetadata, Status, now};
-pub use sanitize::sanitize;
+pub use sanitize::{SanitizeError, Sanitizer};

@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 
 mod api_key;
+mod generate;
 
 use serde::Serialize;
 
-pub use api_key::{ApiKeys, KeyHash, KeyHashError};
+pub use api_key::ApiKeys;
+pub use generate::{GenerateError, generate};
 
 /// An authenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq)]

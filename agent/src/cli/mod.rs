@@ -1,12 +1,14 @@
 //! The command line: one file for each subcommand; each parses, calls and prints.
 #![forbid(unsafe_code)]
 
+mod audit;
 mod check;
 mod connect;
 mod explain;
 mod failure;
 mod judge;
 mod kernel;
+mod key;
 mod output;
 mod probe;
 mod run;
@@ -40,6 +42,8 @@ enum Command {
     Explain(explain::Explain),
     Test(test::Test),
     Schema(schema::Schema),
+    Key(key::Key),
+    Audit(audit::Audit),
     #[command(hide = true)]
     SelfTestProbe(probe::Probe),
 }
@@ -62,6 +66,8 @@ pub fn main() -> ExitCode {
         Command::Explain(command) => command.execute(),
         Command::Test(command) => command.execute(),
         Command::Schema(command) => command.execute(),
+        Command::Key(command) => command.execute(),
+        Command::Audit(command) => command.execute(),
         Command::SelfTestProbe(command) => command.execute(),
     };
     match done {

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use secrecy::SecretString;
 use serde::Deserialize;
+
+use super::api_key::ApiKeyConfig;
 
 /// The configuration of `warrantd serve` as written.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -62,10 +63,11 @@ pub enum KernelMode {
 pub struct ActorConfig {
     /// The actor, as policies name it.
     pub id: String,
-    /// Its API keys, each `sha256:` and 64 hexadecimal digits.
+    /// Its API keys: `sha256:` and 64 hexadecimal digits, or a map with `sha256` or `key_file`, and
+    /// optionally `not_before` and `expires`.
     #[serde(default)]
-    #[schemars(with = "Vec<String>")]
-    pub api_keys: Vec<SecretString>,
+    #[schemars(with = "Vec<serde_json::Value>")]
+    pub api_keys: Vec<ApiKeyConfig>,
     /// Users that are this actor when they connect to a socket.
     #[serde(default)]
     pub uids: Vec<u32>,

@@ -57,6 +57,9 @@ impl fmt::Display for ConfigError {
         if !self.key.is_empty() {
             write!(f, " ({})", self.key)?;
         }
+        if self.snippet.is_empty() {
+            return Ok(());
+        }
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
         let before: String = self

@@ -4,19 +4,25 @@
 //! way out. A file is taken whole or not at all.
 #![forbid(unsafe_code)]
 
+mod api_key;
 mod cases;
 mod daemon;
 mod error;
+mod key_hash;
 mod policy;
 mod position;
+mod sanitize;
 mod source;
 
+pub use api_key::{ApiKeyConfig, KeyFileError, KeySource, Validity, key_file_hash};
 pub use cases::{Case, CasesFile};
 pub use daemon::{ActorConfig, AuditConfig, AuthMethod, DaemonConfig, KernelMode, ServerConfig};
 pub use error::{ConfigError, Problem, suggestion};
+pub use key_hash::{KeyHash, KeyHashError};
 pub use policy::{
     Action, ActorRule, AmbientSection, AuditSection, Constraint, Dialect, EffectsSection,
     ErrorHandling, NetworkProtocol, NetworkRule, NetworkSection, OnVerdict, PolicyFile, RateLimit,
     SchemaSection, ToolEffects,
 };
+pub use sanitize::{Kind, SanitizeConfig, ToolSanitize, Treatment};
 pub use source::Source;

@@ -2,10 +2,13 @@
 //! allows. The core is the YAML of the MCP Security Implementation Kit.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::sanitize::SanitizeConfig;
 
 /// A policy file as written. [`crate::policy::Policy`] is what it means.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -28,6 +31,10 @@ pub struct PolicyFile {
     pub rate_limits: BTreeMap<String, RateLimit>,
     /// What is logged.
     pub audit: AuditSection,
+    /// What is taken out of arguments before they are logged.
+    pub sanitize: SanitizeConfig,
+    /// File with the key for hashes in the log, at least 16 random bytes.
+    pub sanitize_key_file: Option<PathBuf>,
     /// What happens when a decision cannot be made.
     pub error_handling: ErrorHandling,
     /// What the kernel lets the server reach.

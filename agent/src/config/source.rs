@@ -83,7 +83,12 @@ impl Source {
             (None, Some(location)) => (location.line(), location.column()),
             (None, None) => (1, 1),
         };
-        self.at(place, key, format!("{text}{}", did_you_mean(text)))
+        let mut error = self.at(place, key, format!("{text}{}", did_you_mean(text)));
+        if text.contains("never as the key itself") {
+            // The line may hold a key.
+            error.snippet.clear();
+        }
+        error
     }
 
     fn at(&self, (line, column): Place, key: &str, message: String) -> ConfigError {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::check::{
-    Denial, approve_paths, check_schema, check_size, check_urls, deny, named_paths,
+    Denial, approve_paths, check_schema, check_size, check_sql, check_urls, deny, named_paths,
 };
 use super::compile::{Actor, Policy};
 use super::limits::Limits;
@@ -115,6 +115,7 @@ fn judge(policy: &Policy, call: Call) -> Result<Decision, Denial> {
         check_schema(limits.schema.as_ref(), arguments, || format!("{}.schema", limits.key))?;
         check_size(limits, arguments)?;
         check_urls(limits, arguments)?;
+        check_sql(limits, arguments)?;
         for path in approve_paths(&policy.root, call, limits)? {
             if !paths.contains(&path) {
                 paths.push(path);

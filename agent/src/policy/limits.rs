@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::paths::PathGlobs;
 use super::schema::{ArgumentSchema, SchemaOptions};
+use super::sql::{self, SqlRules};
 use super::url::UrlRules;
 use crate::config::{Constraint, Problem};
 
@@ -15,6 +16,7 @@ pub(super) struct Limits {
     pub(super) key: String,
     pub(super) paths: Option<PathLimits>,
     pub(super) urls: Option<UrlLimits>,
+    pub(super) sql: Option<SqlLimits>,
     pub(super) schema: Option<ArgumentSchema>,
     pub(super) max_file_size: Option<u64>,
     pub(super) timeout: Option<Duration>,
@@ -35,6 +37,14 @@ pub(super) struct PathLimits {
 pub(super) struct UrlLimits {
     pub(super) arguments: Option<Vec<String>>,
     pub(super) rules: UrlRules,
+}
+
+/// Limits on SQL. A call without a query cannot be judged by them.
+#[derive(Debug)]
+pub(super) struct SqlLimits {
+    pub(super) arguments: Option<Vec<String>>,
+    pub(super) rules: sql::Compiled,
+    pub(super) max_rows: Option<u64>,
 }
 
 /// Validates the constraints below `key`, by tool.
@@ -65,6 +75,7 @@ fn limit(
     Ok(Limits {
         paths: paths(constraint, &key, root)?,
         urls: urls(constraint, &key)?,
+        sql: queries(constraint, &key)?,
         schema: schema.transpose()?,
         max_file_size: constraint.max_file_size,
         timeout: constraint.timeout_seconds.map(Duration::from_secs),
@@ -100,4 +111,36 @@ fn urls(constraint: &Constraint, key: &str) -> Result<Option<UrlLimits>, Problem
     let rules = UrlRules::compile(constraint.allowed_urls.as_deref(), &constraint.denied_urls)
         .map_err(|(index, field, why)| Problem::new(format!("{key}.{field}[{index}]"), why))?;
     Ok(limited.then(|| UrlLimits { arguments: constraint.url_arguments.clone(), rules }))
+}
+
+fn queries(constraint: &Constraint, key: &str) -> Result<Option<SqlLimits>, Problem> {
+    let limited = constraint.query_arguments.is_some()
+        || constraint.dialect.is_some()
+        || constraint.allowed_operations.is_some()
+        || constraint.allowed_tables.is_some()
+        || !constraint.denied_tables.is_empty()
+        || !constraint.allowed_functions.is_empty()
+        || constraint.max_rows.is_some();
+    if !limited {
+        return Ok(None);
+    }
+    // Whoever limits queries and does not say to what means reading.
+    let operations = constraint.allowed_operations.clone();
+    let rules = SqlRules {
+        dialect: constraint.dialect.unwrap_or_default(),
+        allowed_operations: Some(operations.unwrap_or_else(|| vec!["SELECT".to_owned()])),
+        allowed_tables: constraint.allowed_tables.clone(),
+        denied_tables: constraint.denied_tables.clone(),
+        allowed_functions: constraint.allowed_functions.clone(),
+        max_rows: constraint.max_rows,
+        ..SqlRules::default()
+    };
+    let rules = rules
+        .compile()
+        .map_err(|error| Problem::new(format!("{key}.{}", error.field), error.reason))?;
+    Ok(Some(SqlLimits {
+        arguments: constraint.query_arguments.clone(),
+        rules,
+        max_rows: constraint.max_rows,
+    }))
 }

@@ -12,6 +12,7 @@ pub mod network;
 mod paths;
 mod rate;
 pub mod schema;
+pub mod sql;
 pub mod url;
 
 pub use compile::Policy;

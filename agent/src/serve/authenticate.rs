@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::Value;
 use tokio::io::AsyncRead;
@@ -44,7 +45,7 @@ pub(super) async fn authenticate<R: AsyncRead + Unpin>(
     let mut identity = None;
     if let Some(key) = key_of(&first) {
         first.zeroize();
-        if let Some(actor) = server.keys.actor_of(&key) {
+        if let Some(actor) = server.keys.actor_of(&key, Timestamp::now()) {
             let actor = actor.to_owned();
             return Outcome::Known(Identity { actor, method: Method::ApiKey, uid: Some(uid) });
         }

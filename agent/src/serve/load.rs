@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
+use secrecy::SecretString;
 
 use crate::auth::ApiKeys;
 use crate::config::{
-    AuthMethod, ConfigError, DaemonConfig, KernelMode, PolicyFile, Problem, ServerConfig, Source,
-    suggestion,
+    ApiKeyConfig, AuthMethod, ConfigError, DaemonConfig, KernelMode, KeyHash, KeySource,
+    PolicyFile, Problem, ServerConfig, Source, key_file_hash, suggestion,
 };
 use crate::session::{RunAs, Server, ServerError, ServerSpec};
 
@@ -135,12 +135,15 @@ fn callers(
     let mut uids = BTreeMap::new();
     for (index, actor) in config.actors.iter().enumerate() {
         for (n, key) in actor.api_keys.iter().enumerate() {
-            let hash = key.expose_secret().parse().map_err(|e: crate::auth::KeyHashError| {
-                Problem::new(format!("actors[{index}].api_keys[{n}]"), e.to_string())
-            })?;
-            if server.auth.contains(&AuthMethod::ApiKey) {
-                keys.add(hash, actor.id.clone());
+            let bad = |why: String| Problem::new(format!("actors[{index}].api_keys[{n}]"), why);
+            let hash = key_hash(key).map_err(bad)?;
+            if !server.auth.contains(&AuthMethod::ApiKey) {
+                continue;
             }
+            if let Some(owner) = keys.owner(&hash).filter(|owner| *owner != actor.id) {
+                return Err(bad(format!("actor `{owner}` has the same key; give each its own")));
+            }
+            keys.add(hash, key.validity, actor.id.clone());
         }
         for (n, uid) in actor.uids.iter().enumerate() {
             if server.auth.contains(&AuthMethod::PeerUid)
@@ -152,4 +155,17 @@ fn callers(
         }
     }
     Ok((keys, uids))
+}
+
+/// The hash by which a key is known, from the configuration itself or from the file that it names.
+fn key_hash(key: &ApiKeyConfig) -> Result<KeyHash, String> {
+    match &key.source {
+        KeySource::Hash(hash) => Ok(hash.clone()),
+        KeySource::File(file) => {
+            let content = std::fs::read_to_string(file)
+                .map_err(|error| format!("cannot read the key file {}: {error}", file.display()))?;
+            key_file_hash(&SecretString::from(content))
+                .map_err(|error| format!("the key file {}: {error}", file.display()))
+        }
+    }
 }

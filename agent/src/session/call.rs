@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::gate::Request;
 use super::server::Server;
-use crate::audit::{EffectsRecord, Event, Record, ResultMetadata, Status, sanitize};
+use crate::audit::{EffectsRecord, Event, Record, ResultMetadata, Status};
 use crate::auth::Identity;
 use crate::config::Action;
 use crate::mcp::ToolCall;
@@ -31,12 +31,18 @@ pub(super) struct CallInfo {
 }
 
 impl CallInfo {
-    /// A call that `decision` allowed with `warrant`.
-    pub(super) fn new(id: String, call: &ToolCall, decision: &Decision, warrant: Warrant) -> Self {
+    /// A call that `decision` allowed with `warrant`; `arguments` are those for the log.
+    pub(super) fn new(
+        id: String,
+        call: &ToolCall,
+        arguments: Value,
+        decision: &Decision,
+        warrant: Warrant,
+    ) -> Self {
         Self {
             correlation_id: id,
             tool: call.name.clone(),
-            arguments: sanitize(&Value::Object(call.arguments.clone())),
+            arguments,
             rule: decision.rule.clone(),
             warrant,
             timeout: decision.timeout,
@@ -67,7 +73,7 @@ impl CallInfo {
             meta: serde_json::Map::new(),
         };
         let warrant = rules.issue(&decision, "read", &call.arguments).expect("issued");
-        Self::new("id".into(), &call, &decision, warrant)
+        Self::new("id".into(), &call, Value::Null, &decision, warrant)
     }
 }
 

@@ -8,7 +8,7 @@ use super::call::{CallInfo, End, new_id};
 use super::conversation::{Conversation, MAX_REQUEST, SessionError};
 use super::gate::Request;
 use super::resolve::real_path;
-use crate::audit::{Event, Record, Status, sanitize};
+use crate::audit::{Event, Record, Status};
 use crate::config::Action;
 use crate::mcp::{Id, Message, RpcError, ToolCall, code, message};
 use crate::policy::{Call, Decision, TooSoon, decide};
@@ -105,9 +105,11 @@ impl Conversation {
             }
             Err(why) => Decision::denied("inputSchema", format!("the tool's schema: {why}")),
         };
+        let logged =
+            server.sanitizer.value(Some(&call.name), &Value::Object(call.arguments.clone()));
         let denied = |rule: &str, reason: &str| Record {
             tool_name: Some(call.name.clone()),
-            arguments: Some(sanitize(&Value::Object(call.arguments.clone()))),
+            arguments: Some(logged.clone()),
             ..self.recorder.denied(&correlation, "tools/call", rule, reason)
         };
         if decision.action == Action::Deny {
@@ -133,7 +135,7 @@ impl Conversation {
         self.drain();
         self.record_startup()?;
         self.record_unsolicited()?;
-        let info = CallInfo::new(correlation, &call, &decision, warrant);
+        let info = CallInfo::new(correlation, &call, logged, &decision, warrant);
         self.gate.begin(id, Request::new("tools/call".to_owned(), arrived, Some(info)));
         self.forward(line).await;
         Ok(())

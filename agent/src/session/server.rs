@@ -7,9 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use nix::unistd::{self, Uid};
+use secrecy::SecretSlice;
 
 use super::install;
 use super::schemas::Schemas;
+use crate::audit::Sanitizer;
 use crate::config::{PolicyFile, Problem};
 use crate::kernel::User;
 use crate::policy::{Policy, RateLimiter, TooSoon};
@@ -91,6 +93,8 @@ pub struct Server {
     pub(super) ambient: Ambient,
     /// What starting it may do.
     pub(super) startup: Warrant,
+    /// What is taken out of arguments before they are logged.
+    pub(super) sanitizer: Sanitizer,
     /// What the tools take.
     pub(super) schemas: Schemas,
     limiter: Mutex<RateLimiter>,
@@ -138,6 +142,7 @@ impl Server {
             ambient,
             // Starting the server runs its programs; reading its files is ambient.
             startup: Warrant::to_run(&install.programs),
+            sanitizer: sanitizer(policy)?,
             schemas: Schemas::default(),
             limiter: Mutex::default(),
             prepared: Instant::now(),
@@ -170,6 +175,22 @@ impl Server {
     pub fn principal(&self) -> &str {
         &self.principal
     }
+}
+
+/// The policy's sanitizer. Its key for hashes is new with every start unless the policy names a
+/// file: equal values are then recognisable within one run of the daemon.
+fn sanitizer(policy: &PolicyFile) -> Result<Sanitizer, ServerError> {
+    let problem = |why: String| ServerError::Policy(Problem::new("sanitize", why));
+    let key = match &policy.sanitize_key_file {
+        Some(file) => std::fs::read(file)
+            .map_err(|error| problem(format!("cannot read {}: {error}", file.display())))?,
+        None => {
+            let mut key = vec![0; 32];
+            getrandom::fill(&mut key).map_err(|error| problem(error.to_string()))?;
+            key
+        }
+    };
+    Sanitizer::new(&policy.sanitize, SecretSlice::from(key)).map_err(|e| problem(e.to_string()))
 }
 
 fn invalid(why: &str) -> std::io::Error {

@@ -3,6 +3,7 @@
 mod path;
 mod schema;
 mod size;
+mod sql;
 mod url;
 
 use serde_json::{Map, Value};
@@ -12,6 +13,7 @@ use super::arguments::{Meaning, Named, named};
 pub(super) use path::{approve_paths, named_paths};
 pub(super) use schema::check_schema;
 pub(super) use size::check_size;
+pub(super) use sql::check_sql;
 pub(super) use url::check_urls;
 
 /// A denial in the making.

@@ -1,0 +1,120 @@
+//! What must hold for any bytes: no panic, no hang, no ALLOW on an error.
+//!
+//! Each target is a plain function. cargo-fuzz drives it with coverage (`cargo +nightly fuzz run
+//! NAME --features libfuzzer`); the smoke test drives it with mutated seeds on any toolchain.
+#![forbid(unsafe_code)]
+#![allow(clippy::panic)] // A violated property is reported as a panic.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use serde_json::{Map, Value, json};
+use warrantd::audit::Sanitizer;
+use warrantd::config::{Action, PolicyFile, SanitizeConfig, Source};
+use warrantd::mcp::{Message, ToolCall};
+use warrantd::policy::{Call, Policy, absolute, decide};
+
+/// All targets by name.
+pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+    ("message", message),
+    ("policy", policy),
+    ("path", path),
+    ("sanitize", sanitize),
+    ("sql", sql),
+    ("url", url),
+];
+
+/// JSON-RPC messages. What is accepted is what a reference parser reads.
+pub fn message(data: &[u8]) {
+    let Ok(message) = Message::parse(data) else { return };
+    let reference: Value = serde_json::from_slice(data).expect("the reference parser agrees");
+    if let Message::Request { method, params, .. } = message {
+        assert_eq!(reference.get("method").and_then(Value::as_str), Some(method.as_str()));
+        let same = reference.get("params").cloned().unwrap_or_else(|| json!({}));
+        assert_eq!(same, Value::Object(params.clone()));
+        let _ = ToolCall::from_params(&params);
+    }
+}
+
+/// Policy files. A broken one has a place; a good one compiles or says why not.
+pub fn policy(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let source = Source::new(Path::new("fuzz.yaml"), text.to_owned());
+    match source.parse::<PolicyFile>() {
+        Err(error) => assert!(error.line > 0, "no place: {error}"),
+        Ok(file) => {
+            if let Err(problem) = Policy::compile(&file, "/srv") {
+                assert!(source.error(problem).line > 0);
+            }
+        }
+    }
+}
+
+/// Paths under a policy that allows `/srv/data/**` without `.env`.
+pub fn path(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if allowed("read", "path", text) {
+        let lexical = absolute(text, "/srv").expect("an allowed path can be judged");
+        assert!(lexical == "/srv/data" || lexical.starts_with("/srv/data/"), "{lexical}");
+        assert!(!lexical.ends_with("/.env"), "{lexical}");
+    }
+}
+
+/// URLs under a policy that allows any public one.
+pub fn url(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if allowed("fetch", "url", text) {
+        let lower = text.to_ascii_lowercase();
+        assert!(lower.starts_with("http://") || lower.starts_with("https://"), "{text}");
+        assert!(!text.contains(['\\', '\0', '\n', '\t', ' ']), "{text}");
+    }
+}
+
+/// SQL under a policy that allows `SELECT` from `users`.
+pub fn sql(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if allowed("query", "sql", text) {
+        let lower = text.to_ascii_lowercase();
+        let reads = ["select", "values", "table", "with", "("];
+        assert!(reads.iter().any(|word| lower.contains(word)), "{text}");
+    }
+}
+
+/// Sanitizing is idempotent and keeps the shape of values.
+pub fn sanitize(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    static SANITIZER: OnceLock<Sanitizer> = OnceLock::new();
+    let sanitizer = SANITIZER.get_or_init(|| {
+        let key = vec![7; 32].into();
+        Sanitizer::new(&SanitizeConfig::default(), key).expect("the built-in rules")
+    });
+    let value = serde_json::from_str(text).unwrap_or_else(|_| json!({ "text": text }));
+    let once = sanitizer.value(None, &value);
+    assert_eq!(sanitizer.value(None, &once), once, "what is clean stays as it is");
+    if let (Value::Array(before), Value::Array(after)) = (&value, &once) {
+        assert_eq!(before.len(), after.len());
+    }
+    let password = json!({ "password": text });
+    let after = sanitizer.value(None, &password).to_string();
+    assert!(text.len() < 16 || !after.contains(text), "{after}");
+}
+
+fn allowed(tool: &str, argument: &str, text: &str) -> bool {
+    static POLICY: OnceLock<Policy> = OnceLock::new();
+    let policy = POLICY.get_or_init(|| {
+        let text = "
+actors: [{id: a, allowed_tools: [read, fetch, query]}]
+constraints:
+  read: {allowed_paths: ['/srv/data/**'], denied_paths: ['**/.env']}
+  fetch: {allowed_urls: ['https://**', 'http://**']}
+  query: {dialect: postgres, allowed_operations: [SELECT], allowed_tables: [users]}
+";
+        let source = Source::new(Path::new("policy.yaml"), text.to_owned());
+        let file: PolicyFile = source.parse().expect("a policy");
+        Policy::compile(&file, "/srv").expect("a valid policy")
+    });
+    let arguments = Map::from_iter([(argument.to_owned(), Value::from(text))]);
+    let arguments = &arguments;
+    let call = Call { actor: "a", tool, arguments, resolve: &str::to_owned, schema: None };
+    decide(policy, call).action == Action::Allow
+}
