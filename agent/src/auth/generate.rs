@@ -30,8 +30,8 @@ pub fn generate() -> Result<SecretString, GenerateError> {
 mod tests {
     use secrecy::ExposeSecret;
 
-    use crate::config::KeyHash;
     use super::*;
+    use crate::config::KeyHash;
 
     #[test]
     fn keys_are_new_and_long() {

@@ -68,10 +68,7 @@ impl Run {
             .map_err(Failure::other)?;
         let ending = runtime.block_on(async {
             let stop = signals::stop_signal().map_err(Failure::other)?;
-            let kernel = kernel::start(self.kernel, instance)?;
-            if let Some(kernel) = &kernel {
-                tokio::spawn(kernel.clone().run_reader());
-            }
+            let layer = kernel::start(self.kernel, instance)?;
             tracing::info!(
                 actor = identity.actor,
                 user = server.principal(),
@@ -81,8 +78,11 @@ impl Run {
             );
             let client = LineReader::new(tokio::io::stdin(), MAX_REQUEST);
             let writer = LineWriter::new(tokio::io::stdout(), 16);
-            let context = Context { server: Arc::new(server), kernel, log: Arc::new(log) };
-            converse(context, identity, client, writer, stop).await.map_err(Failure::other)
+            let (server, kernel) = (Arc::new(server), layer.kernel.clone());
+            let context = Context { server, kernel, log: Arc::new(log) };
+            let ending = converse(context, identity, client, writer, stop).await;
+            layer.close().await;
+            ending.map_err(Failure::other)
         });
         // A read of standard input cannot be called off; it must not delay the end.
         runtime.shutdown_background();

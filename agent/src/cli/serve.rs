@@ -32,16 +32,18 @@ impl Serve {
             .map_err(Failure::other)?;
         runtime.block_on(async {
             let stop = signals::stop_signal().map_err(Failure::other)?;
-            let kernel = kernel::start(loaded.kernel, "serve".to_owned())?;
-            if let Some(kernel) = &kernel {
+            let layer = kernel::start(loaded.kernel, "serve".to_owned())?;
+            if let Some(kernel) = &layer.kernel {
                 tracing::info!(backend = kernel.backend(), "the kernel enforces and observes");
-                tokio::spawn(kernel.clone().run_reader());
             }
-            let daemon = Daemon::listen(loaded, kernel, log).await.map_err(Failure::other)?;
+            let daemon = Daemon::listen(loaded, layer.kernel.clone(), log).await;
+            let daemon = daemon.map_err(Failure::other)?;
             for socket in daemon.sockets() {
                 tracing::info!("listening on {}", socket.display());
             }
-            daemon.run(stop).await.map_err(Failure::other)
+            let done = daemon.run(stop).await;
+            layer.close().await;
+            done.map_err(Failure::other)
         })?;
         Ok(ExitCode::SUCCESS)
     }

@@ -99,8 +99,10 @@ pub struct Constraint {
     pub allowed_tables: Option<Vec<String>>,
     /// Tables that a query may not name.
     pub denied_tables: Vec<String>,
-    /// Functions that a query may call beside the built-in ones without side effects.
-    pub allowed_functions: Vec<String>,
+    /// Functions that a query may call beside the built-in ones without side effects. When given,
+    /// even empty, no other is allowed. When absent, functions of the database's own users are
+    /// allowed, too, and what they do is left to the database's grants.
+    pub allowed_functions: Option<Vec<String>>,
     /// Most rows that a query or a `max_rows` argument may ask for.
     pub max_rows: Option<u64>,
     /// Arguments that hold URLs; by default the well-known names.

@@ -14,6 +14,7 @@ use super::check::{
 use super::compile::{Actor, Policy};
 use super::limits::Limits;
 use super::schema::ArgumentSchema;
+use super::sql::SqlFacts;
 use crate::config::Action;
 
 /// A call to decide about.
@@ -46,6 +47,9 @@ pub struct Decision {
     /// The paths that the call names, when it is allowed.
     #[serde(skip)]
     pub paths: Vec<ApprovedPath>,
+    /// What the SQL that the call names does, when it is allowed.
+    #[serde(rename = "sql", skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<SqlFacts>,
     /// How long the call may take.
     #[serde(skip)]
     pub timeout: Option<Duration>,
@@ -83,6 +87,7 @@ impl Decision {
             rule: rule.into(),
             reason: reason.into(),
             paths: Vec::new(),
+            queries: Vec::new(),
             timeout: None,
             bad_arguments: false,
         }
@@ -110,12 +115,16 @@ fn judge(policy: &Policy, call: Call) -> Result<Decision, Denial> {
     let arguments = call.arguments;
     let limits: Vec<_> = limits_of(policy, actor, tool).collect();
     check_schema(call.schema, arguments, || "inputSchema".to_owned())?;
-    let mut paths = Vec::new();
+    let (mut paths, mut queries) = (Vec::new(), Vec::new());
     for limits in &limits {
         check_schema(limits.schema.as_ref(), arguments, || format!("{}.schema", limits.key))?;
         check_size(limits, arguments)?;
         check_urls(limits, arguments)?;
-        check_sql(limits, arguments)?;
+        for facts in check_sql(limits, arguments)? {
+            if !queries.contains(&facts) {
+                queries.push(facts);
+            }
+        }
         for path in approve_paths(&policy.root, call, limits)? {
             if !paths.contains(&path) {
                 paths.push(path);
@@ -130,6 +139,7 @@ fn judge(policy: &Policy, call: Call) -> Result<Decision, Denial> {
         rule,
         reason: "allowed".to_owned(),
         paths,
+        queries,
         timeout: limits.iter().filter_map(|limits| limits.timeout).min(),
         bad_arguments: false,
     })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::paths::PathGlobs;
 use super::schema::{ArgumentSchema, SchemaOptions};
-use super::sql::{self, SqlRules};
+use super::sql::{self, SqlRules, UserFunctions};
 use super::url::UrlRules;
 use crate::config::{Constraint, Problem};
 
@@ -119,7 +119,7 @@ fn queries(constraint: &Constraint, key: &str) -> Result<Option<SqlLimits>, Prob
         || constraint.allowed_operations.is_some()
         || constraint.allowed_tables.is_some()
         || !constraint.denied_tables.is_empty()
-        || !constraint.allowed_functions.is_empty()
+        || constraint.allowed_functions.is_some()
         || constraint.max_rows.is_some();
     if !limited {
         return Ok(None);
@@ -131,9 +131,12 @@ fn queries(constraint: &Constraint, key: &str) -> Result<Option<SqlLimits>, Prob
         allowed_operations: Some(operations.unwrap_or_else(|| vec!["SELECT".to_owned()])),
         allowed_tables: constraint.allowed_tables.clone(),
         denied_tables: constraint.denied_tables.clone(),
-        allowed_functions: constraint.allowed_functions.clone(),
+        user_functions: match constraint.allowed_functions {
+            Some(_) => UserFunctions::Deny,
+            None => UserFunctions::Allow,
+        },
+        allowed_functions: constraint.allowed_functions.clone().unwrap_or_default(),
         max_rows: constraint.max_rows,
-        ..SqlRules::default()
     };
     let rules = rules
         .compile()

@@ -168,6 +168,9 @@ fn spellings(pattern: &str, root: &str) -> Result<Vec<String>, String> {
     if pattern.split('/').any(|part| part == "..") {
         return Err("a pattern has no `..`; write the path it means".to_owned());
     }
+    if pattern == "." {
+        return Ok(vec![globset::escape(root)]);
+    }
     let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
     let pattern = if pattern.ends_with('/') { format!("{pattern}**") } else { pattern.to_owned() };
     let whole = if pattern.starts_with('/') || pattern.starts_with("**") {
@@ -221,6 +224,9 @@ mod tests {
             ("data/public/**", "/srv/[1]/data/public2/a", false),
             ("data/public/**", "/srv/1/data/public/a", false),
             ("docs/", "/srv/[1]/docs/a", true),
+            (".", "/srv/[1]", true),
+            (".", "/srv/[1]/a", false),
+            ("./a", "/srv/[1]/a", true),
             ("**/.env", "/srv/[1]/.env", true),
             ("**/.env", "/.env", true),
             ("**/.env", "/srv/x.env", false),

@@ -62,6 +62,7 @@ impl CallInfo {
             rule: "test".into(),
             reason: String::new(),
             paths,
+            queries: Vec::new(),
             timeout: None,
             bad_arguments: false,
         };

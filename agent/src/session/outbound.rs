@@ -105,13 +105,12 @@ impl Conversation {
             tracing::warn!(tool, correlation_id, ?verdict, "{}", why(&effects));
         }
         self.append(&self.recorder.ended(&request, end, effects))?;
-        match withheld {
-            None => self.to_client.send(line).await,
-            Some(_) => {
-                let mut error = RpcError::new(code::WITHHELD, told, reason(verdict));
-                error.correlation_id = correlation;
-                self.to_client.send(error.to_line(Some(id))).await;
-            }
+        if withheld.is_some() {
+            let mut error = RpcError::new(code::WITHHELD, told, reason(verdict));
+            error.correlation_id = correlation;
+            self.to_client.send(error.to_line(Some(id))).await;
+        } else {
+            self.to_client.send(line).await;
         }
         if action == OnVerdict::Terminate {
             self.terminated = true;

@@ -181,15 +181,13 @@ impl Server {
 /// file: equal values are then recognisable within one run of the daemon.
 fn sanitizer(policy: &PolicyFile) -> Result<Sanitizer, ServerError> {
     let problem = |why: String| ServerError::Policy(Problem::new("sanitize", why));
-    let key = match &policy.sanitize_key_file {
-        Some(file) => std::fs::read(file)
-            .map_err(|error| problem(format!("cannot read {}: {error}", file.display())))?,
-        None => {
-            let mut key = vec![0; 32];
-            getrandom::fill(&mut key).map_err(|error| problem(error.to_string()))?;
-            key
-        }
-    };
+    let mut key = vec![0; 32];
+    if let Some(file) = &policy.sanitize_key_file {
+        key = std::fs::read(file)
+            .map_err(|error| problem(format!("cannot read {}: {error}", file.display())))?;
+    } else {
+        getrandom::fill(&mut key).map_err(|error| problem(error.to_string()))?;
+    }
     Sanitizer::new(&policy.sanitize, SecretSlice::from(key)).map_err(|e| problem(e.to_string()))
 }
 

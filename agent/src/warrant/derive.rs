@@ -1,6 +1,8 @@
 //! What a call may do when its policy does not say: read the paths it names, or also write them
 //! when the tool's name begins with a word for it. Nothing else.
 
+use std::path::Path;
+
 use super::grant::{DELETE, FileGrant, READ, Scope, WRITE, Warrant};
 use crate::policy::ApprovedPath;
 
@@ -14,8 +16,8 @@ const DELETES: [&str; 4] = ["delete", "remove", "move", "rename"];
 /// Words anywhere in tool names that look at what lies below a directory.
 const RECURSES: [&str; 8] = ["list", "search", "find", "grep", "glob", "tree", "walk", "directory"];
 
-/// The warrant of a call of `tool` that names `paths`.
-pub(super) fn derive(tool: &str, paths: &[ApprovedPath]) -> Warrant {
+/// The warrant of a call of `tool` that names `paths`, for a server whose root is `root`.
+pub(super) fn derive(tool: &str, paths: &[ApprovedPath], root: &str) -> Warrant {
     let words = words(tool);
     let first = |list: &[&str]| words.first().is_some_and(|word| list.contains(&word.as_str()));
     let recurses = words.iter().any(|word| RECURSES.contains(&word.as_str()));
@@ -25,6 +27,12 @@ pub(super) fn derive(tool: &str, paths: &[ApprovedPath]) -> Warrant {
         let scope = if recurses { Scope::Subtree } else { Scope::Exactly };
         files.push(FileGrant { kinds: READ, scope: scope(real.clone()) });
         if first(&WRITES) {
+            // Before it writes, a careful server looks at the directories that lead there.
+            let within = |dir: &&Path| dir.starts_with(root);
+            for dir in Path::new(real).ancestors().skip(1).take_while(within) {
+                let dir = dir.to_string_lossy().into_owned();
+                files.push(FileGrant { kinds: READ, scope: Scope::Exactly(dir) });
+            }
             files.push(FileGrant { kinds: WRITE, scope: Scope::Exactly(real.clone()) });
             files.push(FileGrant { kinds: WRITE, scope: Scope::Beside(real.clone()) });
         }
@@ -66,7 +74,7 @@ mod tests {
             lexical: "/srv/link".into(),
             real: "/srv/a".into(),
         };
-        serde_json::to_string(&derive(tool, &[path])).expect("serialises")
+        serde_json::to_string(&derive(tool, &[path], "/srv")).expect("serialises")
     }
 
     #[test]
@@ -84,7 +92,7 @@ mod tests {
 
     #[test]
     fn writes_and_moves_grant_what_they_need() {
-        let write = r#"{"read":["/srv/a"],"write":["/srv/a","/srv/a.*"]}"#;
+        let write = r#"{"read":["/srv/a","/srv"],"write":["/srv/a","/srv/a.*"]}"#;
         assert_eq!(json("write_file"), write);
         assert!(json("move_file").contains(r#""delete":["/srv/a"]"#));
         assert!(!json("read_write_log").contains("\"write\""), "only the first word counts");

@@ -55,7 +55,7 @@ impl Rules {
         arguments: &Map<String, Value>,
     ) -> Result<Warrant, IssueError> {
         let Some(rules) = self.tools.get(tool) else {
-            return Ok(derive(tool, &decision.paths));
+            return Ok(derive(tool, &decision.paths, &self.root));
         };
         // An argument that is a path grants the file it leads to; its characters stand for
         // themselves, so an argument `*` grants a file named `*`.
@@ -160,6 +160,7 @@ tools:
             rule: String::new(),
             reason: String::new(),
             paths: path.into_iter().collect(),
+            queries: Vec::new(),
             timeout: None,
             bad_arguments: false,
         };

@@ -79,11 +79,11 @@ fn reader() -> Result<(), Failed> {
         let gate = scope.spawn(|| {
             let (mut seen, mut lost) = (0, 0);
             loop {
-                let last = finished.load(Ordering::SeqCst);
+                let is_last = finished.load(Ordering::SeqCst);
                 let drained = session.drain();
                 seen += count(&drained);
                 lost += drained.lost;
-                if last {
+                if is_last {
                     return (seen, lost);
                 }
             }

@@ -45,10 +45,10 @@ fn texts<'a>(
         Meaning::Query => "SQL query",
     };
     match named(arguments, meaning, names) {
-        Ok(named) if named.is_empty() => {
+        Ok(found) if found.is_empty() => {
             deny(key, format!("the tool is limited by {what}, and the call names none"))
         }
-        Ok(named) => Ok(named),
+        Ok(found) => Ok(found),
         Err(name) => deny(key, format!("argument `{name}` is not a {what}")),
     }
 }

@@ -5,27 +5,30 @@ use serde_json::{Map, Value};
 use super::{Denial, deny, texts};
 use crate::policy::arguments::{Meaning, Named};
 use crate::policy::limits::{Limits, SqlLimits};
-use crate::policy::sql::judge;
+use crate::policy::sql::{SqlFacts, judge};
 
 /// Arguments by which a caller says how many rows it wants.
 const ROWS: [&str; 7] =
     ["max_rows", "maxrows", "row_limit", "rowlimit", "limit", "max_results", "maxresults"];
 
-/// Judges every query that a call names, and how many rows it asks for.
+/// Judges every query that a call names, and how many rows it asks for. What the queries do is
+/// the answer.
 pub(in crate::policy) fn check_sql(
     limits: &Limits,
     arguments: &Map<String, Value>,
-) -> Result<(), Denial> {
-    let Some(sql) = &limits.sql else { return Ok(()) };
+) -> Result<Vec<SqlFacts>, Denial> {
+    let Some(sql) = &limits.sql else { return Ok(Vec::new()) };
     check_rows(sql, &limits.key, arguments)?;
     let names = sql.arguments.as_deref();
-    for Named { name, value } in texts(arguments, Meaning::Query, names, &limits.key)? {
-        if let Err(denial) = judge(&sql.rules, value) {
-            let rule = format!("{}.{}", limits.key, denial.limit);
-            return deny(rule, format!("argument `{name}`: {}", denial.reason));
-        }
-    }
-    Ok(())
+    texts(arguments, Meaning::Query, names, &limits.key)?
+        .into_iter()
+        .map(|Named { name, value }| {
+            judge(&sql.rules, value).or_else(|denial| {
+                let rule = format!("{}.{}", limits.key, denial.limit);
+                deny(rule, format!("argument `{name}`: {}", denial.reason))
+            })
+        })
+        .collect()
 }
 
 /// A number of rows beside the query must keep the limit, too.

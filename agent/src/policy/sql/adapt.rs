@@ -104,32 +104,28 @@ impl Adapter {
                 self.frames.push(call);
                 after_open(self, call);
             }
-            (Token::RParen, _) => {
-                match self.frames.pop() {
-                    Some(Call::Bare) => self.skip(1),
-                    Some(Call::JsonOfQuery) => {
-                        self.put(Token::RParen);
-                        self.copy();
-                    }
-                    Some(Call::Expression) => {
-                        self.copy();
-                        self.expression_tail();
-                    }
-                    Some(Call::Using) if self.word(1) == "AS" => {
-                        self.copy();
-                        self.skip(2);
-                    }
-                    _ => self.copy(),
+            (Token::RParen, _) => match self.frames.pop() {
+                Some(Call::Bare) => self.skip(1),
+                Some(Call::JsonOfQuery) => {
+                    self.put(Token::RParen);
+                    self.copy();
                 }
-            }
+                Some(Call::Expression) => {
+                    self.copy();
+                    self.expression_tail();
+                }
+                Some(Call::Using) if self.word(1) == "AS" => {
+                    self.copy();
+                    self.skip(2);
+                }
+                _ => self.copy(),
+            },
             // `t.*` is the whole row, and so is `t`.
             (Token::Period, Some(Token::Mul)) if self.last(2) != "OPERATOR" => self.skip(2),
             // Comparison of rows, byte by byte: `*<`.
             (
                 Token::Mul,
-                Some(
-                    Token::Lt | Token::Gt | Token::Eq | Token::Neq | Token::LtEq | Token::GtEq,
-                ),
+                Some(Token::Lt | Token::Gt | Token::Eq | Token::Neq | Token::LtEq | Token::GtEq),
             ) => self.skip(1),
             // `FROM t *`: with the tables that inherit, as always.
             (Token::Mul, None | Some(Token::RParen | Token::Comma | Token::SemiColon))
@@ -236,8 +232,15 @@ impl Adapter {
             None | Some(Token::LParen | Token::RParen) => true,
             Some(_) => matches!(
                 self.last(0).as_str(),
-                "UNION" | "EXCEPT" | "INTERSECT" | "ALL" | "DISTINCT" | "EXPLAIN" | "VERBOSE"
-                    | "ANALYZE" | "AS"
+                "UNION"
+                    | "EXCEPT"
+                    | "INTERSECT"
+                    | "ALL"
+                    | "DISTINCT"
+                    | "EXPLAIN"
+                    | "VERBOSE"
+                    | "ANALYZE"
+                    | "AS"
             ),
         }
     }
@@ -336,7 +339,10 @@ mod tests {
             ("JOIN b USING ( a ) AS x WHERE 1", "JOIN b USING ( a ) WHERE 1"),
             ("x AS ( SELECT 1 ) CYCLE a SET b USING c SELECT 2", "x AS ( SELECT 1 ) SELECT 2"),
             ("x AS ( SELECT 1 ) CYCLE f ( 1 ) USING c", "x AS ( SELECT 1 ) CYCLE f ( 1 ) USING c"),
-            ("( SELECT 1 ) cycle , s JOIN b USING ( a )", "( SELECT 1 ) cycle , s JOIN b USING ( a )"),
+            (
+                "( SELECT 1 ) cycle , s JOIN b USING ( a )",
+                "( SELECT 1 ) cycle , s JOIN b USING ( a )",
+            ),
             ("SELECT rows FROM ( a )", "SELECT rows FROM ( a )"),
             ("SELECT 1 , rows FROM ( a )", "SELECT 1 , rows FROM ( a )"),
             ("LIMIT ALL", "LIMIT NULL"),

@@ -137,12 +137,10 @@ fn json(adapter: &mut Adapter) -> bool {
             let count = if adapter.word(2) == "KEYS" { 3 } else { 2 };
             leave(adapter, count)
         }
-        ("WITH" | "WITHOUT", _) => {
-            match (1..4).find(|offset| adapter.word(*offset) == "WRAPPER") {
-                Some(offset) => leave(adapter, offset + 1),
-                None => false,
-            }
-        }
+        ("WITH" | "WITHOUT", _) => match (1..4).find(|offset| adapter.word(*offset) == "WRAPPER") {
+            Some(offset) => leave(adapter, offset + 1),
+            None => false,
+        },
         ("KEEP" | "OMIT", "QUOTES") if adapter.word(2) == "ON" => leave(adapter, 5),
         ("KEEP" | "OMIT", "QUOTES") => leave(adapter, 2),
         ("EMPTY", "ARRAY" | "OBJECT") if adapter.word(2) == "ON" => leave(adapter, 4),

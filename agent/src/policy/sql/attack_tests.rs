@@ -304,7 +304,12 @@ fn what_a_policy_allows_by_name_is_allowed() {
     for (operations, sql, operation, tables) in [
         (&["INSERT"][..], "INSERT INTO users VALUES (1)", "INSERT", "users"),
         (&["INSERT", "SELECT"], "INSERT INTO a SELECT * FROM b", "INSERT", "a b"),
-        (&["UPDATE", "SELECT"], "WITH x AS (UPDATE a SET b = 1 RETURNING *) TABLE x", "UPDATE", "a"),
+        (
+            &["UPDATE", "SELECT"],
+            "WITH x AS (UPDATE a SET b = 1 RETURNING *) TABLE x",
+            "UPDATE",
+            "a",
+        ),
         (&["UPDATE"], "UPDATE ONLY a SET b = c + 1 WHERE d RETURNING a.*", "UPDATE", "a"),
         (&["DELETE", "SELECT"], "DELETE FROM a USING b WHERE a.c = b.c", "DELETE", "a b"),
         (&["SELECT", "SELECT FOR UPDATE"], "TABLE a FOR UPDATE", "SELECT FOR UPDATE", "a"),
@@ -320,7 +325,10 @@ fn what_a_policy_allows_by_name_is_allowed() {
         (&["TRUNCATE"], "TRUNCATE a", "TRUNCATE", "a"),
     ] {
         let facts = judge(&rules(operations).compile().unwrap(), sql).unwrap();
-        assert_eq!((facts.operation.as_str(), facts.tables.join(" ").as_str()), (operation, tables));
+        assert_eq!(
+            (facts.operation.as_str(), facts.tables.join(" ").as_str()),
+            (operation, tables)
+        );
         assert!(judge(&rules(&["EXPLAIN"]).compile().unwrap(), sql).is_err(), "{sql}");
     }
     for (operations, sql) in [

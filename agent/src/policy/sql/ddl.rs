@@ -115,7 +115,11 @@ impl Visitor for DefinitionVisitor<'_> {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
         self.queries += 1;
-        if self.queries == 1 { Self::flow(self.walk.query(query)) } else { ControlFlow::Continue(()) }
+        if self.queries == 1 {
+            Self::flow(self.walk.query(query))
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
     fn post_visit_query(&mut self, _: &Query) -> ControlFlow<String> {

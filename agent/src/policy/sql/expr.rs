@@ -6,8 +6,8 @@ use sqlparser::ast::{
     Subscript,
 };
 
-use super::{Dialect, reserved};
 use super::walk::{Step, Walk};
+use super::{Dialect, reserved};
 
 impl Walk {
     /// An expression with everything below it.

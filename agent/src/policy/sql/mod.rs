@@ -91,8 +91,7 @@ pub fn inspect(dialect: Dialect, sql: &str) -> Result<SqlFacts, SqlDenial> {
 }
 
 fn find(dialect: Dialect, sql: &str) -> Result<Found, SqlDenial> {
-    let statement =
-        lex::parse(dialect, sql).map_err(|reason| SqlDenial::new("dialect", reason))?;
+    let statement = lex::parse(dialect, sql).map_err(|reason| SqlDenial::new("dialect", reason))?;
     walk::walk(dialect, &statement)
         .map_err(|reason| SqlDenial::new("dialect", format!("cannot judge this SQL: {reason}")))
 }

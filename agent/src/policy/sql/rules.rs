@@ -97,8 +97,7 @@ fn each<T>(
         .iter()
         .enumerate()
         .map(|(index, entry)| {
-            read(entry)
-                .map_err(|reason| SqlRulesError { field: format!("{key}[{index}]"), reason })
+            read(entry).map_err(|reason| SqlRulesError { field: format!("{key}[{index}]"), reason })
         })
         .collect()
 }

@@ -12,12 +12,49 @@ use super::walk::{Step, Walk};
 /// `SELECT FOR UPDATE` (any row lock) are operations beside it; a statement that reads and writes
 /// is all that it does.
 pub(super) const OPERATIONS: [&str; 43] = [
-    "ALTER TABLE", "ANALYZE", "BEGIN", "CALL", "CLOSE", "COMMIT", "COPY", "COPY FILE",
-    "CREATE INDEX", "CREATE TABLE", "CREATE VIEW", "DEALLOCATE", "DELETE", "DESCRIBE", "DISCARD",
-    "DROP INDEX", "DROP TABLE", "DROP VIEW", "EXECUTE", "EXPLAIN", "FETCH", "INSERT", "LISTEN",
-    "LOCK", "MERGE", "NOTIFY", "PRAGMA", "PREPARE", "RELEASE", "REPLACE", "RESET", "ROLLBACK",
-    "SAVEPOINT", "SELECT", "SELECT FOR UPDATE", "SELECT INTO", "SET", "SHOW", "TRUNCATE",
-    "UNLISTEN", "UPDATE", "USE", "VACUUM",
+    "ALTER TABLE",
+    "ANALYZE",
+    "BEGIN",
+    "CALL",
+    "CLOSE",
+    "COMMIT",
+    "COPY",
+    "COPY FILE",
+    "CREATE INDEX",
+    "CREATE TABLE",
+    "CREATE VIEW",
+    "DEALLOCATE",
+    "DELETE",
+    "DESCRIBE",
+    "DISCARD",
+    "DROP INDEX",
+    "DROP TABLE",
+    "DROP VIEW",
+    "EXECUTE",
+    "EXPLAIN",
+    "FETCH",
+    "INSERT",
+    "LISTEN",
+    "LOCK",
+    "MERGE",
+    "NOTIFY",
+    "PRAGMA",
+    "PREPARE",
+    "RELEASE",
+    "REPLACE",
+    "RESET",
+    "ROLLBACK",
+    "SAVEPOINT",
+    "SELECT",
+    "SELECT FOR UPDATE",
+    "SELECT INTO",
+    "SET",
+    "SHOW",
+    "TRUNCATE",
+    "UNLISTEN",
+    "UPDATE",
+    "USE",
+    "VACUUM",
 ];
 
 /// SQLite's pragmas that only tell. With a value only those that take a table or an index.
@@ -233,11 +270,10 @@ impl Walk {
         self.operation("PRAGMA");
         match (takes, value) {
             (Some(_), None) => Ok(()),
-            (Some(true), Some(Value::SingleQuotedString(table) | Value::DoubleQuotedString(table)))
-                if !is_eq =>
-            {
-                self.target(&ObjectName::from(vec![table.as_str().into()]))
-            }
+            (
+                Some(true),
+                Some(Value::SingleQuotedString(table) | Value::DoubleQuotedString(table)),
+            ) if !is_eq => self.target(&ObjectName::from(vec![table.as_str().into()])),
             _ => Err(format!("PRAGMA {last}, which may do more than tell")),
         }
     }

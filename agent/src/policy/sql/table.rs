@@ -1,8 +1,8 @@
 //! What stands in `FROM`: tables, functions, subqueries and joins.
 
 use sqlparser::ast::{
-    Expr, Join, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor,
-    TableSample, TableSampleKind, TableWithJoins, XmlTableColumnOption,
+    Expr, Join, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor, TableSample,
+    TableSampleKind, TableWithJoins, XmlTableColumnOption,
 };
 
 use super::reserved;
@@ -143,7 +143,12 @@ impl Walk {
                 self.expressions(passing.arguments.iter().map(|argument| &argument.expr))?;
                 for column in columns {
                     match &column.option {
-                        XmlTableColumnOption::NamedInfo { r#type: _, path, default, nullable: _ } => {
+                        XmlTableColumnOption::NamedInfo {
+                            r#type: _,
+                            path,
+                            default,
+                            nullable: _,
+                        } => {
                             self.expressions(path)?;
                             self.expressions(default)?;
                         }
