@@ -72,6 +72,10 @@ impl Random {
     /// Often one of the bytes that grammars care about.
     fn byte(&mut self) -> u8 {
         const EDGES: &[u8] = b"\"'\\/{}[]:,.;%-@# \n\0\xff";
-        if self.below(2) == 0 { EDGES[self.below(EDGES.len())] } else { self.next().to_le_bytes()[0] }
+        if self.below(2) == 0 {
+            EDGES[self.below(EDGES.len())]
+        } else {
+            self.next().to_le_bytes()[0]
+        }
     }
 }

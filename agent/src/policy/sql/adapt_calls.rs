@@ -13,8 +13,8 @@ pub(super) enum Call {
     /// `XMLELEMENT`, `XMLPI`.
     XmlNamed,
     XmlExists,
-    XmlSerialize,
     XmlParse,
+    XmlSerialize,
     XmlRoot,
     XmlTable,
     Json,
@@ -64,9 +64,6 @@ impl Call {
 /// What changes just behind the bracket.
 pub(super) fn after_open(adapter: &mut Adapter, call: Call) {
     match call {
-        Call::XmlParse if matches!(adapter.word(0).as_str(), "DOCUMENT" | "CONTENT") => {
-            adapter.skip(1);
-        }
         Call::XmlNamed if adapter.word(0) == "NAME" => {
             adapter.skip(2);
             adapter.put(Token::SingleQuotedString(String::new()));
@@ -132,7 +129,10 @@ fn json(adapter: &mut Adapter) -> bool {
     let (first, second) = (adapter.word(0), adapter.word(1));
     match (first.as_str(), second.as_str()) {
         ("FORMAT", "JSON") if adapter.word(2) == "ENCODING" => leave(adapter, 4),
-        ("FORMAT", "JSON") => leave(adapter, 2),
+        ("KEEP" | "OMIT", "QUOTES") if adapter.word(2) == "ON" => leave(adapter, 5),
+        ("FORMAT", "JSON") | ("KEEP" | "OMIT", "QUOTES") | ("ON", "EMPTY" | "ERROR") => {
+            leave(adapter, 2)
+        }
         ("WITH" | "WITHOUT", "UNIQUE") => {
             let count = if adapter.word(2) == "KEYS" { 3 } else { 2 };
             leave(adapter, count)
@@ -141,15 +141,12 @@ fn json(adapter: &mut Adapter) -> bool {
             Some(offset) => leave(adapter, offset + 1),
             None => false,
         },
-        ("KEEP" | "OMIT", "QUOTES") if adapter.word(2) == "ON" => leave(adapter, 5),
-        ("KEEP" | "OMIT", "QUOTES") => leave(adapter, 2),
         ("EMPTY", "ARRAY" | "OBJECT") if adapter.word(2) == "ON" => leave(adapter, 4),
         ("ERROR" | "NULL" | "EMPTY" | "TRUE" | "FALSE" | "UNKNOWN", "ON")
             if matches!(adapter.word(2).as_str(), "EMPTY" | "ERROR") =>
         {
             leave(adapter, 3)
         }
-        ("ON", "EMPTY" | "ERROR") => leave(adapter, 2),
         ("DEFAULT" | "PASSING", _) => comma(adapter),
         ("RETURNING", _) => {
             let ends = |word: &str| {

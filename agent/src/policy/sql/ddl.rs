@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     AlterTableOperation, ColumnDef, ColumnOption, CreateTableLikeKind, Expr, Ident, ObjectName,
-    Query, RenameTableNameKind, Statement, TableConstraint, Visit, Visitor,
+    Query, Statement, TableConstraint, Visit, Visitor,
 };
 
 use super::reserved;
@@ -63,12 +63,10 @@ impl Walk {
         match operation {
             AlterTableOperation::AddColumn { column_def, .. } => self.column(column_def),
             AlterTableOperation::AddConstraint { constraint, .. } => self.constraint(constraint),
-            AlterTableOperation::RenameTable {
-                table_name: RenameTableNameKind::As(name) | RenameTableNameKind::To(name),
-            } => self.target(name),
             AlterTableOperation::DropColumn { .. }
             | AlterTableOperation::DropConstraint { .. }
             | AlterTableOperation::RenameColumn { .. }
+            | AlterTableOperation::RenameTable { .. }
             | AlterTableOperation::RenameConstraint { .. }
             | AlterTableOperation::AlterColumn { .. }
             | AlterTableOperation::ValidateConstraint { .. } => Ok(()),

@@ -38,6 +38,7 @@ impl Walk {
         expressions.into_iter().try_for_each(|expr| self.expression(expr))
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of expression")]
     fn operand(&mut self, expr: &Expr) -> Step {
         match expr {
             Expr::Identifier(name) => reserved::check_column(self.dialect, name),

@@ -7,17 +7,10 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use super::scan::{self, Kind, Piece};
-use super::{Dialect, MAX_BYTES, adapt};
-
-/// Deepest nesting of brackets.
-const MAX_BRACKETS: usize = 32;
-
-/// Most tokens between two commas inside one pair of brackets. It bounds chains such as
-/// `a AND b AND …`, each link of which nests the tree once more.
-const MAX_RUN: usize = 1500;
+use super::{Dialect, MAX_BYTES, adapt, adapt_others, shape};
 
 /// How deep the parser may recurse.
-const MAX_RECURSION: usize = 64;
+const MAX_RECURSION: usize = 50;
 
 /// The single statement that a text holds. The error says why it is not understood.
 pub(super) fn parse(dialect: Dialect, sql: &str) -> Result<Statement, String> {
@@ -35,10 +28,13 @@ pub(super) fn parse(dialect: Dialect, sql: &str) -> Result<Statement, String> {
         .map(|token| token.token)
         .filter(|token| !matches!(token, Token::Whitespace(_)))
         .collect();
-    if dialect == Dialect::Postgres {
-        tokens = adapt::adapt(tokens);
+    match dialect {
+        Dialect::Postgres => tokens = adapt::adapt(tokens),
+        Dialect::Mysql => adapt_others::mysql(&mut tokens),
+        Dialect::Sqlite => adapt_others::sqlite(&mut tokens),
+        Dialect::Generic => {}
     }
-    check_shape(&tokens)?;
+    shape::check(&tokens)?;
     let mut statements = Parser::new(parser_dialect)
         .with_recursion_limit(MAX_RECURSION)
         .with_tokens(tokens)
@@ -196,30 +192,6 @@ fn check_tokens(dialect: Dialect, tokens: &[TokenWithSpan]) -> Result<(), String
             _ => {}
         }
         previous = Some(token);
-    }
-    Ok(())
-}
-
-/// Bounds the nesting and the chains, and thereby the depth of the tree.
-fn check_shape(tokens: &[Token]) -> Result<(), String> {
-    let mut runs: Vec<usize> = vec![0];
-    for token in tokens {
-        match token {
-            Token::LParen | Token::LBracket | Token::LBrace => runs.push(0),
-            Token::RParen | Token::RBracket | Token::RBrace if runs.len() > 1 => {
-                runs.pop();
-            }
-            _ => {}
-        }
-        if runs.len() > MAX_BRACKETS {
-            return Err(format!("brackets nest deeper than {MAX_BRACKETS}"));
-        }
-        if let Some(run) = runs.last_mut() {
-            *run = if matches!(token, Token::Comma) { 0 } else { *run + 1 };
-            if *run > MAX_RUN {
-                return Err(format!("a chain of more than {MAX_RUN} tokens; use a list"));
-            }
-        }
     }
     Ok(())
 }

@@ -12,6 +12,7 @@
 
 mod adapt;
 mod adapt_calls;
+mod adapt_others;
 mod builtin;
 mod ddl;
 mod expr;
@@ -23,6 +24,7 @@ mod query;
 mod reserved;
 mod rules;
 mod scan;
+mod shape;
 mod statement;
 mod table;
 mod walk;

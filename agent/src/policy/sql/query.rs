@@ -182,7 +182,7 @@ impl Walk {
         if let Some(into) = into {
             self.operation("SELECT INTO");
             for target in &into.targets {
-                self.into_target(target)?;
+                self.select_into(target)?;
             }
         }
         if let Some(Distinct::On(expressions)) = distinct {

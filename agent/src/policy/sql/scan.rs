@@ -78,8 +78,8 @@ impl Scanner<'_> {
             '"' => self.quoted('"', false, Kind::Name),
             '`' if self.dialect != Dialect::Postgres => self.quoted('`', false, Kind::Name),
             '[' if self.dialect == Dialect::Sqlite => self.quoted(']', false, Kind::Name),
-            '#' if mysql => Ok(self.line_comment()),
-            '-' if self.starts_line_comment() => Ok(self.line_comment()),
+            '#' if mysql => Ok(Some(self.line_comment())),
+            '-' if self.starts_line_comment() => Ok(Some(self.line_comment())),
             '/' if self.rest.starts_with("/*") => self.block_comment(),
             '$' if self.dialect == Dialect::Postgres => self.dollar(),
             c if c.is_ascii_digit() => {
@@ -118,10 +118,10 @@ impl Scanner<'_> {
             || after.chars().next().is_some_and(|c| c.is_ascii_whitespace() || c.is_control())
     }
 
-    fn line_comment(&mut self) -> Option<Kind> {
+    fn line_comment(&mut self) -> Kind {
         let postgres = self.dialect == Dialect::Postgres;
         self.take_while(|c| c != '\n' && !(postgres && c == '\r'));
-        Some(Kind::Comment)
+        Kind::Comment
     }
 
     fn block_comment(&mut self) -> Result<Option<Kind>, String> {
@@ -169,8 +169,9 @@ impl Scanner<'_> {
             let escapes = match (self.dialect, prefix) {
                 (Dialect::Postgres, 'e') => Some(true),
                 (_, 'n') => Some(self.dialect == Dialect::Mysql),
-                (_, 'x') => Some(false),
-                (Dialect::Postgres | Dialect::Mysql | Dialect::Generic, 'b') => Some(false),
+                (_, 'x') | (Dialect::Postgres | Dialect::Mysql | Dialect::Generic, 'b') => {
+                    Some(false)
+                }
                 _ => None,
             };
             if let Some(escapes) = escapes {

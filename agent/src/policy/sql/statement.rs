@@ -1,8 +1,8 @@
 //! Statements: what each counts as. A kind that is not named here is denied.
 
 use sqlparser::ast::{
-    CopySource, CopyTarget, Expr, ObjectName, ObjectType, Reset, Set, ShowStatementOptions,
-    Statement, Value,
+    ContextModifier, CopySource, CopyTarget, Expr, Ident, ObjectName, ObjectType, Reset, Set,
+    ShowStatementOptions, Statement, Value,
 };
 
 use super::limit;
@@ -157,12 +157,22 @@ impl Walk {
     /// Statements that name no table, or only one.
     fn plain(&mut self, statement: &Statement) -> Step {
         let operation = match statement {
-            Statement::ShowVariable { .. }
-            | Statement::ShowStatus { .. }
+            Statement::ShowVariable { variable } => {
+                // The parser keeps MySQL's `SHOW INDEX FROM t` as words.
+                if variable.iter().any(|word| is_one_of(word, &["from", "in"])) {
+                    self.found.opaque = Some("SHOW");
+                }
+                "SHOW"
+            }
+            Statement::ShowStatus { .. }
             | Statement::ShowVariables { .. }
             | Statement::ShowProcessList { .. }
             | Statement::ShowCharset(_)
-            | Statement::ShowCollation { .. } => "SHOW",
+            | Statement::ShowCollation { .. }
+            | Statement::ShowDatabases { .. }
+            | Statement::ShowSchemas { .. }
+            | Statement::ShowTables { .. }
+            | Statement::ShowViews { .. } => "SHOW",
             Statement::ShowCreate { obj_type: _, obj_name } => {
                 self.read(obj_name)?;
                 "SHOW"
@@ -175,10 +185,6 @@ impl Walk {
                 }
                 "SHOW"
             }
-            Statement::ShowDatabases { .. }
-            | Statement::ShowSchemas { .. }
-            | Statement::ShowTables { .. }
-            | Statement::ShowViews { .. } => "SHOW",
             Statement::StartTransaction { statements, exception: None, .. }
                 if statements.is_empty() =>
             {
@@ -249,10 +255,25 @@ impl Walk {
     fn set(&mut self, set: &Set) -> Step {
         self.operation("SET");
         match set {
+            Set::SingleAssignment { scope: Some(ContextModifier::Global), .. } => {
+                Err("SET GLOBAL, which changes the server".to_owned())
+            }
+            Set::SingleAssignment { variable, .. }
+                if ["@@global", "@@persist", "global", "persist", "persist_only"]
+                    .iter()
+                    .any(|scope| variable.to_string().to_ascii_lowercase().starts_with(scope)) =>
+            {
+                Err("SET GLOBAL, which changes the server".to_owned())
+            }
             Set::SingleAssignment { values, .. } | Set::ParenthesizedAssignments { values, .. } => {
                 self.expressions(values)
             }
             Set::MultipleAssignments { assignments } => {
+                if assignments.iter().any(|assignment| assignment.scope.is_some()) {
+                    return Err(
+                        "SET of several variables with a scope; set one at a time".to_owned()
+                    );
+                }
                 self.expressions(assignments.iter().map(|assignment| &assignment.value))
             }
             Set::SetTimeZone { local: _, value } => self.expression(value),
@@ -289,13 +310,14 @@ impl Walk {
     }
 }
 
+fn is_one_of(ident: &Ident, words: &[&str]) -> bool {
+    ident.quote_style.is_none() && words.iter().any(|word| ident.value.eq_ignore_ascii_case(word))
+}
+
 /// Whether an option's value switches it off for certain.
 fn is_off(value: &Expr) -> bool {
     match value {
-        Expr::Identifier(ident) => {
-            ident.quote_style.is_none()
-                && ["off", "false"].iter().any(|off| ident.value.eq_ignore_ascii_case(off))
-        }
+        Expr::Identifier(ident) => is_one_of(ident, &["off", "false"]),
         Expr::Value(value) => match &value.value {
             Value::Boolean(on) => !on,
             Value::Number(number, _) => number == "0",

@@ -20,6 +20,9 @@ impl Walk {
     pub(super) fn target_with_joins(&mut self, table: &TableWithJoins) -> Step {
         let TableWithJoins { relation, joins } = table;
         self.target_factor(relation)?;
+        if !joins.is_empty() {
+            self.operation("SELECT");
+        }
         self.joins(joins)
     }
 
@@ -200,7 +203,7 @@ impl Walk {
     }
 
     /// Where `SELECT … INTO` writes.
-    pub(super) fn into_target(&mut self, target: &Expr) -> Step {
+    pub(super) fn select_into(&mut self, target: &Expr) -> Step {
         match target {
             Expr::Identifier(name) => self.target(&ObjectName::from(vec![name.clone()])),
             Expr::CompoundIdentifier(names) => self.target(&ObjectName::from(names.clone())),

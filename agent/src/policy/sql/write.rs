@@ -3,8 +3,8 @@
 use sqlparser::ast::{
     Assignment, ConflictTarget, Delete, FromTable, Insert, Merge, MergeAction, MergeInsertExpr,
     MergeInsertKind, MergeUpdateExpr, MergeUpdateKind, ObjectName, OnConflict, OnConflictAction,
-    OnInsert, OutputClause, SelectItem, TableFactor, TableObject, TableWithJoins, Update,
-    UpdateTableFromKind,
+    OnInsert, OutputClause, SelectItem, SqliteOnConflict, TableFactor, TableObject, TableWithJoins,
+    Update, UpdateTableFromKind,
 };
 
 use super::walk::{Step, Walk};
@@ -24,7 +24,7 @@ impl Walk {
         let Insert {
             insert_token: _,
             optimizer_hints,
-            or: _,
+            or,
             ignore: _,
             into: _,
             table,
@@ -63,7 +63,9 @@ impl Walk {
         {
             return Err("a clause of another database".to_owned());
         }
-        self.write(if *replace_into { "REPLACE" } else { "INSERT" }, |walk| {
+        // `INSERT OR REPLACE` deletes the rows in its way, as `REPLACE` does.
+        let replaces = *replace_into || matches!(or, Some(SqliteOnConflict::Replace));
+        self.write(if replaces { "REPLACE" } else { "INSERT" }, |walk| {
             walk.target(name)?;
             if let Some(source) = source {
                 walk.query(source)?;
