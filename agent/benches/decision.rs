@@ -7,8 +7,10 @@ use std::fmt::Write;
 use std::hint::black_box;
 
 use divan::Bencher;
-use serde_json::{Map, Value};
-use warrantd::config::PolicyFile;
+use serde_json::{Map, Value, json};
+use warrantd::audit::Sanitizer;
+use warrantd::config::{PolicyFile, SanitizeConfig};
+use warrantd::policy::schema::{ArgumentSchema, SchemaOptions};
 use warrantd::policy::{Call, Decision, Policy, decide};
 
 fn main() {
@@ -54,4 +56,52 @@ fn denied_path_by_policy_size(bencher: Bencher, (actors, tools): (usize, usize))
     let policy = policy(actors, tools);
     let arguments = arguments(r#"{"path": "../../etc/passwd"}"#);
     bencher.bench(|| ask(black_box(&policy), "actor_0", "tool_0", &arguments));
+}
+
+/// A query of two joined tables, in PostgreSQL's dialect.
+#[divan::bench]
+fn sql_rule(bencher: Bencher) {
+    let text = "
+actors: [{id: a, allowed_tools: [query]}]
+constraints: {query: {dialect: postgres, allowed_operations: [SELECT], allowed_tables: [users, orders]}}
+";
+    let file: PolicyFile = serde_yaml::from_str(text).expect("a policy");
+    let policy = Policy::compile(&file, "/srv").expect("a valid policy");
+    let arguments = arguments(
+        r#"{"query": "SELECT u.name, count(*) FROM users u JOIN orders o ON o.user_id = u.id LIMIT 10"}"#,
+    );
+    bencher.bench(|| ask(black_box(&policy), "a", "query", &arguments));
+}
+
+/// Arguments of fifty fields against their schema.
+#[divan::bench]
+fn schema_of_fifty_fields(bencher: Bencher) {
+    let mut properties = Map::new();
+    let mut fields = Map::new();
+    for n in 0..10 {
+        for (kind, schema, value) in [
+            ("s", json!({"type": "string", "maxLength": 200}), json!("some text of a call")),
+            ("i", json!({"type": "integer", "minimum": 0}), json!(7)),
+            ("e", json!({"enum": ["r", "w", "x"]}), json!("w")),
+            ("p", json!({"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"}), json!("a_name-1")),
+            ("n", json!({"anyOf": [{"type": "boolean"}, {"type": "null"}]}), json!(true)),
+        ] {
+            properties.insert(format!("field_{kind}{n}"), schema);
+            fields.insert(format!("field_{kind}{n}"), value);
+        }
+    }
+    let schema = json!({"type": "object", "properties": properties, "required": ["field_s0"]});
+    let options = SchemaOptions { strict: true, ..SchemaOptions::default() };
+    let schema = ArgumentSchema::compile(&schema, options).expect("a schema");
+    bencher.bench(|| black_box(&schema).validate(black_box(&fields)));
+}
+
+/// A kibibyte of ordinary arguments made fit for the log.
+#[divan::bench]
+fn sanitize_a_kibibyte(bencher: Bencher) {
+    let sanitizer = Sanitizer::new(&SanitizeConfig::default(), vec![7; 32].into()).expect("rules");
+    let prose =
+        "The quarterly report compares the regions by revenue and by headcount. ".repeat(14);
+    let value = json!({ "path": "data/reports/2026/q3.md", "content": prose });
+    bencher.bench(|| sanitizer.value(Some("write_file"), black_box(&value)));
 }

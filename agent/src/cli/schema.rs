@@ -19,7 +19,7 @@ pub(super) struct Schema {
     file: FileKind,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
 enum FileKind {
     /// A policy
     Policy,
@@ -31,12 +31,31 @@ enum FileKind {
 
 impl Schema {
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
-        let schema = match self.file {
-            FileKind::Policy => schema_for!(PolicyFile),
-            FileKind::Config => schema_for!(DaemonConfig),
-            FileKind::Cases => schema_for!(CasesFile),
-        };
-        output::line(&serde_json::to_string_pretty(&schema).map_err(Failure::other)?)?;
+        output::line(&text(self.file).map_err(Failure::other)?)?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn text(file: FileKind) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(&match file {
+        FileKind::Policy => schema_for!(PolicyFile),
+        FileKind::Config => schema_for!(DaemonConfig),
+        FileKind::Cases => schema_for!(CasesFile),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_schemas_are_those_of_the_types() {
+        for file in [FileKind::Policy, FileKind::Config, FileKind::Cases] {
+            let name = file.to_possible_value().expect("named").get_name().to_owned();
+            let shipped = format!("../policies/schema/{name}.schema.json");
+            let shipped = std::fs::read_to_string(shipped).unwrap_or_default();
+            let fresh = text(file).expect("a schema");
+            assert_eq!(shipped.trim_end(), fresh, "write it anew: warrantd schema {name}");
+        }
     }
 }

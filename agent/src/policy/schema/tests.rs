@@ -342,34 +342,3 @@ proptest! {
         prop_assert_eq!(schema.validate(&arguments).is_ok(), declared);
     }
 }
-
-/// `cargo test --release -- --ignored --nocapture fifty`
-#[test]
-#[ignore = "a measurement, for release builds"]
-#[allow(clippy::print_stdout, reason = "it prints what it measures")]
-fn fifty_fields_take_microseconds() {
-    let mut properties = Map::new();
-    let mut arguments = Map::new();
-    for n in 0..10 {
-        for (kind, schema, value) in [
-            ("s", json!({"type": "string", "maxLength": 200}), json!("some text of a call")),
-            ("i", json!({"type": "integer", "minimum": 0}), json!(7)),
-            ("e", json!({"enum": ["r", "w", "x"]}), json!("w")),
-            ("p", json!({"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"}), json!("a_name-1")),
-            ("n", json!({"anyOf": [{"type": "boolean"}, {"type": "null"}]}), json!(true)),
-        ] {
-            properties.insert(format!("field_{kind}{n}"), schema);
-            arguments.insert(format!("field_{kind}{n}"), value);
-        }
-    }
-    let schema = json!({"type": "object", "properties": properties, "required": ["field_s0"]});
-    let start = Instant::now();
-    let schema = compile(&schema, true).unwrap();
-    let compiled = start.elapsed();
-    let rounds = 100_000;
-    let start = Instant::now();
-    for _ in 0..rounds {
-        assert!(std::hint::black_box(&schema).validate(std::hint::black_box(&arguments)).is_ok());
-    }
-    println!("compile {compiled:?}, validate {:?}", start.elapsed() / rounds);
-}
