@@ -89,15 +89,17 @@ fn paths(constraint: &Constraint, key: &str, root: &str) -> Result<Option<PathLi
         || !constraint.denied_paths.is_empty()
         || constraint.allowed_extensions.is_some()
         || !constraint.denied_extensions.is_empty();
-    let globs = |name: &str, patterns: &[String]| {
-        PathGlobs::new(patterns, root)
-            .map_err(|(index, why)| Problem::new(format!("{key}.{name}[{index}]"), why))
+    let bad = |name: &str, (index, why): (usize, String)| {
+        Problem::new(format!("{key}.{name}[{index}]"), why)
     };
-    let allowed = constraint.allowed_paths.as_deref().map(|p| globs("allowed_paths", p));
+    let allowed = constraint.allowed_paths.as_deref().map(|patterns| {
+        PathGlobs::new(patterns, root).map_err(|error| bad("allowed_paths", error))
+    });
     let limits = PathLimits {
         arguments: constraint.path_arguments.clone(),
         allowed: allowed.transpose()?,
-        denied: globs("denied_paths", &constraint.denied_paths)?,
+        denied: PathGlobs::any_case(&constraint.denied_paths, root)
+            .map_err(|error| bad("denied_paths", error))?,
         allowed_extensions: constraint.allowed_extensions.clone(),
         denied_extensions: constraint.denied_extensions.clone(),
     };

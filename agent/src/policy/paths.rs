@@ -120,6 +120,20 @@ impl PathGlobs {
     /// matches anywhere. `docs/` and `docs/**` mean the directory and all below it. The error is
     /// the index of the bad pattern and why.
     pub fn new<S: AsRef<str>>(patterns: &[S], root: &str) -> Result<Self, (usize, String)> {
+        Self::build(patterns, root, false)
+    }
+
+    /// The same, matching whatever the case: for deny lists, because some file systems open
+    /// `.ENV` as `.env`.
+    pub fn any_case<S: AsRef<str>>(patterns: &[S], root: &str) -> Result<Self, (usize, String)> {
+        Self::build(patterns, root, true)
+    }
+
+    fn build<S: AsRef<str>>(
+        patterns: &[S],
+        root: &str,
+        any_case: bool,
+    ) -> Result<Self, (usize, String)> {
         let mut set = GlobSetBuilder::new();
         let mut origin = Vec::new();
         for (index, pattern) in patterns.iter().enumerate() {
@@ -127,6 +141,7 @@ impl PathGlobs {
             for glob in spellings(pattern, root).map_err(|e| (index, e))? {
                 let glob = GlobBuilder::new(&glob)
                     .literal_separator(true)
+                    .case_insensitive(any_case)
                     .backslash_escape(true)
                     .build()
                     .map_err(|e| (index, format!("not a glob: {}", e.kind())))?;
@@ -240,6 +255,17 @@ mod tests {
         }
         assert!(PathGlobs::new(&["ok", "a/../b"], "/").is_err_and(|(index, _)| index == 1));
         assert!(PathGlobs::new(&["a[b"], "/").is_err());
+    }
+
+    #[test]
+    fn deny_lists_do_not_look_at_the_case() {
+        let denied = PathGlobs::any_case(&["**/.env", "Secret/**"], "/srv").expect("globs");
+        for path in ["/srv/.ENV", "/a/.Env", "/srv/secret/x", "/srv/SECRET"] {
+            assert!(denied.matches(path), "{path}");
+        }
+        assert!(!denied.matches("/srv/.envrc"));
+        let allowed = PathGlobs::new(&["Secret/**"], "/srv").expect("globs");
+        assert!(!allowed.matches("/srv/secret/x"), "an allow list does");
     }
 
     proptest! {

@@ -45,7 +45,8 @@ pub(super) async fn authenticate<R: AsyncRead + Unpin>(
     let mut identity = None;
     if let Some(key) = key_of(&first) {
         first.zeroize();
-        if let Some(actor) = server.keys.actor_of(&key, Timestamp::now()) {
+        let keys = server.keys.current();
+        if let Some(actor) = keys.actor_of(&key, Timestamp::now()) {
             let actor = actor.to_owned();
             return Outcome::Known(Identity { actor, method: Method::ApiKey, uid: Some(uid) });
         }

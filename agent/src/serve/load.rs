@@ -5,12 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use secrecy::SecretString;
-
-use crate::auth::ApiKeys;
+use super::keyring::Keyring;
 use crate::config::{
-    ApiKeyConfig, AuthMethod, ConfigError, DaemonConfig, KernelMode, KeyHash, KeySource,
-    PolicyFile, Problem, ServerConfig, Source, key_file_hash, suggestion,
+    AuthMethod, ConfigError, DaemonConfig, KernelMode, PolicyFile, Problem, ServerConfig, Source,
+    suggestion,
 };
 use crate::session::{RunAs, Server, ServerError, ServerSpec};
 
@@ -33,7 +31,7 @@ pub struct LoadedServer {
     /// The server.
     pub server: Arc<Server>,
     /// Keys that it accepts.
-    pub keys: ApiKeys,
+    pub keys: Keyring,
     /// Users that it accepts, and who they are.
     pub uids: BTreeMap<u32, String>,
 }
@@ -130,20 +128,15 @@ fn field_of(error: &ServerError) -> &'static str {
 fn callers(
     config: &DaemonConfig,
     server: &ServerConfig,
-) -> Result<(ApiKeys, BTreeMap<u32, String>), Problem> {
-    let mut keys = ApiKeys::default();
+) -> Result<(Keyring, BTreeMap<u32, String>), Problem> {
+    let mut keys = Keyring::default();
     let mut uids = BTreeMap::new();
     for (index, actor) in config.actors.iter().enumerate() {
         for (n, key) in actor.api_keys.iter().enumerate() {
             let bad = |why: String| Problem::new(format!("actors[{index}].api_keys[{n}]"), why);
-            let hash = key_hash(key).map_err(bad)?;
-            if !server.auth.contains(&AuthMethod::ApiKey) {
-                continue;
+            if server.auth.contains(&AuthMethod::ApiKey) {
+                keys.add(key, &actor.id).map_err(bad)?;
             }
-            if let Some(owner) = keys.owner(&hash).filter(|owner| *owner != actor.id) {
-                return Err(bad(format!("actor `{owner}` has the same key; give each its own")));
-            }
-            keys.add(hash, key.validity, actor.id.clone());
         }
         for (n, uid) in actor.uids.iter().enumerate() {
             if server.auth.contains(&AuthMethod::PeerUid)
@@ -155,17 +148,4 @@ fn callers(
         }
     }
     Ok((keys, uids))
-}
-
-/// The hash by which a key is known, from the configuration itself or from the file that it names.
-fn key_hash(key: &ApiKeyConfig) -> Result<KeyHash, String> {
-    match &key.source {
-        KeySource::Hash(hash) => Ok(hash.clone()),
-        KeySource::File(file) => {
-            let content = std::fs::read_to_string(file)
-                .map_err(|error| format!("cannot read the key file {}: {error}", file.display()))?;
-            key_file_hash(&SecretString::from(content))
-                .map_err(|error| format!("the key file {}: {error}", file.display()))
-        }
-    }
 }

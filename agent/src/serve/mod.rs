@@ -3,8 +3,10 @@
 
 mod authenticate;
 mod daemon;
+mod keyring;
 mod load;
 
 pub use authenticate::AUTHENTICATE;
 pub use daemon::{Daemon, DaemonError};
+pub use keyring::Keyring;
 pub use load::{Loaded, LoadedServer, load, load_policy};

@@ -7,6 +7,9 @@ use serde_json::json;
 
 use super::*;
 
+/// Longer than any machine needs for bounded work; unbounded work takes years.
+const HANGS: Duration = Duration::from_secs(120);
+
 fn compile(schema: &Value, strict: bool) -> Result<ArgumentSchema, SchemaError> {
     ArgumentSchema::compile(schema, SchemaOptions { strict, ..SchemaOptions::default() })
 }
@@ -182,7 +185,7 @@ fn patterns_take_bounded_work() {
         let schema = compile(&json!({"properties": {"p": {"pattern": pattern}}}), false).unwrap();
         let start = Instant::now();
         assert!(judge(&schema, json!({"p": text})).is_err(), "{pattern}");
-        assert!(start.elapsed() < Duration::from_secs(5), "{pattern} {:?}", start.elapsed());
+        assert!(start.elapsed() < HANGS, "{pattern} {:?}", start.elapsed());
     }
     let email = r"^(?!\.)(?!.*\.\.)([A-Za-z0-9_'+\-\.]*)[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}$";
     let schema = json!({"properties": {"p": {"pattern": email}}});
@@ -235,7 +238,7 @@ fn schemas_are_bounded() {
     assert!(matches!(error_of(&deep), SchemaError::TooLarge(_)));
     let wide: Map<_, _> = (0..30_000).map(|n| (n.to_string(), json!({}))).collect();
     assert!(matches!(error_of(&json!({"properties": wide})), SchemaError::TooLarge(_)));
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(start.elapsed() < HANGS, "{:?}", start.elapsed());
 }
 
 #[test]
@@ -247,7 +250,7 @@ fn work_that_doubles_with_every_level_is_refused() {
     assert_eq!(judge(&schema, nested(5)), Ok(()));
     let start = Instant::now();
     assert!(judge(&schema, nested(60)).unwrap_err().message.contains("too much work"));
-    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(start.elapsed() < HANGS);
     let any = compile(&json!({}), false).unwrap();
     assert!(judge(&any, nested(60)).is_ok());
     assert!(judge(&any, nested(70)).is_err());
