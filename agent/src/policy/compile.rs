@@ -1,6 +1,6 @@
 //! From a policy file to a policy that can decide.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 
 use super::limits::{Limits, limits};
 use super::network::{self, PortRange, Protocol, Rule, Table};
@@ -14,11 +14,11 @@ pub struct Policy {
     /// What happens to a call that no rule names.
     pub default_action: Action,
     /// Tools that nobody may call.
-    pub(super) denied_tools: BTreeSet<String>,
+    pub(super) denied_tools: HashSet<String>,
     /// Rights by actor.
-    pub(super) actors: BTreeMap<String, Actor>,
+    pub(super) actors: HashMap<String, Actor>,
     /// Limits by tool.
-    pub(super) constraints: BTreeMap<String, Limits>,
+    pub(super) constraints: HashMap<String, Limits>,
     /// How often who may call what.
     pub rate_limits: RateLimits,
     /// How the tools' own schemas are read; `None` when arguments are not validated against them.
@@ -38,8 +38,8 @@ pub struct Policy {
 pub(super) struct Actor {
     /// Path of the key in the file that lists its tools.
     pub(super) key: String,
-    pub(super) tools: BTreeSet<String>,
-    pub(super) constraints: BTreeMap<String, Limits>,
+    pub(super) tools: HashSet<String>,
+    pub(super) constraints: HashMap<String, Limits>,
 }
 
 impl Policy {
@@ -78,9 +78,11 @@ impl Policy {
         })
     }
 
-    /// The actors that the policy names.
+    /// The actors that the policy names, sorted.
     pub fn actor_ids(&self) -> impl Iterator<Item = &str> {
-        self.actors.keys().map(String::as_str)
+        let mut ids: Vec<_> = self.actors.keys().map(String::as_str).collect();
+        ids.sort_unstable();
+        ids.into_iter()
     }
 
     /// The limits whose key in the file is `key`.
@@ -103,8 +105,8 @@ impl Policy {
 }
 
 /// The actors of both forms: the list, and the kit's map of tools by actor.
-fn actors(file: &PolicyFile, root: &str) -> Result<BTreeMap<String, Actor>, Problem> {
-    let mut actors = BTreeMap::new();
+fn actors(file: &PolicyFile, root: &str) -> Result<HashMap<String, Actor>, Problem> {
+    let mut actors = HashMap::new();
     let mut add = |id: &str, key: String, actor: Actor| {
         if id.is_empty() {
             return Err(Problem::new(key, "an actor needs a name"));
@@ -131,7 +133,7 @@ fn actors(file: &PolicyFile, root: &str) -> Result<BTreeMap<String, Actor>, Prob
     for (id, tools) in &file.allowed_tools {
         let key = format!("allowed_tools.{id}");
         let tools = tools.iter().cloned().collect();
-        let actor = Actor { key: key.clone(), tools, constraints: BTreeMap::new() };
+        let actor = Actor { key: key.clone(), tools, constraints: HashMap::new() };
         add(id, key, actor)?;
     }
     Ok(actors)

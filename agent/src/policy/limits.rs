@@ -1,6 +1,6 @@
 //! The constraints of a policy, checked and ready to judge arguments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::paths::PathGlobs;
@@ -53,7 +53,7 @@ pub(super) fn limits(
     key: &str,
     root: &str,
     options: SchemaOptions,
-) -> Result<BTreeMap<String, Limits>, Problem> {
+) -> Result<HashMap<String, Limits>, Problem> {
     constraints
         .iter()
         .map(|(tool, constraint)| {

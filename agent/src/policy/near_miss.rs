@@ -33,13 +33,8 @@ fn missing_tool(policy: &Policy, call: Call) -> String {
     let Some(actor) = policy.actors.get(call.actor) else { return String::new() };
     let list = &actor.key;
     let hint = suggestion(tool, actor.tools.iter().map(String::as_str));
-    let others: Vec<_> = policy
-        .actors
-        .iter()
-        .filter(|(_, other)| other.tools.contains(tool))
-        .map(|(id, _)| id.as_str())
-        .take(3)
-        .collect();
+    let may = |id: &&str| policy.actors.get(*id).is_some_and(|other| other.tools.contains(tool));
+    let others: Vec<_> = policy.actor_ids().filter(may).take(3).collect();
     let others = if others.is_empty() {
         String::new()
     } else {
