@@ -1,4 +1,5 @@
-//! A short run of every fuzz target on mutated seeds, the same each time.
+//! A short run of every fuzz target on mutated seeds, the same each time. For a long one:
+//! `FUZZ_RUNS=1000000 cargo test --release -p warrantd-fuzz`.
 
 use warrantd_fuzz::TARGETS;
 
@@ -18,14 +19,15 @@ const SEEDS: &[&str] = &[
     "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----",
 ];
 
-/// Runs of each target.
+/// Runs of each target, unless `FUZZ_RUNS` says otherwise.
 const RUNS: usize = 3_000;
 
 #[test]
 fn no_target_panics() {
+    let runs = std::env::var("FUZZ_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(RUNS);
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for (name, target) in TARGETS {
-        for run in 0..RUNS {
+        for run in 0..runs {
             let text = mutated(&mut random, run);
             let caught = std::panic::catch_unwind(|| target(&text));
             assert!(caught.is_ok(), "{name} panicked on {:?}", String::from_utf8_lossy(&text));
