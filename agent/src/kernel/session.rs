@@ -1,14 +1,20 @@
 //! One session: a cgroup, its network policy and its stream of effects.
 
+use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::policy::network::Table;
+use nix::time::{ClockId, clock_gettime};
+
+use crate::policy::network::{Allowed, Table};
 use crate::warrant::Effect;
 
 use super::KernelError;
 use super::cgroup::Cgroup;
+use super::doors::Doors;
+use super::file_rules::FileRules;
 use super::queue::Queue;
 use super::runtime::Inner;
 use super::spawn::{self, SpawnSpec};
@@ -33,8 +39,25 @@ pub struct Session {
 #[derive(Default)]
 struct Policy {
     current: Option<(u32, Table)>,
+    /// Local ports, the resolver, and who may come in.
+    doors: Doors,
+    /// File rules in force, and those before them.
+    files: Option<(u32, FileRules)>,
+    previous_files: Option<(u32, FileRules)>,
+    /// Addresses that names have opened.
+    named: HashSet<[u8; 16]>,
     /// Kept until the next change: a program that was running when the policy changed may still read it.
     previous: Option<(u32, Table)>,
+}
+
+impl Policy {
+    fn generation(&self) -> u32 {
+        self.current.as_ref().map_or(0, |(generation, _)| *generation)
+    }
+
+    fn files_generation(&self) -> u32 {
+        self.files.as_ref().map_or(0, |(generation, _)| *generation)
+    }
 }
 
 /// What a session's processes did since the last drain.
@@ -130,13 +153,70 @@ impl Session {
     pub fn set_network(&self, table: &Table) -> Result<(), KernelError> {
         let mut policy = lock(&self.policy);
         let generation = self.inner.next_generation();
-        self.inner.tables().set_policy(self.cgroup_id, generation, table)?;
+        let now = policy.doors.policy(generation, policy.files_generation());
+        self.inner.tables().set_table(self.cgroup_id, now, table)?;
         let replaced = policy.current.replace((generation, table.clone()));
         let outlived = std::mem::replace(&mut policy.previous, replaced);
         if let Some((generation, table)) = outlived {
             self.inner.tables().remove_rules(generation, &table);
         }
         Ok(())
+    }
+
+    /// Replaces what the session may listen on, who may come in and where it asks for names.
+    pub fn set_doors(&self, doors: Doors) -> Result<(), KernelError> {
+        let mut policy = lock(&self.policy);
+        let now = doors.policy(policy.generation(), policy.files_generation());
+        self.inner.tables().set_policy(self.cgroup_id, now)?;
+        policy.doors = doors;
+        Ok(())
+    }
+
+    /// Enforces file rules from now on, or only observes files. A backend that cannot refuse enforces
+    /// nothing; see [`Backend::enforces_files`](super::Backend::enforces_files).
+    pub fn set_files(&self, rules: Option<FileRules>) -> Result<(), KernelError> {
+        let mut policy = lock(&self.policy);
+        let next = rules.map(|rules| (self.inner.next_generation(), rules));
+        if let Some((generation, rules)) = &next {
+            self.inner.tables().insert_files(*generation, rules)?;
+        }
+        let number = next.as_ref().map_or(0, |(generation, _)| *generation);
+        let now = policy.doors.policy(policy.generation(), number);
+        if let Err(error) = self.inner.tables().set_policy(self.cgroup_id, now) {
+            if let Some((generation, rules)) = next {
+                self.inner.tables().remove_files(generation, &rules);
+            }
+            return Err(error);
+        }
+        let replaced = std::mem::replace(&mut policy.files, next);
+        if let Some((generation, rules)) = std::mem::replace(&mut policy.previous_files, replaced) {
+            self.inner.tables().remove_files(generation, &rules);
+        }
+        Ok(())
+    }
+
+    /// Lets the session begin connections to an address for a while, because a name led there.
+    /// Connections that have begun outlast it.
+    pub fn open_name(
+        &self,
+        address: IpAddr,
+        allowed: &[Allowed],
+        lives: Duration,
+    ) -> Result<(), KernelError> {
+        let mut policy = lock(&self.policy);
+        let octets = match address {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        };
+        let until = since_boot().saturating_add(u64::try_from(lives.as_nanos()).unwrap_or(u64::MAX));
+        self.inner.tables().open_name(self.cgroup_id, octets, allowed, until)?;
+        policy.named.insert(octets);
+        Ok(())
+    }
+
+    /// Packets from elsewhere that were not let in since the session began.
+    pub fn refused_inbound(&self) -> u64 {
+        self.inner.tables().counters(self.cgroup_id).refused_inbound
     }
 
     /// Kills every process of the session.
@@ -161,6 +241,12 @@ impl Drop for Session {
             tracing::warn!(%error, "a session could not be removed; its network stays denied");
         }
         let policy = std::mem::take(&mut *lock(&self.policy));
+        for (generation, rules) in policy.files.into_iter().chain(policy.previous_files) {
+            self.inner.tables().remove_files(generation, &rules);
+        }
+        for address in policy.named {
+            self.inner.tables().close_name(self.cgroup_id, address);
+        }
         let tables: Vec<_> = policy.current.into_iter().chain(policy.previous).collect();
         self.inner.tables().close_session(self.cgroup_id, &tables);
         self.inner.unregister(self.cgroup_id);
@@ -170,4 +256,10 @@ impl Drop for Session {
 /// What a panicking thread left behind is still consistent: every change is one step.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Nanoseconds since boot, suspend included.
+fn since_boot() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from);
+    now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(0))
 }
