@@ -42,12 +42,19 @@ const PINNED_MAPS: [&str; 4] = ["EVENTS", "SESSIONS", "POLICIES", "RULES"];
 #[derive(Default)]
 pub(super) struct Pinned {
     links: Vec<PinnedLink>,
+    /// Hooks that this kernel does not offer.
+    lacking: Vec<&'static str>,
 }
 
 impl Pinned {
     /// Holds a link.
     pub(super) fn keep(&mut self, link: PinnedLink) {
         self.links.push(link);
+    }
+
+    /// Takes note of a hook that this kernel does not offer.
+    pub(super) fn lack(&mut self, hook: &'static str) {
+        self.lacking.push(hook);
     }
 
     /// Removes the pins, so that dropping detaches.
@@ -68,10 +75,15 @@ pub(super) struct Attached {
     misses: Misses,
     /// Holds the programs.
     _ebpf: Ebpf,
-    _links: Pinned,
+    links: Pinned,
 }
 
 impl Attached {
+    /// Hooks that this kernel does not offer.
+    pub(super) fn lacking(&self) -> &[&'static str] {
+        &self.links.lacking
+    }
+
     /// Events that went unseen since the start, by any process of the host; see [`Misses`].
     pub(super) fn misses(&self) -> u64 {
         self.misses.count()
@@ -139,7 +151,8 @@ pub(super) fn attach(
         match observe::attach(&mut ebpf, backend, pins) {
             Ok((observers, misses)) => {
                 links.links.extend(observers.links);
-                return Ok(Attached { backend, passed_over, misses, _ebpf: ebpf, _links: links });
+                links.lacking.extend(observers.lacking);
+                return Ok(Attached { backend, passed_over, misses, _ebpf: ebpf, links });
             }
             Err(error) if last => return Err(error),
             Err(error) => passed_over.push((backend, error.to_string())),
@@ -160,7 +173,10 @@ where
 
 /// Pins a link. Kernels before 5.7 attach without one, and enforcement would end with the process.
 pub(super) fn pin<L, E>(
-    link: Result<L, E>, pins: &Path, name: &str) -> Result<PinnedLink, KernelError>
+    link: Result<L, E>,
+    pins: &Path,
+    name: &str,
+) -> Result<PinnedLink, KernelError>
 where
     L: TryInto<FdLink>,
     E: Error + Send + Sync + 'static,
@@ -179,7 +195,9 @@ fn link_file(name: &str) -> String {
 }
 
 /// Wraps the library's error.
-pub(super) fn refused<E: Error + Send + Sync + 'static>(what: &str) -> impl FnOnce(E) -> KernelError {
+pub(super) fn refused<E: Error + Send + Sync + 'static>(
+    what: &str,
+) -> impl FnOnce(E) -> KernelError {
     let what = what.to_owned();
     move |source| KernelError::Load { what, source: Box::new(source) }
 }

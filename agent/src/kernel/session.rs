@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
 
+use warrantd_common::SessionPolicy;
+
 use crate::policy::network::{Allowed, Table};
 use crate::warrant::Effect;
 
@@ -44,20 +46,18 @@ struct Policy {
     /// File rules in force, and those before them.
     files: Option<(u32, FileRules)>,
     previous_files: Option<(u32, FileRules)>,
+    /// Rules on unix sockets in force, and those before them.
+    unix: Option<(u32, FileRules)>,
+    previous_unix: Option<(u32, FileRules)>,
     /// Addresses that names have opened.
     named: HashSet<[u8; 16]>,
     /// Kept until the next change: a program that was running when the policy changed may still read it.
     previous: Option<(u32, Table)>,
 }
 
-impl Policy {
-    fn generation(&self) -> u32 {
-        self.current.as_ref().map_or(0, |(generation, _)| *generation)
-    }
-
-    fn files_generation(&self) -> u32 {
-        self.files.as_ref().map_or(0, |(generation, _)| *generation)
-    }
+/// The number of a set of rules, 0 for none.
+fn number<T>(numbered: &Option<(u32, T)>) -> u32 {
+    numbered.as_ref().map_or(0, |(generation, _)| *generation)
 }
 
 /// What a session's processes did since the last drain.
@@ -153,7 +153,7 @@ impl Session {
     pub fn set_network(&self, table: &Table) -> Result<(), KernelError> {
         let mut policy = lock(&self.policy);
         let generation = self.inner.next_generation();
-        let now = policy.doors.policy(generation, policy.files_generation());
+        let now = policy.doors.policy(generation, number(&policy.files), number(&policy.unix));
         self.inner.tables().set_table(self.cgroup_id, now, table)?;
         let replaced = policy.current.replace((generation, table.clone()));
         let outlived = std::mem::replace(&mut policy.previous, replaced);
@@ -166,9 +166,12 @@ impl Session {
     /// Replaces what the session may listen on, who may come in and where it asks for names.
     pub fn set_doors(&self, doors: Doors) -> Result<(), KernelError> {
         let mut policy = lock(&self.policy);
-        let now = doors.policy(policy.generation(), policy.files_generation());
-        self.inner.tables().set_policy(self.cgroup_id, now)?;
+        let next = doors.unix_rules().map(|rules| (self.inner.next_generation(), rules));
+        let now = doors.policy(number(&policy.current), number(&policy.files), number(&next));
+        self.switch(now, &next)?;
         policy.doors = doors;
+        let replaced = std::mem::replace(&mut policy.unix, next);
+        self.forget(std::mem::replace(&mut policy.previous_unix, replaced));
         Ok(())
     }
 
@@ -177,22 +180,35 @@ impl Session {
     pub fn set_files(&self, rules: Option<FileRules>) -> Result<(), KernelError> {
         let mut policy = lock(&self.policy);
         let next = rules.map(|rules| (self.inner.next_generation(), rules));
-        if let Some((generation, rules)) = &next {
-            self.inner.tables().insert_files(*generation, rules)?;
-        }
-        let number = next.as_ref().map_or(0, |(generation, _)| *generation);
-        let now = policy.doors.policy(policy.generation(), number);
-        if let Err(error) = self.inner.tables().set_policy(self.cgroup_id, now) {
-            if let Some((generation, rules)) = next {
-                self.inner.tables().remove_files(generation, &rules);
-            }
-            return Err(error);
-        }
+        let now = policy.doors.policy(number(&policy.current), number(&next), number(&policy.unix));
+        self.switch(now, &next)?;
         let replaced = std::mem::replace(&mut policy.files, next);
-        if let Some((generation, rules)) = std::mem::replace(&mut policy.previous_files, replaced) {
+        self.forget(std::mem::replace(&mut policy.previous_files, replaced));
+        Ok(())
+    }
+
+    /// Fills in file rules, then makes them part of the policy in one step. On an error none stay.
+    fn switch(
+        &self,
+        policy: SessionPolicy,
+        next: &Option<(u32, FileRules)>,
+    ) -> Result<(), KernelError> {
+        let tables = self.inner.tables();
+        if let Some((generation, rules)) = next {
+            tables.insert_files(*generation, rules)?;
+        }
+        tables.set_policy(self.cgroup_id, policy).inspect_err(|_| {
+            if let Some((generation, rules)) = next {
+                tables.remove_files(*generation, rules);
+            }
+        })
+    }
+
+    /// Removes file rules that no program reads any more.
+    fn forget(&self, rules: Option<(u32, FileRules)>) {
+        if let Some((generation, rules)) = rules {
             self.inner.tables().remove_files(generation, &rules);
         }
-        Ok(())
     }
 
     /// Lets the session begin connections to an address for a while, because a name led there.
@@ -208,7 +224,8 @@ impl Session {
             IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
             IpAddr::V6(v6) => v6.octets(),
         };
-        let until = since_boot().saturating_add(u64::try_from(lives.as_nanos()).unwrap_or(u64::MAX));
+        let until =
+            since_boot().saturating_add(u64::try_from(lives.as_nanos()).unwrap_or(u64::MAX));
         self.inner.tables().open_name(self.cgroup_id, octets, allowed, until)?;
         policy.named.insert(octets);
         Ok(())
@@ -241,8 +258,8 @@ impl Drop for Session {
             tracing::warn!(%error, "a session could not be removed; its network stays denied");
         }
         let policy = std::mem::take(&mut *lock(&self.policy));
-        for (generation, rules) in policy.files.into_iter().chain(policy.previous_files) {
-            self.inner.tables().remove_files(generation, &rules);
+        for rules in [policy.files, policy.previous_files, policy.unix, policy.previous_unix] {
+            self.forget(rules);
         }
         for address in policy.named {
             self.inner.tables().close_name(self.cgroup_id, address);

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use libtest_mimic::Failed;
 use tokio::runtime::Runtime;
-use warrantd::kernel::{Backend, Drained, Kernel, KernelError, KernelOptions, Session, SpawnSpec, User};
+use warrantd::kernel::{
+    Backend, Drained, Kernel, KernelError, KernelOptions, Session, SpawnSpec, User,
+};
 use warrantd::policy::network::Table;
 use warrantd::warrant::{Effect, EffectKind, FileTarget, Outcome, Target};
 
@@ -105,6 +107,7 @@ pub(crate) fn spec(argv: Vec<OsString>) -> SpawnSpec {
         cwd: "/".into(),
         env: vec![("PATH".into(), "/usr/bin:/bin".into())],
         user: Some(User { uid: NOBODY, gid: NOBODY, groups: Vec::new() }),
+        unix_sockets: false,
     }
 }
 
