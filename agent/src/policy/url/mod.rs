@@ -6,6 +6,7 @@
 //! exactly that host opens it. The connection itself is judged again, by address, in the kernel.
 #![forbid(unsafe_code)]
 
+mod host;
 mod names;
 mod path;
 mod pattern;
@@ -17,6 +18,7 @@ mod tests;
 use std::fmt;
 use std::net::IpAddr;
 
+pub use host::{HostPattern, host_name};
 use pattern::{List, Pattern};
 pub use special::special;
 use strict::Parts;

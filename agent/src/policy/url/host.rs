@@ -1,0 +1,120 @@
+//! Host names on their own, outside of URLs: the same names and globs as in URL patterns.
+
+use super::Host;
+use super::pattern::{HostGlob, compile_host};
+use super::strict::read_host;
+
+/// A host name, or a glob of names, as URL patterns write them. It never covers an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPattern {
+    glob: HostGlob,
+}
+
+impl HostPattern {
+    /// Compiles a pattern, or says what is wrong with it. Names may be in Unicode or in their ASCII
+    /// form (`xn--…`), globs are in ASCII.
+    pub fn compile(text: &str) -> Result<Self, String> {
+        if text.chars().any(|c| c.is_whitespace() || c.is_control() || ":/@".contains(c))
+            && text.parse::<std::net::Ipv6Addr>().is_err()
+        {
+            return Err(format!(
+                "`{}` is no host name; write the name alone, such as api.example.com, and its \
+                 ports in `ports`",
+                text.escape_debug()
+            ));
+        }
+        if let Ok(address) = text.trim_end_matches('.').parse::<std::net::IpAddr>() {
+            let length = if address.is_ipv4() { 32 } else { 128 };
+            return Err(format!("`{text}` is an address; write `cidr: {address}/{length}`"));
+        }
+        match compile_host(text)? {
+            HostGlob::Exact(Host::Ip(address)) => {
+                Err(format!("`{text}` is an address; write `cidr: {address}`"))
+            }
+            glob => Ok(Self { glob }),
+        }
+    }
+
+    /// The name, when the pattern has no wildcard.
+    pub fn exact(&self) -> Option<&str> {
+        match &self.glob {
+            HostGlob::Exact(Host::Name(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Whether the pattern covers every name.
+    pub fn is_any(&self) -> bool {
+        self.glob == HostGlob::Any
+    }
+
+    /// Whether the pattern covers a name in the form of [`host_name`].
+    pub fn covers(&self, name: &str) -> bool {
+        self.glob.covers(&Host::Name(name.to_owned()))
+    }
+
+    /// How many bytes of a covered name the leading `*` stands for; 0 without one.
+    pub fn freedom(&self, name: &str) -> usize {
+        match &self.glob {
+            HostGlob::Labels { reversed, more: true } => {
+                let fixed = name.rsplit('.').take(reversed.len()).map(|label| label.len() + 1);
+                name.len().saturating_sub(fixed.sum())
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// A name in the one form that is compared: ASCII, lower case, without a dot at the end. `None` for
+/// addresses, for what some reader may take for one (a number as its last label), and for what is
+/// no host name (RFC 1123, section 2.1, and `_`).
+pub fn host_name(text: &str) -> Option<String> {
+    match read_host(text) {
+        Ok(Host::Name(name)) => Some(name),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_globs_compile_and_addresses_do_not() {
+        for text in ["api.github.com", "*.example.com", "*", "bücher.example", "xn--a-ecp.ru", "db"]
+        {
+            assert!(HostPattern::compile(text).is_ok(), "{text}");
+        }
+        for (text, hint) in [
+            ("10.0.0.1", "cidr: 10.0.0.1/32"),
+            ("2001:db8::1", "cidr: 2001:db8::1/128"),
+            ("[2001:db8::1]", "write the name alone"),
+            ("127.1", "no host"),
+            ("https://api.github.com", "write the name alone"),
+            ("api.github.com:443", "write the name alone"),
+            ("", "no host"),
+            ("*.*", "leaves the end of the name open"),
+            ("*.bücher.example", "in ASCII"),
+            ("a..b", "no host"),
+        ] {
+            let why = HostPattern::compile(text).expect_err(text);
+            assert!(why.contains(hint), "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn the_wildcard_part_is_measured() {
+        let glob = HostPattern::compile("*.s3.example.com").unwrap();
+        assert_eq!(glob.freedom("bucket.s3.example.com"), 6);
+        assert_eq!(glob.freedom("a.bc.s3.example.com"), 4);
+        assert_eq!(HostPattern::compile("s3.example.com").unwrap().freedom("s3.example.com"), 0);
+    }
+
+    #[test]
+    fn names_have_one_form() {
+        assert_eq!(host_name("API.Example.COM.").as_deref(), Some("api.example.com"));
+        for text in ["10.0.0.1", "1", "0x7f.1", "a b", "", ".", "a..b", "a.0x1"] {
+            assert_eq!(host_name(text), None, "{text}");
+        }
+    }
+}
