@@ -57,7 +57,7 @@ impl Engine {
     }
 
     async fn reply(&self, question: &Question) -> Reply {
-        if !self.with_pace(|pace, now| pace.query(now)) {
+        if !self.with_pace(Pace::query) {
             return self.refuse(question, ResponseCode::Refused, "the session asks too much");
         }
         let listed = question.name.as_deref().ok_or(NameDenial::NoName);

@@ -42,6 +42,7 @@ mod tcp;
 mod tests;
 mod udp;
 mod upstream;
+mod wire;
 
 use std::net::IpAddr;
 use std::time::Duration;

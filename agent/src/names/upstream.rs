@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use hickory_net::NetError;
-use hickory_net::runtime::TokioRuntimeProvider;
 use hickory_net::tcp::TcpClientStream;
 use hickory_net::udp::UdpClientStream;
 use hickory_net::xfer::{DnsHandle, DnsRequestSender, FirstAnswer};
@@ -14,6 +13,8 @@ use hickory_proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Message, Que
 use hickory_proto::rr::{Name, RecordType};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+
+use super::wire::Wire;
 
 /// How long all name servers together may take. Clients wait for 5 seconds (resolv.conf(5),
 /// `timeout`): the answer that none came must arrive before they ask again.
@@ -115,7 +116,7 @@ impl Upstream {
 /// Asks one name server over UDP, and over TCP when the answer did not fit or the server does not
 /// keep the case of letters that protects the exchange from forgery.
 async fn exchange(server: SocketAddr, query: Query) -> Result<Message, String> {
-    let provider = TokioRuntimeProvider::new();
+    let provider = Wire::default();
     let mut stream =
         UdpClientStream::builder(server, provider).with_timeout(Some(PATIENCE)).build();
     let mut options = DnsRequestOptions::default();
@@ -138,11 +139,14 @@ async fn exchange(server: SocketAddr, query: Query) -> Result<Message, String> {
 }
 
 async fn over_tcp(server: SocketAddr, query: &Query) -> Result<DnsResponse, String> {
-    let provider = TokioRuntimeProvider::new();
-    let exchange = TcpClientStream::exchange(server, None, PATIENCE, None, provider).await;
+    // Its task, which carries the bytes, ends with the last provider.
+    let provider = Wire::default();
+    let exchange = TcpClientStream::exchange(server, None, PATIENCE, None, provider.clone()).await;
     let exchange = exchange.map_err(|error| explain(&error))?;
     let request = DnsRequest::from_query(query.clone(), DnsRequestOptions::default());
-    exchange.send(request).first_answer().await.map_err(|error| explain(&error))
+    let answer = exchange.send(request).first_answer().await.map_err(|error| explain(&error));
+    drop(provider);
+    answer
 }
 
 fn explain(error: &NetError) -> String {

@@ -107,10 +107,8 @@ impl Names {
         let (fitting, too_free): (Vec<_>, Vec<_>) =
             covering.partition(|(pattern, _)| pattern.freedom(name) <= MAX_FREEDOM);
         if exact.is_none() && fitting.is_empty() {
-            return Err(match too_free.is_empty() {
-                true => NameDenial::NotListed,
-                false => NameDenial::TooLong,
-            });
+            let uncovered = too_free.is_empty();
+            return Err(if uncovered { NameDenial::NotListed } else { NameDenial::TooLong });
         }
         let open = fitting.iter().flat_map(|(_, allowed)| allowed);
         let allowed = merge(exact.into_iter().flatten().chain(open).copied());

@@ -45,6 +45,23 @@ async fn without_a_name_server_nothing_opens() {
 }
 
 #[tokio::test]
+async fn a_name_server_that_is_not_there_is_not_waited_for() {
+    let (socket, address) = silent().await;
+    drop(socket);
+    let (resolver, book, at) = with_servers(vec![address]);
+    let answer = udp(at, &question("www.example.com", RecordType::A)).await;
+    assert_eq!(answer.metadata.response_code, ResponseCode::ServFail);
+    assert!(book.opened.lock().unwrap().is_empty());
+    // Not the time-out, but what the kernel was told.
+    let reason = resolver.refused().remove(0).reason;
+    assert!(reason.contains("refused"), "{reason}");
+    // The twin: the next one is asked.
+    let good = NameServer::start(zone()).await;
+    let (_resolver, _, at) = with_servers(vec![address, good.address]);
+    assert_eq!(addresses(&udp(at, &question("www.example.com", RecordType::A)).await), ["8.8.8.8"]);
+}
+
+#[tokio::test]
 async fn the_next_name_server_is_asked_when_one_is_silent_or_fails() {
     let (_socket, silent) = silent().await;
     let failing = Zone { code: Some(ResponseCode::ServFail), ..Zone::default() };

@@ -1,0 +1,89 @@
+//! A session's resolver, when its policy names hosts.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::conversation::Conversation;
+use super::server::Server;
+use crate::audit::{AuditError, Event, Record, Status};
+use crate::config::Action;
+use crate::kernel;
+use crate::names::{AddressBook, Refusal, Resolver, Upstream};
+use crate::policy::network::Allowed;
+
+/// Starts the resolver of a session whose addresses are opened in `book`; `None` when the policy
+/// has no `host` rule. Needs a tokio runtime.
+pub(super) fn start(server: &Server, book: Arc<dyn AddressBook>) -> io::Result<Option<Resolver>> {
+    let reach = &server.policy.reach;
+    if reach.names.is_empty() {
+        return Ok(None);
+    }
+    let upstream = match reach.resolvers.as_slice() {
+        [] => Upstream::of_host()?,
+        servers => Upstream::new(servers.to_vec()),
+    };
+    Resolver::start(Arc::clone(&reach.names), upstream, book).map(Some)
+}
+
+/// Where the session's addresses are opened. The kernel layer has no place for addresses that come
+/// and go yet, so every name stays closed.
+pub(super) fn book(_watch: &kernel::Session) -> Arc<dyn AddressBook> {
+    struct Shut;
+    impl AddressBook for Shut {
+        fn open(&self, _: IpAddr, _: &[Allowed], _: Duration) -> Result<(), String> {
+            Err("the kernel layer cannot open addresses by name".to_owned())
+        }
+    }
+    Arc::new(Shut)
+}
+
+impl Conversation {
+    /// Records the names that were refused since the last time; at the `end`, all that are left.
+    pub(super) fn record_refused_names(&self, end: bool) -> Result<(), AuditError> {
+        let Some(resolver) = &self.resolver else { return Ok(()) };
+        let refused = if end { resolver.refused_to_the_end() } else { resolver.refused() };
+        refused.iter().try_for_each(|refusal| self.append(&self.refused_name(refusal)))
+    }
+
+    fn refused_name(&self, refusal: &Refusal) -> Record {
+        let text = describe(refusal);
+        tracing::warn!(server = self.context.server.id, "a name was refused: {text}");
+        Record {
+            policy_decision: Some(Action::Deny),
+            policy_rule_matched: Some("network.allow".to_owned()),
+            status: Some(Status::Failure),
+            error: Some(text),
+            ..self.recorder.record(Event::NameRefused)
+        }
+    }
+}
+
+/// One line, such as `evil.example (A, 4 times): no rule covers it`.
+fn describe(refusal: &Refusal) -> String {
+    let Refusal { name, record_type, reason, count } = refusal;
+    match (name.is_empty(), *count) {
+        (true, _) => format!("{count} names beside those that are listed"),
+        (false, 1) => format!("{name} ({record_type}): {reason}"),
+        (false, _) => format!("{name} ({record_type}, {count} times): {reason}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_one_line() {
+        let refusal = |name: &str, count| Refusal {
+            name: name.to_owned(),
+            record_type: "A".to_owned(),
+            reason: "no rule".to_owned(),
+            count,
+        };
+        assert_eq!(describe(&refusal("a.b", 1)), "a.b (A): no rule");
+        assert_eq!(describe(&refusal("a.b", 4)), "a.b (A, 4 times): no rule");
+        assert!(describe(&refusal("", 7)).starts_with("7 names"));
+    }
+}
