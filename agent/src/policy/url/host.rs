@@ -1,5 +1,9 @@
 //! Host names on their own, outside of URLs: the same names and globs as in URL patterns.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
 use super::Host;
 use super::pattern::{HostGlob, compile_host};
 use super::strict::read_host;
@@ -14,25 +18,26 @@ impl HostPattern {
     /// Compiles a pattern, or says what is wrong with it. Names may be in Unicode or in their ASCII
     /// form (`xn--…`), globs are in ASCII.
     pub fn compile(text: &str) -> Result<Self, String> {
-        if text.chars().any(|c| c.is_whitespace() || c.is_control() || ":/@".contains(c))
-            && text.parse::<std::net::Ipv6Addr>().is_err()
-        {
+        let shown = text.escape_debug();
+        if text.parse::<IpNet>().is_ok() {
+            return Err(format!("`{shown}` is a range of addresses; write `cidr: {shown}`"));
+        }
+        if let Ok(address) = text.trim_end_matches('.').parse::<IpAddr>() {
+            return Err(format!("`{shown}` is an address; write `cidr: {}`", IpNet::from(address)));
+        }
+        if text.chars().any(|c| c.is_whitespace() || c.is_control() || ":/@".contains(c)) {
             return Err(format!(
-                "`{}` is no host name; write the name alone, such as api.example.com, and its \
-                 ports in `ports`",
-                text.escape_debug()
+                "`{shown}` is no host name; write the name alone, such as api.example.com, and its \
+                 ports in `ports`"
             ));
         }
-        if let Ok(address) = text.trim_end_matches('.').parse::<std::net::IpAddr>() {
-            let length = if address.is_ipv4() { 32 } else { 128 };
-            return Err(format!("`{text}` is an address; write `cidr: {address}/{length}`"));
+        if !text.contains(['*', '?', '[', '{']) && host_name(text).is_none() {
+            return Err(format!(
+                "`{shown}` is no host name; write letters, digits and inner hyphens between dots, \
+                 or its ASCII form (`xn--…`)"
+            ));
         }
-        match compile_host(text)? {
-            HostGlob::Exact(Host::Ip(address)) => {
-                Err(format!("`{text}` is an address; write `cidr: {address}`"))
-            }
-            glob => Ok(Self { glob }),
-        }
+        Ok(Self { glob: compile_host(text)? })
     }
 
     /// The name, when the pattern has no wildcard.
@@ -89,7 +94,9 @@ mod tests {
             ("10.0.0.1", "cidr: 10.0.0.1/32"),
             ("2001:db8::1", "cidr: 2001:db8::1/128"),
             ("[2001:db8::1]", "write the name alone"),
-            ("127.1", "no host"),
+            ("10.0.0.0/8", "cidr: 10.0.0.0/8"),
+            ("127.1", "no host name"),
+            ("ba-d-.com", "inner hyphens"),
             ("https://api.github.com", "write the name alone"),
             ("api.github.com:443", "write the name alone"),
             ("", "no host"),
