@@ -222,7 +222,9 @@ pub struct ToolEffects {
     pub write: Vec<String>,
     /// Programs to run, as globs.
     pub exec: Vec<String>,
-    /// Peers to reach: `ADDRESS`, `ADDRESS:PORT`, `[ADDRESS]:PORT` or `CIDR`.
+    /// Peers to reach: `ADDRESS`, `ADDRESS:PORT`, `[ADDRESS]:PORT`, `NAME`, `NAME:PORT` or a URL; as
+    /// written here also `CIDR` and names such as `*.example.com`. A name covers the addresses that
+    /// the server was told when it asked for it.
     pub connect: Vec<String>,
 }
 

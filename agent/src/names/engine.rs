@@ -1,5 +1,6 @@
 //! From a query's bytes to an answer's bytes, for one session.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -8,6 +9,7 @@ use hickory_proto::rr::Name;
 use tokio::sync::Semaphore;
 
 use super::answer::{self, Found};
+use super::known::Known;
 use super::ledger::Ledger;
 use super::pace::Pace;
 use super::query::{Asked, Question};
@@ -25,6 +27,7 @@ pub(super) struct Engine {
     upstream: Upstream,
     book: Arc<dyn AddressBook>,
     pub(super) ledger: Ledger,
+    known: Mutex<Known>,
     pace: Mutex<Pace>,
     started: Instant,
     slots: Semaphore,
@@ -37,6 +40,7 @@ impl Engine {
             upstream,
             book,
             ledger: Ledger::default(),
+            known: Mutex::default(),
             pace: Mutex::new(Pace::new()),
             started: Instant::now(),
             slots: Semaphore::new(MAX_FORWARDED),
@@ -76,7 +80,7 @@ impl Engine {
             return self.refuse(question, ResponseCode::Refused, why);
         }
         match self.look_up(question, name).await {
-            Ok(found) => self.open(question, &listed, found),
+            Ok(found) => self.open(question, name, &listed, found),
             Err(why) => {
                 tracing::warn!(name, "a listed name cannot be resolved: {why}");
                 self.refuse(question, ResponseCode::ServFail, &why)
@@ -94,7 +98,7 @@ impl Engine {
     }
 
     /// Opens the addresses, and answers with those that are open.
-    fn open(&self, question: &Question, listed: &NameMatch, found: Found) -> Reply {
+    fn open(&self, question: &Question, name: &str, listed: &NameMatch, found: Found) -> Reply {
         if !found.exists && found.addresses.is_empty() {
             return Reply::empty(ResponseCode::NXDomain);
         }
@@ -119,12 +123,27 @@ impl Engine {
             tracing::warn!(name = question.shown(), "{why}");
             self.note(question, why);
         }
+        self.remember(&addresses, name);
         let code = ResponseCode::NoError;
         match (addresses.is_empty(), denied, failed) {
             (false, ..) => Reply { code, addresses, ttl: found.ttl, blocked: None },
             (true, Some(denial), _) => Reply::blocked(code, &denial),
             (true, None, Some(why)) => Reply::blocked(ResponseCode::ServFail, &why),
             (true, None, None) => Reply::empty(code),
+        }
+    }
+
+    /// The names that have led to an address, the oldest first.
+    pub(super) fn names_of(&self, address: IpAddr) -> Vec<String> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.names(looked_up_as(address))
+    }
+
+    fn remember(&self, addresses: &[IpAddr], name: &str) {
+        // A panic between two notes leaves notes that are still true.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for address in addresses {
+            known.note(looked_up_as(*address), name);
         }
     }
 

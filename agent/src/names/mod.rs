@@ -31,6 +31,7 @@
 
 mod answer;
 mod engine;
+mod known;
 mod ledger;
 mod listen;
 mod pace;

@@ -1,7 +1,7 @@
 //! The resolver of one session while it runs.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -52,6 +52,20 @@ impl Resolver {
     /// Its port on `::1`, for UDP and for TCP; `None` on a host without IPv6.
     pub fn v6_port(&self) -> Option<u16> {
         self.v6_port
+    }
+
+    /// Whether this is where the resolver itself listens.
+    pub fn is_at(&self, address: SocketAddr) -> bool {
+        match address.ip().to_canonical() {
+            IpAddr::V4(ip) => ip == Ipv4Addr::LOCALHOST && address.port() == self.v4_port,
+            IpAddr::V6(ip) => ip == Ipv6Addr::LOCALHOST && Some(address.port()) == self.v6_port,
+        }
+    }
+
+    /// The names that have led to an address in this session, in the form in which policy judges
+    /// them. Known before the client knows the address.
+    pub fn names_of(&self, address: IpAddr) -> Vec<String> {
+        self.engine.names_of(address)
     }
 
     /// What was refused since the last time, bounded: a name that is asked for again and again comes

@@ -232,8 +232,8 @@ impl Conversation {
     pub(super) fn drain(&mut self) {
         if let Some(watch) = &self.watch {
             let drained = watch.drain();
-            let drain =
-                Drain { effects: drained.effects, lost: drained.lost, cut: drained.incomplete };
+            let (effects, ambient) = names::tell(drained.effects, self.resolver.as_ref());
+            let drain = Drain { effects, ambient, lost: drained.lost, cut: drained.incomplete };
             self.gate.enter(drain, &self.context.server.ambient);
         }
     }

@@ -12,6 +12,7 @@ use crate::config::Action;
 use crate::kernel;
 use crate::names::{AddressBook, Refusal, Resolver, Upstream};
 use crate::policy::network::Allowed;
+use crate::warrant::{Effect, Target};
 
 /// Starts the resolver of a session whose addresses are opened in `book`; `None` when the policy
 /// has no `host` rule. Needs a tokio runtime.
@@ -37,6 +38,25 @@ pub(super) fn book(_watch: &kernel::Session) -> Arc<dyn AddressBook> {
         }
     }
     Arc::new(Shut)
+}
+
+/// Tells effects by the names that led to their peers, and counts the questions to the resolver
+/// itself, which are not among what is returned.
+pub(super) fn tell(effects: Vec<Effect>, resolver: Option<&Resolver>) -> (Vec<Effect>, u64) {
+    let Some(resolver) = resolver else { return (effects, 0) };
+    let mut questions = 0;
+    let mut others = Vec::with_capacity(effects.len());
+    for mut effect in effects {
+        if let Target::Peer(peer) = &mut effect.target {
+            if resolver.is_at(peer.peer) {
+                questions += 1;
+                continue;
+            }
+            peer.names = resolver.names_of(peer.peer.ip());
+        }
+        others.push(effect);
+    }
+    (others, questions)
 }
 
 impl Conversation {
@@ -73,6 +93,39 @@ fn describe(refusal: &Refusal) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::network::Protocol;
+    use crate::warrant::{EffectKind, Outcome, Peer, Process};
+
+    #[tokio::test]
+    async fn questions_to_the_resolver_are_ambient_and_nothing_else_is() {
+        struct Nowhere;
+        impl AddressBook for Nowhere {
+            fn open(&self, _: IpAddr, _: &[Allowed], _: Duration) -> Result<(), String> {
+                Err("nowhere".to_owned())
+            }
+        }
+        let upstream = Upstream::new(Vec::new());
+        let resolver = Resolver::start(Arc::default(), upstream, Arc::new(Nowhere)).unwrap();
+        let to = |peer: String| Effect {
+            kind: EffectKind::Send,
+            outcome: Outcome::Allowed,
+            target: Target::Peer(Peer {
+                peer: peer.parse().unwrap(),
+                protocol: Protocol::Udp,
+                names: Vec::new(),
+            }),
+            process: Process { pid: 7, tid: 7, uid: 1, exe: "/bin/x".into() },
+            seq: 1,
+            boot_ns: 1,
+        };
+        let port = resolver.v4_port();
+        let own = [format!("127.0.0.1:{port}"), format!("[::ffff:127.0.0.1]:{port}")];
+        let others = [format!("127.0.0.2:{port}"), "8.8.8.8:53".into(), "127.0.0.1:53".into()];
+        let effects: Vec<_> = own.into_iter().chain(others).map(to).collect();
+        let (left, questions) = tell(effects.clone(), Some(&resolver));
+        assert_eq!((left.as_slice(), questions), (&effects[2..], 2));
+        assert_eq!(tell(effects.clone(), None), (effects, 0));
+    }
 
     #[test]
     fn a_refusal_is_one_line() {

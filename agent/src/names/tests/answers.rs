@@ -27,6 +27,10 @@ async fn a_listed_name_is_answered_and_opened_first() {
     assert_eq!(addresses(&world.ask("api.github.com", RecordType::AAAA).await), ["2600::8"]);
     assert_eq!(world.opened(), ["8.8.8.8", "2600::8"]);
     assert!(world.reasons().is_empty());
+    // A connection can be told by the name.
+    for (address, names) in [("::ffff:8.8.8.8", &["api.github.com"][..]), ("8.8.4.4", &[])] {
+        assert_eq!(world.resolver.names_of(address.parse().unwrap()), names, "{address}");
+    }
 }
 
 #[tokio::test]

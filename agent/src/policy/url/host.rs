@@ -1,5 +1,6 @@
 //! Host names on their own, outside of URLs: the same names and globs as in URL patterns.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -11,7 +12,15 @@ use super::strict::read_host;
 /// A host name, or a glob of names, as URL patterns write them. It never covers an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPattern {
+    text: String,
     glob: HostGlob,
+}
+
+/// As it was written.
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 impl HostPattern {
@@ -37,7 +46,7 @@ impl HostPattern {
                  or its ASCII form (`xn--…`)"
             ));
         }
-        Ok(Self { glob: compile_host(text)? })
+        Ok(Self { text: text.to_owned(), glob: compile_host(text)? })
     }
 
     /// The name, when the pattern has no wildcard.

@@ -139,6 +139,12 @@ pub fn judge(rules: &UrlRules, argument: &str) -> Result<UrlPeer, UrlDenial> {
     Ok(peer)
 }
 
+/// Whom a URL reaches, whether or not policy allows it; an error when readers may disagree.
+pub fn peer(argument: &str) -> Result<UrlPeer, UrlDenial> {
+    let parts = strict::read(argument).map_err(|why| UrlDenial::url(why.to_string()))?;
+    Ok(agree(&parts, argument)?.peer)
+}
+
 /// The scheme first: what it denies needs no host to be denied.
 fn check_scheme(rules: &UrlRules, argument: &str) -> Result<(), UrlDenial> {
     let end = argument.find([':', '/', '?', '#']);
