@@ -1,22 +1,19 @@
 //! One session: a cgroup, its network policy and its stream of effects.
 
-use std::collections::HashSet;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::time::{ClockId, clock_gettime};
-
 use warrantd_common::SessionPolicy;
 
-use crate::policy::network::{Allowed, Table};
+use crate::policy::network::Table;
 use crate::warrant::Effect;
 
 use super::KernelError;
 use super::cgroup::Cgroup;
 use super::doors::Doors;
 use super::file_rules::FileRules;
+use super::names::NamedAddresses;
 use super::queue::Queue;
 use super::runtime::Inner;
 use super::spawn::{self, SpawnSpec};
@@ -33,6 +30,7 @@ pub struct Session {
     cgroup_id: u64,
     queue: Arc<Queue>,
     policy: Mutex<Policy>,
+    names: NamedAddresses,
     /// Held by the drain that is going on: two at once would share out the effects.
     gate: Mutex<()>,
 }
@@ -49,8 +47,6 @@ struct Policy {
     /// Rules on unix sockets in force, and those before them.
     unix: Option<(u32, FileRules)>,
     previous_unix: Option<(u32, FileRules)>,
-    /// Addresses that names have opened.
-    named: HashSet<[u8; 16]>,
     /// Kept until the next change: a program that was running when the policy changed may still read it.
     previous: Option<(u32, Table)>,
 }
@@ -79,6 +75,7 @@ impl Session {
         let queue = inner.register(cgroup_id);
         // From here on, dropping cleans up.
         let session = Self {
+            names: NamedAddresses::new(Arc::clone(&inner), cgroup_id),
             inner,
             cgroup,
             cgroup_id,
@@ -211,24 +208,9 @@ impl Session {
         }
     }
 
-    /// Lets the session begin connections to an address for a while, because a name led there.
-    /// Connections that have begun outlast it.
-    pub fn open_name(
-        &self,
-        address: IpAddr,
-        allowed: &[Allowed],
-        lives: Duration,
-    ) -> Result<(), KernelError> {
-        let mut policy = lock(&self.policy);
-        let octets = match address {
-            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-            IpAddr::V6(v6) => v6.octets(),
-        };
-        let until =
-            since_boot().saturating_add(u64::try_from(lives.as_nanos()).unwrap_or(u64::MAX));
-        self.inner.tables().open_name(self.cgroup_id, octets, allowed, until)?;
-        policy.named.insert(octets);
-        Ok(())
+    /// The addresses that names have opened, and may open.
+    pub fn names(&self) -> &NamedAddresses {
+        &self.names
     }
 
     /// Packets from elsewhere that were not let in since the session began.
@@ -261,9 +243,7 @@ impl Drop for Session {
         for rules in [policy.files, policy.previous_files, policy.unix, policy.previous_unix] {
             self.forget(rules);
         }
-        for address in policy.named {
-            self.inner.tables().close_name(self.cgroup_id, address);
-        }
+        self.names.close();
         let tables: Vec<_> = policy.current.into_iter().chain(policy.previous).collect();
         self.inner.tables().close_session(self.cgroup_id, &tables);
         self.inner.unregister(self.cgroup_id);
@@ -273,10 +253,4 @@ impl Drop for Session {
 /// What a panicking thread left behind is still consistent: every change is one step.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Nanoseconds since boot, suspend included.
-fn since_boot() -> u64 {
-    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from);
-    now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(0))
 }
