@@ -23,6 +23,7 @@ mod offsets;
 mod privileges;
 mod process;
 mod queue;
+mod retired;
 mod runtime;
 mod seccomp;
 mod self_test;

@@ -10,6 +10,7 @@ use crate::warrant::Effect;
 use super::KernelError;
 use super::cgroup::Cgroup;
 use super::queue::Queue;
+use super::retired::Retired;
 use super::runtime::Inner;
 use super::spawn::{self, SpawnSpec};
 
@@ -33,8 +34,7 @@ pub struct Session {
 #[derive(Default)]
 struct Policy {
     current: Option<(u32, Table)>,
-    /// Kept until the next change: a program that was running when the policy changed may still read it.
-    previous: Option<(u32, Table)>,
+    retired: Retired<(u32, Table)>,
 }
 
 /// What a session's processes did since the last drain.
@@ -126,17 +126,27 @@ impl Session {
     }
 
     /// Replaces the network policy, in one step for every program. Existing connections are judged by
-    /// the new one from their next packet on. On an error the old policy stays in force.
+    /// the new one from their next packet on. On an error the old policy stays in force. Blocks for up to
+    /// a second when it is called more than 256 times within one.
     pub fn set_network(&self, table: &Table) -> Result<(), KernelError> {
         let mut policy = lock(&self.policy);
+        while let Some(wait) = policy.retired.until_room(Instant::now()) {
+            thread::sleep(wait);
+            self.remove_outlived(&mut policy);
+        }
         let generation = self.inner.next_generation();
         self.inner.tables().set_policy(self.cgroup_id, generation, table)?;
-        let replaced = policy.current.replace((generation, table.clone()));
-        let outlived = std::mem::replace(&mut policy.previous, replaced);
-        if let Some((generation, table)) = outlived {
+        if let Some(replaced) = policy.current.replace((generation, table.clone())) {
+            policy.retired.push(replaced, Instant::now());
+        }
+        self.remove_outlived(&mut policy);
+        Ok(())
+    }
+
+    fn remove_outlived(&self, policy: &mut Policy) {
+        for (generation, table) in policy.retired.take_outlived(Instant::now()) {
             self.inner.tables().remove_rules(generation, &table);
         }
-        Ok(())
     }
 
     /// Kills every process of the session.
@@ -161,7 +171,7 @@ impl Drop for Session {
             tracing::warn!(%error, "a session could not be removed; its network stays denied");
         }
         let policy = std::mem::take(&mut *lock(&self.policy));
-        let tables: Vec<_> = policy.current.into_iter().chain(policy.previous).collect();
+        let tables: Vec<_> = policy.current.into_iter().chain(policy.retired.into_all()).collect();
         self.inner.tables().close_session(self.cgroup_id, &tables);
         self.inner.unregister(self.cgroup_id);
     }

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::deeds;
+use crate::{deeds, load};
 
 /// First argument of an actor.
 pub(crate) const MARK: &str = "act";
@@ -29,6 +29,7 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> ExitCode {
         ["instance", name, log, peer] => deeds::run_instance(name, log, peer),
         ["linger", log, peer] => deeds::linger(log, peer),
         ["insist", log, peer] => deeds::insist(log, peer),
+        ["connect-all", peers @ ..] => load::connect_all(peers),
         ["descriptors"] => println!("{}", deeds::descriptors()),
         ["status"] => println!("{}", deeds::status()),
         words => {

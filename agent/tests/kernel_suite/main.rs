@@ -14,9 +14,11 @@ mod files;
 mod foreign;
 mod gate;
 mod lifecycle;
+mod load;
 mod network;
 mod paths;
 mod support;
+mod swaps;
 
 use std::process::ExitCode;
 
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         gate::TESTS,
         confinement::TESTS,
         lifecycle::TESTS,
+        swaps::TESTS,
     ]
     .concat();
     let obstacle = support::obstacle();
