@@ -30,6 +30,10 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> ExitCode {
         ["linger", log, peer] => deeds::linger(log, peer),
         ["insist", log, peer] => deeds::insist(log, peer),
         ["connect-all", peers @ ..] => load::connect_all(peers),
+        ["flood", path, rate, seconds, threads, peer] => {
+            let number = |word: &str| word.parse().expect("a number");
+            load::flood(path, number(rate), number(seconds), number(threads), peer);
+        }
         ["descriptors"] => println!("{}", deeds::descriptors()),
         ["status"] => println!("{}", deeds::status()),
         words => {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -46,7 +47,7 @@ impl Attempt {
 /// Nanoseconds of the clock by which processes can compare notes.
 pub(crate) fn now() -> u64 {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("there is a clock");
-    u64::try_from(std::time::Duration::from(now).as_nanos()).expect("the host is young")
+    u64::try_from(Duration::from(now).as_nanos()).expect("the host is young")
 }
 
 /// Connects to every peer in turn on several threads until standard input ends, then prints all attempts.
@@ -109,4 +110,64 @@ fn try_once(peer: &SockaddrIn) -> nix::Result<bool> {
         0 => Ok(true),
         error => Err(Errno::from_raw(error)),
     }
+}
+
+/// What a flood did, as it counted itself.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Flood {
+    /// Files opened.
+    pub(crate) opens: u64,
+    /// Milliseconds that took.
+    pub(crate) millis: u64,
+    /// Connections that were tried and refused with EPERM meanwhile.
+    pub(crate) refused: u64,
+    /// Connections that ended in any other way.
+    pub(crate) others: u64,
+}
+
+impl Flood {
+    /// Reads the line that [`flood`] prints.
+    pub(crate) fn parse(line: &str) -> Option<Self> {
+        let mut numbers = line.trim().split(' ').map(|word| word.parse().ok());
+        let mut next = || numbers.next().flatten();
+        Some(Self { opens: next()?, millis: next()?, refused: next()?, others: next()? })
+    }
+}
+
+/// Opens a file `rate` times a second for some seconds on several threads, each in bursts of a
+/// millisecond's worth, and tries a peer twenty times a second beside. A host that is too slow makes as many as it can.
+pub(crate) fn flood(path: &str, rate: u64, seconds: u64, threads: u64, peer: &str) {
+    let peer: SocketAddr = peer.parse().expect("an address and port");
+    let length = Duration::from_secs(seconds);
+    let start = Instant::now();
+    let work = || {
+        let mut made = 0;
+        while start.elapsed() < length {
+            let elapsed = u64::try_from(start.elapsed().as_millis()).expect("not long") + 1;
+            let due = (rate / threads) * elapsed / 1000;
+            if made >= due {
+                thread::sleep(Duration::from_micros(500));
+                continue;
+            }
+            // A thread that is late catches up in steps, so that it sees the end in time.
+            let burst = (due - made).min(rate / 100 + 1);
+            crate::deeds::read_many(path, u32::try_from(burst).expect("small")).expect("opened");
+            made += burst;
+        }
+        made
+    };
+    let mut flood = Flood::default();
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        while start.elapsed() < length {
+            match connect_once(peer).as_str() {
+                "EPERM" => flood.refused += 1,
+                _ => flood.others += 1,
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        flood.opens = threads.into_iter().map(|thread| thread.join().expect("no panic")).sum();
+    });
+    let Flood { opens, refused, others, .. } = flood;
+    println!("{opens} {} {refused} {others}", start.elapsed().as_millis());
 }

@@ -11,6 +11,7 @@ mod actor;
 mod confinement;
 mod deeds;
 mod files;
+mod flood;
 mod foreign;
 mod gate;
 mod lifecycle;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         network::TESTS,
         foreign::TESTS,
         gate::TESTS,
+        flood::TESTS,
         confinement::TESTS,
         lifecycle::TESTS,
         swaps::TESTS,
