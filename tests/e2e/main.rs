@@ -1,6 +1,7 @@
 //! End-to-end tests of warrantd: real servers, real clients, a rogue server, the real kernel.
 #![forbid(unsafe_code)]
 
+mod crash;
 mod daemon;
 mod filesystem;
 mod lifecycle;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         network::tests(),
         daemon::tests(),
         lifecycle::tests(),
+        crash::tests(),
         startup::tests(),
     ];
     warrantd_tests::harness::run(subjects.into_iter().flatten().collect())
