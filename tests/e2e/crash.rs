@@ -253,23 +253,23 @@ fn session_cgroups() -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// A host that answers every connection with a byte.
-struct Peer {
+pub(crate) struct Peer {
     listener: TcpListener,
-    accepted: AtomicU64,
+    pub(crate) accepted: AtomicU64,
 }
 
 impl Peer {
-    fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
         Ok(Self { listener, accepted: AtomicU64::new(0) })
     }
 
-    fn address(&self) -> anyhow::Result<String> {
+    pub(crate) fn address(&self) -> anyhow::Result<String> {
         Ok(self.listener.local_addr()?.to_string())
     }
 
-    fn serve(&self, over: &AtomicBool) {
+    pub(crate) fn serve(&self, over: &AtomicBool) {
         while !over.load(Ordering::SeqCst) {
             while let Ok((mut stream, _)) = self.listener.accept() {
                 self.accepted.fetch_add(1, Ordering::SeqCst);
@@ -279,7 +279,7 @@ impl Peer {
         }
     }
 
-    fn expect_none(&self) -> anyhow::Result<()> {
+    pub(crate) fn expect_none(&self) -> anyhow::Result<()> {
         match self.accepted.load(Ordering::SeqCst) {
             0 => Ok(()),
             count => bail!("{count} connections came through that policy denies"),

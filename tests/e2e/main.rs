@@ -4,6 +4,7 @@
 mod crash;
 mod daemon;
 mod filesystem;
+mod gap;
 mod lifecycle;
 mod network;
 mod processes;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         daemon::tests(),
         lifecycle::tests(),
         crash::tests(),
+        gap::tests(),
         startup::tests(),
     ];
     warrantd_tests::harness::run(subjects.into_iter().flatten().collect())

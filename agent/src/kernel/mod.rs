@@ -15,6 +15,7 @@ mod cgroup;
 mod confine;
 mod decode;
 mod error;
+mod gap;
 mod instance;
 mod misses;
 mod mounts;
@@ -32,6 +33,7 @@ mod spawn;
 mod tables;
 
 pub use error::KernelError;
+pub use gap::{Gap, SessionGap};
 pub use runtime::{Kernel, KernelOptions};
 pub use session::{Drained, Session};
 pub use spawn::{SpawnSpec, User, spawn_unconfined};

@@ -13,6 +13,7 @@ mod deeds;
 mod files;
 mod flood;
 mod foreign;
+mod gap;
 mod gate;
 mod lifecycle;
 mod load;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         confinement::TESTS,
         lifecycle::TESTS,
         swaps::TESTS,
+        gap::TESTS,
     ]
     .concat();
     let obstacle = support::obstacle();
