@@ -8,6 +8,7 @@ mod ebpf;
 mod setup;
 mod shell;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -32,9 +33,14 @@ enum Command {
     Demo(demo::Demo),
     /// Test everything that can be tested on one machine
     Test,
+    /// Run the kernel tests, or any command, in virtual machines with other kernels (as root)
+    Vm(vm::Vm),
 }
 
 fn main() -> ExitCode {
+    if vm::is_init() {
+        return vm::run_as_init();
+    }
     // Servers run as another user and must be able to read what is installed and built.
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
     let done = match Cli::parse().command {
@@ -42,6 +48,7 @@ fn main() -> ExitCode {
         Command::Ebpf => ebpf::run().map(|()| ExitCode::SUCCESS),
         Command::Demo(demo) => demo.run().map(|()| ExitCode::SUCCESS),
         Command::Test => test::everything(),
+        Command::Vm(vm) => vm.run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

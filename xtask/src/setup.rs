@@ -46,9 +46,15 @@ pub(crate) fn for_tests() -> anyhow::Result<()> {
     python_client()
 }
 
+/// What virtual machines need: an emulator, and programs to put into them.
+pub(crate) fn for_machines() -> anyhow::Result<()> {
+    programs(&[EMULATOR, NETWORK])
+}
+
 /// How to see whether something is there, and the Debian packages that bring it.
 type Program = (&'static [&'static str], &'static [&'static str]);
 const NETWORK: Program = (&["ip", "-V"], &["iproute2"]);
+const EMULATOR: Program = (&["qemu-system-x86_64", "--version"], &["qemu-system-x86"]);
 const NODE_RUNTIME: Program = (&["npm", "--version"], &["nodejs", "npm"]);
 const PYTHON: Program =
     (&["python3", "-c", "import ensurepip, venv"], &["python3", "python3-venv"]);

@@ -1,7 +1,7 @@
 //! One cgroup directory (Documentation/admin-guide/cgroup-v2.rst).
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -133,7 +133,12 @@ impl Cgroup {
 
     fn write(&self, file: &str, value: &str) -> Result<(), KernelError> {
         let path = self.path.join(file);
-        fs::write(&path, value).map_err(KernelError::file("writing", path))
+        // Never with O_CREAT, which a cgroup refuses with another error than "no such file".
+        let written = OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(value.as_bytes()));
+        written.map_err(KernelError::file("writing", path))
     }
 }
 

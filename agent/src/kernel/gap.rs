@@ -19,11 +19,17 @@ use warrantd_common::SessionCounters;
 
 use crate::warrant::Effect;
 
+use super::backend::Backend;
 use super::queue::Queue;
 use super::{decode, object};
 
-/// Pins of the programs that watch files and programs. Where they are not pinned, they ended with the owner.
-const OBSERVERS: [&str; 2] = ["link_open", "link_exec"];
+/// A pin of each backend's, which shows that its programs have gone on watching. Where they cannot be
+/// pinned, they ended with the owner.
+const OBSERVERS: [(&str, Backend); 3] = [
+    ("link_lsm_file_open", Backend::Lsm),
+    ("link_fentry_file_open", Backend::Fentry),
+    ("link_exit_openat", Backend::Tracepoint),
+];
 /// Prefix of the directory among the pins that names the object which wrote them.
 const STAMP: &str = "object_";
 
@@ -37,8 +43,8 @@ pub struct Gap {
     pub owner: Option<u32>,
     /// Its sessions, by name.
     pub sessions: Vec<SessionGap>,
-    /// Whether opens and execs were still watched after the owner's end; connections always are.
-    pub files_watched: bool,
+    /// How files and programs were still watched after the owner's end; connections always are.
+    pub observer: Option<Backend>,
     /// Why the records could not be read, if so: nothing is known of the sessions' effects then.
     pub unreadable: Option<String>,
 }
@@ -76,12 +82,12 @@ pub(super) fn stamp() -> String {
 /// Reads what is left of a dead instance. Its sessions must have no process any more. What is read here is
 /// gone from the ring.
 pub(super) fn read(pins: &Path, instance: &str, owner: Option<u32>, found: &[Found]) -> Gap {
-    let files_watched = OBSERVERS.iter().all(|pin| pins.join(pin).exists());
+    let is_pinned = |(pin, _): &&(&str, Backend)| pins.join(pin).exists();
     let mut gap = Gap {
         instance: instance.to_owned(),
         owner,
         sessions: Vec::new(),
-        files_watched,
+        observer: OBSERVERS.iter().find(is_pinned).map(|(_, backend)| *backend),
         unreadable: None,
     };
     let sessions = if !pins.join("map_events").exists() {
@@ -133,7 +139,7 @@ struct Left {
 
 /// Takes the records out of the ring, by cgroup id. Sessions that were closed in order are not among them.
 fn left(pins: &Path) -> Result<BTreeMap<u64, Left>, MapError> {
-    let accounts: KernelMap<MapData, u64, [u64; 2]> = open(pins, "map_sessions")?;
+    let accounts: KernelMap<MapData, u64, [u64; 5]> = open(pins, "map_sessions")?;
     let mut left = BTreeMap::new();
     for account in &accounts {
         let (id, words) = account?;
@@ -153,7 +159,7 @@ fn left(pins: &Path) -> Result<BTreeMap<u64, Left>, MapError> {
 
 /// The arithmetic of one session.
 fn account(counters: SessionCounters, queue: &Queue, unread: u64) -> SessionGap {
-    let read = counters.made.saturating_sub(counters.lost).saturating_sub(unread);
+    let read = counters.made.saturating_sub(counters.lost()).saturating_sub(unread);
     let (mut effects, lost) = queue.take(counters, 0);
     for effect in &mut effects {
         effect.seq += read;

@@ -10,17 +10,23 @@
 //! [`Effect`]: crate::warrant::Effect
 
 mod account;
+mod backend;
 mod btf;
+mod calls;
 mod cgroup;
 mod confine;
 mod decode;
+mod doors;
 mod error;
+mod file_rules;
 mod gap;
 mod instance;
 mod misses;
 mod mounts;
 mod object;
+mod observe;
 mod offsets;
+mod path;
 mod privileges;
 mod process;
 mod queue;
@@ -32,7 +38,10 @@ mod session;
 mod spawn;
 mod tables;
 
+pub use backend::Backend;
+pub use doors::Doors;
 pub use error::KernelError;
+pub use file_rules::{Access, FileRules, Reach};
 pub use gap::{Gap, SessionGap};
 pub use runtime::{Kernel, KernelOptions};
 pub use session::{Drained, Session};

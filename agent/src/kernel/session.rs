@@ -1,14 +1,20 @@
 //! One session: a cgroup, its network policy and its stream of effects.
 
+use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::policy::network::Table;
+use nix::time::{ClockId, clock_gettime};
+
+use crate::policy::network::{Allowed, Table};
 use crate::warrant::Effect;
 
 use super::KernelError;
 use super::cgroup::Cgroup;
+use super::doors::Doors;
+use super::file_rules::FileRules;
 use super::queue::Queue;
 use super::retired::Retired;
 use super::runtime::Inner;
@@ -34,7 +40,30 @@ pub struct Session {
 #[derive(Default)]
 struct Policy {
     current: Option<(u32, Table)>,
-    retired: Retired<(u32, Table)>,
+    /// Local ports, the resolver, and who may come in.
+    doors: Doors,
+    /// File rules in force.
+    files: Option<(u32, FileRules)>,
+    /// Addresses that names have opened.
+    named: HashSet<[u8; 16]>,
+    /// What was in force before, as long as a program may still read it.
+    retired: Retired<Old>,
+}
+
+/// A table that was in force, and its generation.
+enum Old {
+    Network(u32, Table),
+    Files(u32, FileRules),
+}
+
+impl Policy {
+    fn generation(&self) -> u32 {
+        self.current.as_ref().map_or(0, |(generation, _)| *generation)
+    }
+
+    fn files_generation(&self) -> u32 {
+        self.files.as_ref().map_or(0, |(generation, _)| *generation)
+    }
 }
 
 /// What a session's processes did since the last drain.
@@ -130,23 +159,96 @@ impl Session {
     /// a second when it is called more than 256 times within one.
     pub fn set_network(&self, table: &Table) -> Result<(), KernelError> {
         let mut policy = lock(&self.policy);
-        while let Some(wait) = policy.retired.until_room(Instant::now()) {
-            thread::sleep(wait);
-            self.remove_outlived(&mut policy);
-        }
+        self.make_room(&mut policy);
         let generation = self.inner.next_generation();
-        self.inner.tables().set_policy(self.cgroup_id, generation, table)?;
-        if let Some(replaced) = policy.current.replace((generation, table.clone())) {
-            policy.retired.push(replaced, Instant::now());
+        let now = policy.doors.policy(generation, policy.files_generation());
+        self.inner.tables().set_table(self.cgroup_id, now, table)?;
+        if let Some((old, table)) = policy.current.replace((generation, table.clone())) {
+            policy.retired.push(Old::Network(old, table), Instant::now());
         }
         self.remove_outlived(&mut policy);
         Ok(())
     }
 
-    fn remove_outlived(&self, policy: &mut Policy) {
-        for (generation, table) in policy.retired.take_outlived(Instant::now()) {
-            self.inner.tables().remove_rules(generation, &table);
+    /// Waits until there is room for one more replaced table.
+    fn make_room(&self, policy: &mut Policy) {
+        while let Some(wait) = policy.retired.until_room(Instant::now()) {
+            thread::sleep(wait);
+            self.remove_outlived(policy);
         }
+    }
+
+    fn remove_outlived(&self, policy: &mut Policy) {
+        for old in policy.retired.take_outlived(Instant::now()) {
+            self.remove(&old);
+        }
+    }
+
+    fn remove(&self, old: &Old) {
+        match old {
+            Old::Network(generation, table) => {
+                self.inner.tables().remove_rules(*generation, table);
+            }
+            Old::Files(generation, rules) => self.inner.tables().remove_files(*generation, rules),
+        }
+    }
+
+    /// Replaces what the session may listen on, who may come in and where it asks for names.
+    pub fn set_doors(&self, doors: Doors) -> Result<(), KernelError> {
+        let mut policy = lock(&self.policy);
+        let now = doors.policy(policy.generation(), policy.files_generation());
+        self.inner.tables().set_policy(self.cgroup_id, now)?;
+        policy.doors = doors;
+        Ok(())
+    }
+
+    /// Enforces file rules from now on, or only observes files. A backend that cannot refuse enforces
+    /// nothing; see [`Backend::enforces_files`](super::Backend::enforces_files).
+    pub fn set_files(&self, rules: Option<FileRules>) -> Result<(), KernelError> {
+        let mut policy = lock(&self.policy);
+        self.make_room(&mut policy);
+        let next = rules.map(|rules| (self.inner.next_generation(), rules));
+        if let Some((generation, rules)) = &next {
+            self.inner.tables().insert_files(*generation, rules)?;
+        }
+        let number = next.as_ref().map_or(0, |(generation, _)| *generation);
+        let now = policy.doors.policy(policy.generation(), number);
+        if let Err(error) = self.inner.tables().set_policy(self.cgroup_id, now) {
+            if let Some((generation, rules)) = next {
+                self.inner.tables().remove_files(generation, &rules);
+            }
+            return Err(error);
+        }
+        if let Some((old, rules)) = std::mem::replace(&mut policy.files, next) {
+            policy.retired.push(Old::Files(old, rules), Instant::now());
+        }
+        self.remove_outlived(&mut policy);
+        Ok(())
+    }
+
+    /// Lets the session begin connections to an address for a while, because a name led there.
+    /// Connections that have begun outlast it.
+    pub fn open_name(
+        &self,
+        address: IpAddr,
+        allowed: &[Allowed],
+        lives: Duration,
+    ) -> Result<(), KernelError> {
+        let mut policy = lock(&self.policy);
+        let octets = match address {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        };
+        let until =
+            since_boot().saturating_add(u64::try_from(lives.as_nanos()).unwrap_or(u64::MAX));
+        self.inner.tables().open_name(self.cgroup_id, octets, allowed, until)?;
+        policy.named.insert(octets);
+        Ok(())
+    }
+
+    /// Packets from elsewhere that were not let in since the session began.
+    pub fn refused_inbound(&self) -> u64 {
+        self.inner.tables().counters(self.cgroup_id).refused_inbound
     }
 
     /// Kills every process of the session.
@@ -171,7 +273,14 @@ impl Drop for Session {
             tracing::warn!(%error, "a session could not be removed; its network stays denied");
         }
         let policy = std::mem::take(&mut *lock(&self.policy));
-        let tables: Vec<_> = policy.current.into_iter().chain(policy.retired.into_all()).collect();
+        let files = policy.files.map(|(generation, rules)| Old::Files(generation, rules));
+        for old in policy.retired.into_all().chain(files) {
+            self.remove(&old);
+        }
+        for address in policy.named {
+            self.inner.tables().close_name(self.cgroup_id, address);
+        }
+        let tables: Vec<_> = policy.current.into_iter().collect();
         self.inner.tables().close_session(self.cgroup_id, &tables);
         self.inner.unregister(self.cgroup_id);
     }
@@ -180,4 +289,10 @@ impl Drop for Session {
 /// What a panicking thread left behind is still consistent: every change is one step.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Nanoseconds since boot, suspend included.
+fn since_boot() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from);
+    now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(0))
 }

@@ -1,7 +1,7 @@
 //! The records of what warrantds that were killed had not told any more.
 
 use crate::audit::{Attribution, AuditError, EffectsRecord, Event, Log, Record};
-use crate::kernel::{Gap, Kernel, SessionGap};
+use crate::kernel::{Backend, Gap, Kernel, SessionGap};
 use crate::warrant::{Effect, Judged, Observation, Standing};
 
 /// Effects that one record lists. A full ring has some ten thousand, and a line must stay readable.
@@ -12,7 +12,7 @@ const LISTED: usize = 1000;
 /// counts as exceeded.
 pub fn record_gaps(kernel: &Kernel, log: &Log) -> Result<(), AuditError> {
     for gap in kernel.take_gaps() {
-        for record in records(&gap, kernel.backend()) {
+        for record in records(&gap) {
             tracing::warn!("{}", record.error.as_deref().unwrap_or_default());
             log.append(&record)?;
         }
@@ -21,9 +21,9 @@ pub fn record_gaps(kernel: &Kernel, log: &Log) -> Result<(), AuditError> {
 }
 
 /// All records of one gap.
-fn records(gap: &Gap, backend: &str) -> Vec<Record> {
+fn records(gap: &Gap) -> Vec<Record> {
     let instance = Record { error: Some(describe(gap)), ..Record::new(Event::Gap) };
-    let sessions = gap.sessions.iter().flat_map(|session| of_session(gap, session, backend));
+    let sessions = gap.sessions.iter().flat_map(|session| of_session(gap, session));
     std::iter::once(instance).chain(sessions).collect()
 }
 
@@ -41,7 +41,7 @@ fn describe(gap: &Gap) -> String {
         Some(why) => format!("its events cannot be read: {why}"),
         None => format!("{unread} events unread, {lost} lost"),
     });
-    if !gap.files_watched {
+    if gap.observer.is_none() {
         parts.push("from its end on only connections were watched".to_owned());
     }
     parts.join("; ")
@@ -52,18 +52,19 @@ fn owner(gap: &Gap) -> String {
 }
 
 /// The records of one session: each lists as many effects as a line shall hold.
-fn of_session(gap: &Gap, session: &SessionGap, backend: &str) -> Vec<Record> {
+fn of_session(gap: &Gap, session: &SessionGap) -> Vec<Record> {
     let parts: Vec<&[Effect]> = match session.effects.as_slice() {
         [] => vec![&[]],
         effects => effects.chunks(LISTED).collect(),
     };
+    let backend = gap.observer.map_or("none", Backend::name);
     let record = |(index, effects): (usize, &&[Effect])| {
         let observation = Observation {
             judged: effects.iter().map(exceeded).collect(),
             ambient: 0,
             // Told once, with the first part.
             lost: if index == 0 { session.lost } else { 0 },
-            cut: !gap.files_watched || gap.unreadable.is_some(),
+            cut: gap.observer.is_none() || gap.unreadable.is_some(),
         };
         let part = format!(" (part {} of {})", index + 1, parts.len());
         let text = format!(
@@ -94,6 +95,8 @@ mod tests {
     use super::*;
     use crate::warrant::{EffectKind, Outcome, Peer, Process, Protocol, Target, Verdict};
 
+    const SEEN: Option<Backend> = Some(Backend::Tracepoint);
+
     fn effect(seq: u64) -> Effect {
         let peer = "192.0.2.1:443".parse().expect("an address");
         Effect {
@@ -101,12 +104,13 @@ mod tests {
             outcome: Outcome::Denied,
             target: Target::Peer(Peer { peer, protocol: Protocol::Tcp }),
             process: Process { pid: 7, tid: 7, uid: 7, exe: "/usr/bin/server".into() },
+            argv: Vec::new(),
             seq,
             boot_ns: seq,
         }
     }
 
-    fn gap(effects: u64, lost: u64, files_watched: bool) -> Gap {
+    fn gap(effects: u64, lost: u64, observer: Option<Backend>) -> Gap {
         let session = SessionGap {
             name: "files-1".into(),
             effects: (1..=effects).map(effect).collect(),
@@ -119,18 +123,18 @@ mod tests {
             instance: "serve".into(),
             owner: Some(71),
             sessions: vec![session],
-            files_watched,
+            observer,
             unreadable: None,
         }
     }
 
     fn verdicts(gap: &Gap) -> Vec<Verdict> {
-        records(gap, "b").iter().filter_map(|r| Some(r.effects.as_ref()?.verdict)).collect()
+        records(gap).iter().filter_map(|r| Some(r.effects.as_ref()?.verdict)).collect()
     }
 
     #[test]
     fn an_instance_and_each_session_have_a_record() {
-        let records = records(&gap(2, 0, false), "tracepoint");
+        let records = records(&gap(2, 0, None));
         let texts: Vec<_> = records.iter().filter_map(|record| record.error.as_deref()).collect();
         assert_eq!(
             texts,
@@ -146,13 +150,13 @@ mod tests {
 
     #[test]
     fn what_nobody_saw_is_never_within() {
-        assert_eq!(verdicts(&gap(1, 0, true)), [Verdict::Exceeded]);
-        assert_eq!(verdicts(&gap(0, 1, true)), [Verdict::Incomplete]);
-        assert_eq!(verdicts(&gap(0, 0, false)), [Verdict::Incomplete]);
-        let unreadable = Gap { unreadable: Some("why".into()), ..gap(0, 0, true) };
+        assert_eq!(verdicts(&gap(1, 0, SEEN)), [Verdict::Exceeded]);
+        assert_eq!(verdicts(&gap(0, 1, SEEN)), [Verdict::Incomplete]);
+        assert_eq!(verdicts(&gap(0, 0, None)), [Verdict::Incomplete]);
+        let unreadable = Gap { unreadable: Some("why".into()), ..gap(0, 0, SEEN) };
         assert_eq!(verdicts(&unreadable), [Verdict::Incomplete]);
         assert_eq!(
-            verdicts(&gap(0, 0, true)),
+            verdicts(&gap(0, 0, SEEN)),
             [Verdict::Within],
             "nothing happened, and all was seen"
         );
@@ -160,7 +164,7 @@ mod tests {
 
     #[test]
     fn every_effect_is_listed_in_lines_that_stay_readable() {
-        let records = records(&gap(2500, 3, false), "tracepoint");
+        let records = records(&gap(2500, 3, None));
         let effects: Vec<_> = records.iter().filter_map(|record| record.effects.as_ref()).collect();
         let listed: Vec<usize> = effects.iter().map(|effects| effects.exceeded.len()).collect();
         assert_eq!(listed, [1000, 1000, 500]);

@@ -128,7 +128,7 @@ fn told() -> Result<(), Failed> {
     ensure(next.take_gaps().is_empty(), "a gap is told twice")?;
     let [gap] = gaps.as_slice() else { return Err(format!("{gaps:#?}").into()) };
     equal((gap.instance.as_str(), gap.owner), (dead.name.as_str(), Some(dead.pid)))?;
-    equal((gap.unreadable.as_deref(), gap.files_watched), (None, false))?;
+    equal((gap.unreadable.as_deref(), gap.observer), (None, Some(kernel()?.backend())))?;
     equal(gap.sessions.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), SESSIONS.to_vec())?;
     let [early, late, survivor] = gap.sessions.as_slice() else { return Err("three".into()) };
 

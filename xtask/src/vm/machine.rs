@@ -1,0 +1,139 @@
+//! One virtual machine, from power on to power off.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use super::job;
+use super::kernels::Kernel;
+use super::series::Series;
+
+/// What the kernel is told in any case: errors end the machine, and the host needs no protection from it.
+const PARAMETERS: &str =
+    "console=ttyS0 quiet panic=-1 oops=panic mitigations=off random.trust_cpu=on";
+/// How much of the kernel's own words is shown when a machine fails.
+const LAST_LINES: usize = 40;
+
+/// A kernel, and whether BPF programs are among its security modules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Configuration {
+    pub(crate) series: Series,
+    pub(crate) bpf: bool,
+}
+
+impl std::fmt::Display for Configuration {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bpf = if self.bpf { "+bpf" } else { "-bpf" };
+        write!(formatter, "{:<4} {bpf}", self.series.name())
+    }
+}
+
+/// What a machine has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    pub(super) processors: u32,
+    pub(super) megabytes: u32,
+    /// How long it may run.
+    pub(super) patience: Duration,
+}
+
+/// Runs a machine to its end. Each line of the job's output is given to `line`; the result says how the job
+/// ended, `0` when it succeeded. An error is a machine that did not get so far.
+pub(super) fn run(
+    configuration: Configuration,
+    kernel: &Kernel,
+    image: &Path,
+    size: Size,
+    mut line: impl FnMut(&str),
+) -> anyhow::Result<String> {
+    let scratch = tempfile::tempdir().context("a temporary directory")?;
+    let console = scratch.path().join("console");
+    let started = Instant::now();
+    let mut machine = Machine(start(configuration, kernel, image, size, &console)?);
+    let output = machine.0.stdout.take().context("the output is piped")?;
+    let (sender, lines) = mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        let mut output = BufReader::new(output);
+        let mut bytes = Vec::new();
+        while output.read_until(b'\n', &mut bytes).is_ok_and(|length| length > 0) {
+            let text = String::from_utf8_lossy(&bytes).trim_end_matches(['\r', '\n']).to_owned();
+            bytes.clear();
+            if sender.send(text).is_err() {
+                break;
+            }
+        }
+    });
+    let end = loop {
+        let left = size.patience.saturating_sub(started.elapsed());
+        match lines.recv_timeout(left) {
+            Ok(text) => match job::read_end(&text) {
+                Some(end) => break Ok(end.to_owned()),
+                None => line(&text),
+            },
+            Err(RecvTimeoutError::Timeout) => {
+                break Err(format!("did not end within {} s", size.patience.as_secs()));
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                break Err("ended before its job did".to_owned());
+            }
+        }
+    };
+    drop(machine);
+    // Ends with the machine, which has the other end of its pipe.
+    let _ = reader.join();
+    end.or_else(|what| bail!("{configuration} {what}; its last words:\n{}", last_words(&console)))
+}
+
+fn start(
+    configuration: Configuration,
+    kernel: &Kernel,
+    image: &Path,
+    size: Size,
+    console: &Path,
+) -> anyhow::Result<Child> {
+    let mut parameters = PARAMETERS.to_owned();
+    if let Some(list) = configuration.series.security_modules(configuration.bpf) {
+        parameters = format!("{parameters} {list}");
+    }
+    let mut command = Command::new("qemu-system-x86_64");
+    command
+        .args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"])
+        // Every instruction is emulated: that works on every host, also on one that is a machine of this kind.
+        .args(["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"])
+        .args(["-smp", &size.processors.to_string(), "-m", &size.megabytes.to_string()])
+        .arg("-serial")
+        .arg(format!("file:{}", console.display()))
+        .args(["-serial", "stdio"])
+        .arg("-kernel")
+        .arg(&kernel.image)
+        .arg("-initrd")
+        .arg(image)
+        .args(["-append", &parameters])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    command.spawn().context("cannot run qemu-system-x86_64")
+}
+
+/// What the kernel said at last.
+fn last_words(console: &Path) -> String {
+    let text = fs::read(console).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<_> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let from = lines.len().saturating_sub(LAST_LINES);
+    if lines.is_empty() { "(it said nothing)".into() } else { lines[from..].join("\n") }
+}
+
+/// Ends with the scope.
+struct Machine(Child);
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
