@@ -37,6 +37,8 @@ pub enum Event {
     Start,
     /// The daemon stopped.
     Stop,
+    /// Effects that a warrantd which was killed had not told any more.
+    Gap,
     /// A line that was cut by a crash was taken off the end of the log.
     Repair,
 }
