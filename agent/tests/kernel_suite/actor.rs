@@ -83,7 +83,7 @@ fn deed(words: &[&str]) -> Option<io::Result<()>> {
         ["user-namespace"] => deeds::user_namespace(),
         ["trace-parent"] => deeds::trace_parent(),
         ["become-root"] => deeds::become_root(),
-        _ => return None,
+        _ => return changes::deed(words).or_else(|| reach::deed(words)),
     })
 }
 

@@ -95,7 +95,7 @@ fn busy() -> Result<(), Failed> {
 
 /// A warrantd is killed with a server that has a child. The server dies with it; the child goes on, still
 /// refused; the next start, of whatever instance, ends it and removes what was left.
-fn killed() -> Result<(), Failed> {
+pub(crate) fn killed() -> Result<(), Failed> {
     let directory = public_dir()?;
     let log = directory.path().join("log");
     fs::write(&log, "")?;

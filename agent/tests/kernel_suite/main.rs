@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "actors print what tests read")]
 
 mod actor;
+mod changes;
 mod confinement;
 mod deeds;
 mod files;
@@ -17,8 +18,10 @@ mod gap;
 mod gate;
 mod lifecycle;
 mod load;
+mod matrix;
 mod network;
 mod paths;
+mod reach;
 mod support;
 mod swaps;
 
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         flood::TESTS,
         confinement::TESTS,
         lifecycle::TESTS,
+        matrix::TESTS,
         swaps::TESTS,
         gap::TESTS,
     ]

@@ -1,0 +1,80 @@
+//! What must be answered, row by row: every way out that is known, tried against this kernel and observer,
+//! each with a twin that is allowed and works.
+//!
+//! Each row prints one line, `MATRIX`, name, observer, outcome and remark, separated by tabs. The table in
+//! `tests/kernel-matrix.md` is made of them.
+
+mod files;
+mod network;
+mod others;
+mod sockets;
+
+use std::fmt;
+
+use libtest_mimic::Failed;
+use warrantd::kernel::Backend;
+
+use crate::Test;
+use crate::support::kernel;
+
+/// The tests of this directory.
+pub(crate) const TESTS: &[Test] = &[
+    ("matrix_of_files_and_programs", || all(files::ROWS)),
+    ("matrix_of_the_network", || all(network::ROWS)),
+    ("matrix_of_unix_sockets", || all(sockets::ROWS)),
+    ("matrix_of_other_ways_out", || all(others::ROWS)),
+];
+
+/// A way out: its name in the table, and the attempt.
+pub(crate) type Row = (&'static str, fn(Backend) -> Result<Answer, Failed>);
+
+/// How a way out was answered.
+pub(crate) enum Answer {
+    /// It was refused.
+    Blocked,
+    /// It happened and was reported as what it was.
+    Reported,
+    /// Neither, for a reason.
+    NotCovered(&'static str),
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blocked => f.write_str("blocked\t"),
+            Self::Reported => f.write_str("reported\t"),
+            Self::NotCovered(why) => write!(f, "not covered\t{why}"),
+        }
+    }
+}
+
+/// Tries all rows, and tells of all that fail.
+fn all(rows: &[Row]) -> Result<(), Failed> {
+    let backend = kernel()?.backend();
+    let mut failures = String::new();
+    for (name, attempt) in rows {
+        match patiently(*attempt, backend) {
+            Ok(answer) => println!("MATRIX\t{name}\t{backend}\t{answer}"),
+            Err(failure) => {
+                failures += &format!("{name}: {}\n", failure.message().unwrap_or_default());
+            }
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.into()) }
+}
+
+/// A kernel that preempts itself leaves out runs of an observer now and then, and says so: the attempt is
+/// then no proof of anything, and made anew.
+fn patiently(
+    attempt: fn(Backend) -> Result<Answer, Failed>,
+    backend: Backend,
+) -> Result<Answer, Failed> {
+    for _ in 0..4 {
+        match attempt(backend) {
+            Err(failure) if failure.message().is_some_and(|why| why.starts_with("drain: lost")) => {
+            }
+            other => return other,
+        }
+    }
+    attempt(backend)
+}
