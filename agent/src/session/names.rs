@@ -69,7 +69,8 @@ impl Conversation {
 
     fn refused_name(&self, refusal: &Refusal) -> Record {
         let text = describe(refusal);
-        tracing::warn!(server = self.context.server.id, "a name was refused: {text}");
+        let what = if refusal.by_policy { "a name was refused" } else { "a name has no answer" };
+        tracing::warn!(server = self.context.server.id, "{what}: {text}");
         Record {
             policy_decision: refusal.by_policy.then_some(Action::Deny),
             policy_rule_matched: refusal.by_policy.then(|| "network.allow".to_owned()),
