@@ -27,7 +27,7 @@ pub enum Event {
     Startup,
     /// Effects that belong to no call.
     Unsolicited,
-    /// A name that a server asked for and policy refused.
+    /// A name that a server asked for in vain: refused by policy, or not to be resolved.
     NameRefused,
     /// A session began.
     SessionStart,

@@ -82,8 +82,9 @@ impl Engine {
         match self.look_up(question, name).await {
             Ok(found) => self.open(question, name, &listed, found),
             Err(why) => {
-                tracing::warn!(name, "a listed name cannot be resolved: {why}");
-                self.refuse(question, ResponseCode::ServFail, &why)
+                self.note(question, &why, false);
+                // Who was asked is nothing that a server needs to know.
+                Reply::because(ResponseCode::ServFail, &"no name server could answer")
             }
         }
     }
@@ -117,18 +118,19 @@ impl Engine {
             }
         }
         if let Some(denial) = &denied {
-            self.note(question, denial);
+            self.note(question, denial, true);
         }
         if let Some(why) = &failed {
-            tracing::warn!(name = question.shown(), "{why}");
-            self.note(question, why);
+            self.note(question, why, false);
         }
         self.remember(&addresses, name);
         let code = ResponseCode::NoError;
         match (addresses.is_empty(), denied, failed) {
-            (false, ..) => Reply { code, addresses, ttl: found.ttl, blocked: None },
-            (true, Some(denial), _) => Reply::blocked(code, &denial),
-            (true, None, Some(why)) => Reply::blocked(ResponseCode::ServFail, &why),
+            (false, ..) => Reply { code, addresses, ttl: found.ttl, why: None },
+            (true, Some(denial), _) => Reply::because(code, &denial),
+            (true, None, Some(_)) => {
+                Reply::because(ResponseCode::ServFail, &"its addresses cannot be opened")
+            }
             (true, None, None) => Reply::empty(code),
         }
     }
@@ -147,20 +149,20 @@ impl Engine {
         }
     }
 
-    /// Notes a refusal and makes its answer.
+    /// Notes a refusal by policy and makes its answer.
     fn refuse(
         &self,
         question: &Question,
         code: ResponseCode,
         why: &(impl ToString + ?Sized),
     ) -> Reply {
-        self.note(question, why);
-        Reply::blocked(code, &why.to_string())
+        self.note(question, why, true);
+        Reply::because(code, &why.to_string())
     }
 
-    fn note(&self, question: &Question, why: &(impl ToString + ?Sized)) {
+    fn note(&self, question: &Question, why: &(impl ToString + ?Sized), by_policy: bool) {
         let kind = question.query.query_type().to_string();
-        self.ledger.enter(question.shown(), kind, why.to_string());
+        self.ledger.enter(question.shown(), kind, why.to_string(), by_policy);
     }
 
     fn with_pace<T>(&self, f: impl FnOnce(&mut Pace, std::time::Duration) -> T) -> T {

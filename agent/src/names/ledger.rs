@@ -16,11 +16,13 @@ pub struct Refusal {
     pub record_type: String,
     /// Why, in one line.
     pub reason: String,
+    /// Policy refused it; otherwise it could not be resolved or opened.
+    pub by_policy: bool,
     /// How often, since the session began.
     pub count: u64,
 }
 
-type Key = (String, String, String);
+type Key = (String, String, String, bool);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -35,11 +37,12 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn enter(&self, name: String, record_type: String, reason: String) {
+    pub(super) fn enter(&self, name: String, record_type: String, reason: String, by_policy: bool) {
         let mut entries = self.entries();
-        let mut key = (name, record_type, reason);
+        let mut key = (name, record_type, reason, by_policy);
         if entries.len() >= MAX_DISTINCT && !entries.contains_key(&key) {
-            key = (String::new(), String::new(), "more names than are listed".to_owned());
+            let reason = "more names than are told apart".to_owned();
+            key = (String::new(), String::new(), reason, true);
         }
         entries.entry(key).or_default().now += 1;
     }
@@ -55,12 +58,13 @@ impl Ledger {
         let mut taken: Vec<_> = entries
             .iter_mut()
             .filter(|(_, counts)| due(counts))
-            .map(|((name, record_type, reason), counts)| {
+            .map(|((name, record_type, reason, by_policy), counts)| {
                 counts.reported = counts.now;
                 Refusal {
                     name: name.clone(),
                     record_type: record_type.clone(),
                     reason: reason.clone(),
+                    by_policy: *by_policy,
                     count: counts.now,
                 }
             })
@@ -81,7 +85,7 @@ mod tests {
 
     fn enter(ledger: &Ledger, name: &str, times: usize) {
         for _ in 0..times {
-            ledger.enter(name.to_owned(), "A".to_owned(), "not listed".to_owned());
+            ledger.enter(name.to_owned(), "A".to_owned(), "not listed".to_owned(), true);
         }
     }
 

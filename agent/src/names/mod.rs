@@ -27,6 +27,9 @@
 //! no flag, no id, no case pattern. What remains is a name under a wildcard, which tells its owner
 //! up to [`crate::policy::MAX_FREEDOM`] bytes: 256 different ones at once and one a second after that.
 //! Names that stand in the policy tell no more than that and when they were asked for.
+//!
+//! Any process of this host can ask it, as it can ask any socket on loopback. What that opens for the
+//! session is what its policy lists.
 #![forbid(unsafe_code)]
 
 mod answer;

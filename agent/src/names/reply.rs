@@ -16,9 +16,11 @@ const MAX_UDP: u16 = 1232;
 /// What every client takes over UDP (RFC 1035, section 4.2.1).
 const MIN_UDP: u16 = 512;
 
-/// The EDNS option of extended errors, and its code for what policy blocks (RFC 8914).
+/// The EDNS option of extended errors, and its codes for what policy blocks and for all else
+/// (RFC 8914).
 const EXTENDED_ERROR: u16 = 15;
 const BLOCKED: u16 = 15;
+const OTHER: u16 = 0;
 
 /// The most bytes of an explanation. An answer with the longest name and this fits 512 bytes.
 const MAX_TEXT: usize = 150;
@@ -38,19 +40,19 @@ pub(super) struct Reply {
     pub(super) addresses: Vec<IpAddr>,
     /// How long that may be kept, in seconds.
     pub(super) ttl: u32,
-    /// Why policy blocks it.
-    pub(super) blocked: Option<String>,
+    /// Why there is nothing.
+    pub(super) why: Option<String>,
 }
 
 impl Reply {
     /// An answer without records.
     pub(super) fn empty(code: ResponseCode) -> Self {
-        Self { code, addresses: Vec::new(), ttl: 0, blocked: None }
+        Self { code, addresses: Vec::new(), ttl: 0, why: None }
     }
 
     /// An answer without records that says why.
-    pub(super) fn blocked(code: ResponseCode, why: &impl ToString) -> Self {
-        Self { blocked: Some(why.to_string()), ..Self::empty(code) }
+    pub(super) fn because(code: ResponseCode, why: &impl ToString) -> Self {
+        Self { why: Some(why.to_string()), ..Self::empty(code) }
     }
 
     /// The answer's bytes. Over UDP as many addresses as fit, with the flag that tells the client to
@@ -95,9 +97,10 @@ impl Reply {
     fn edns(&self) -> Edns {
         let mut edns = Edns::new();
         edns.set_max_payload(MAX_UDP);
-        if let Some(why) = &self.blocked {
+        if let Some(why) = &self.why {
             let text = why.bytes().filter(|byte| (b' '..=b'~').contains(byte)).take(MAX_TEXT);
-            let data = BLOCKED.to_be_bytes().into_iter().chain(text).collect();
+            let code = if self.code == ResponseCode::ServFail { OTHER } else { BLOCKED };
+            let data = code.to_be_bytes().into_iter().chain(text).collect();
             edns.options_mut().insert(EdnsOption::Unknown(EXTENDED_ERROR, data));
         }
         edns
@@ -124,7 +127,7 @@ mod tests {
 
     fn many(count: u8) -> Reply {
         let addresses = (0..count).map(|n| IpAddr::V4(Ipv4Addr::new(8, 8, 8, n))).collect();
-        Reply { code: ResponseCode::NoError, addresses, ttl: 5, blocked: None }
+        Reply { code: ResponseCode::NoError, addresses, ttl: 5, why: None }
     }
 
     #[test]
@@ -155,7 +158,7 @@ mod tests {
     #[test]
     fn a_refusal_says_why_to_whoever_speaks_edns() {
         let longest = format!("{0}.{0}.{0}.{1}.", "a".repeat(63), "b".repeat(61));
-        let reply = Reply::blocked(ResponseCode::NXDomain, &"x".repeat(1000));
+        let reply = Reply::because(ResponseCode::NXDomain, &"x".repeat(1000));
         for payload in [None, Some(512)] {
             let bytes = reply.encode(&question(&longest, payload), Transport::Udp).unwrap();
             let message = Message::from_vec(&bytes).unwrap();

@@ -125,7 +125,8 @@ async fn exchange(server: SocketAddr, query: Query) -> Result<Message, String> {
     let request = DnsRequest::from_query(query.clone(), options);
     let answer = match stream.send_message(request).first_answer().await {
         Ok(answer) if answer.metadata.truncation => over_tcp(server, &query).await?,
-        Err(NetError::QueryCaseMismatch) => over_tcp(server, &query).await?,
+        // The second is what a longer answer than was asked for looks like when it was cut.
+        Err(NetError::QueryCaseMismatch | NetError::Proto(_)) => over_tcp(server, &query).await?,
         other => other.map_err(|error| explain(&error))?,
     };
     let answer = answer.into_message();

@@ -11,8 +11,9 @@ use super::reach::ports;
 use super::url::{HostPattern, special};
 use crate::config::{NetworkRule, Problem};
 
-/// How many bytes a leading `*` may stand for, dots included. A server can put data into the name
-/// it asks for, and whoever answers for `example.com` reads it: a name has room for 253 bytes.
+/// How many bytes the wildcards of a pattern may stand for, dots included. A server can put data into the name
+/// it asks for, and whoever answers for `example.com` reads it: a name has room for 253 bytes. For a
+/// pattern that covers every name there is no limit: whoever may reach everybody needs no such way.
 pub const MAX_FREEDOM: usize = 63;
 
 /// The `host` rules of a policy.
@@ -44,7 +45,7 @@ pub enum NameDenial {
     NoName,
     /// A wildcard covers it, and stands for too much of it.
     #[error(
-        "the wildcard that covers it would stand for more than {MAX_FREEDOM} bytes; list the name"
+        "the wildcards that cover it would stand for more than {MAX_FREEDOM} bytes; list the name"
     )]
     TooLong,
     /// The name leads to a special address.

@@ -78,10 +78,11 @@ impl Conversation {
 
     fn refused_name(&self, refusal: &Refusal) -> Record {
         let text = describe(refusal);
-        tracing::warn!(server = self.context.server.id, "a name was refused: {text}");
+        let what = if refusal.by_policy { "a name was refused" } else { "a name has no answer" };
+        tracing::warn!(server = self.context.server.id, "{what}: {text}");
         Record {
-            policy_decision: Some(Action::Deny),
-            policy_rule_matched: Some("network.allow".to_owned()),
+            policy_decision: refusal.by_policy.then_some(Action::Deny),
+            policy_rule_matched: refusal.by_policy.then(|| "network.allow".to_owned()),
             status: Some(Status::Failure),
             error: Some(text),
             ..self.recorder.record(Event::NameRefused)
@@ -91,7 +92,7 @@ impl Conversation {
 
 /// One line, such as `evil.example (A, 4 times): no rule covers it`.
 fn describe(refusal: &Refusal) -> String {
-    let Refusal { name, record_type, reason, count } = refusal;
+    let Refusal { name, record_type, reason, count, .. } = refusal;
     match (name.is_empty(), *count) {
         (true, _) => format!("{count} names beside those that are listed"),
         (false, 1) => format!("{name} ({record_type}): {reason}"),
@@ -143,6 +144,7 @@ mod tests {
             name: name.to_owned(),
             record_type: "A".to_owned(),
             reason: "no rule".to_owned(),
+            by_policy: true,
             count,
         };
         assert_eq!(describe(&refusal("a.b", 1)), "a.b (A): no rule");

@@ -134,6 +134,17 @@ async fn a_name_server_that_changes_the_case_is_asked_over_tcp() {
 }
 
 #[tokio::test]
+async fn a_name_server_that_says_too_much_over_udp_is_asked_over_tcp() {
+    let many: Vec<_> = (0..100).map(|n| format!("8.8.8.{n}")).collect();
+    let many: Vec<_> = many.iter().map(String::as_str).collect();
+    let zone = Zone::default().with("api.github.com", 60, &many);
+    let world = World::new(GITHUB, Zone { long: true, ..zone }).await;
+    let answer = world.ask("api.github.com", RecordType::A).await;
+    assert!(!answer.answers.is_empty(), "{:?}", world.reasons());
+    assert_eq!(world.upstream.tcp_questions(), 1);
+}
+
+#[tokio::test]
 async fn a_name_without_such_addresses_is_answered_empty() {
     let zone = Zone::default().with("api.github.com", 60, &["8.8.8.8"]);
     let world = World::new(GITHUB, zone).await;

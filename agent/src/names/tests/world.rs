@@ -28,6 +28,8 @@ pub(super) struct Zone {
     pub(super) delay: Duration,
     /// It answers every question with this code.
     pub(super) code: Option<ResponseCode>,
+    /// It does not care how much a client takes over UDP.
+    pub(super) long: bool,
     /// It writes names in lower case, whatever was asked.
     pub(super) lower: bool,
 }
@@ -130,7 +132,8 @@ async fn serve_udp(socket: Arc<UdpSocket>, zone: Arc<Zone>, asked: Arc<Mutex<Vec
         running.spawn(async move {
             tokio::time::sleep(zone.delay).await;
             let mut answer = zone.answer(&question);
-            if answer.to_vec().unwrap().len() > usize::from(question.max_payload()) {
+            let fits = answer.to_vec().unwrap().len() <= usize::from(question.max_payload());
+            if !fits && !zone.long {
                 answer = answer.truncate();
             }
             let _ = socket.send_to(&answer.to_vec().unwrap(), from).await;

@@ -67,15 +67,13 @@ impl HostPattern {
         self.glob.covers(&Host::Name(name.to_owned()))
     }
 
-    /// How many bytes of a covered name the leading `*` stands for; 0 without one.
+    /// How many bytes of a covered name its wildcards stand for; 0 for a pattern without one, and
+    /// for one that covers every name.
     pub fn freedom(&self, name: &str) -> usize {
-        match &self.glob {
-            HostGlob::Labels { reversed, more: true } => {
-                let fixed = name.rsplit('.').take(reversed.len()).map(|label| label.len() + 1);
-                name.len().saturating_sub(fixed.sum())
-            }
-            _ => 0,
-        }
+        let HostGlob::Labels { reversed, more } = &self.glob else { return 0 };
+        let written = |label: &String| label.bytes().filter(|byte| *byte != b'*').count();
+        let dots = reversed.len().saturating_sub(usize::from(!more));
+        name.len().saturating_sub(reversed.iter().map(written).sum::<usize>() + dots)
     }
 }
 
@@ -123,6 +121,10 @@ mod tests {
         let glob = HostPattern::compile("*.s3.example.com").unwrap();
         assert_eq!(glob.freedom("bucket.s3.example.com"), 6);
         assert_eq!(glob.freedom("a.bc.s3.example.com"), 4);
+        let inner = HostPattern::compile("*.api-*.example.com").unwrap();
+        assert_eq!(inner.freedom("ab.api-cde.example.com"), 5);
+        assert_eq!(HostPattern::compile("a.*.com").unwrap().freedom("a.bcd.com"), 3);
+        assert_eq!(HostPattern::compile("*").unwrap().freedom("a.bcd.com"), 0);
         assert_eq!(HostPattern::compile("s3.example.com").unwrap().freedom("s3.example.com"), 0);
     }
 
