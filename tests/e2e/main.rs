@@ -6,6 +6,7 @@ mod daemon;
 mod filesystem;
 mod gap;
 mod lifecycle;
+mod names;
 mod network;
 mod processes;
 mod python;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         filesystem::tests(),
         rogue::tests(),
         network::tests(),
+        names::tests(),
         daemon::tests(),
         lifecycle::tests(),
         crash::tests(),
