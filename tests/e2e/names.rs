@@ -83,7 +83,7 @@ effects:
             true => Namespace::new(&[&v4[..], &["2600::4/128", "2600::53/128"]].concat())?,
         };
         let zone = Zone::default()
-            .with("api.example.com", 300, &["8.8.8.4", "2600::4"])
+            .with("api.example.com", 300, if v6 { &["8.8.8.4", "2600::4"] } else { &["8.8.8.4"] })
             .with("zero.example.com", 0, &["8.8.8.5"])
             .with("alias.example.com", 60, &["www.cdn.example.net"])
             .with("www.cdn.example.net", 60, &["edge.cdn.example.net"])

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::{deeds, gap, load};
+use crate::{deeds, gap, load, names};
 
 /// First argument of an actor.
 pub(crate) const MARK: &str = "act";
@@ -83,7 +83,11 @@ fn deed(words: &[&str]) -> Option<io::Result<()>> {
         ["user-namespace"] => deeds::user_namespace(),
         ["trace-parent"] => deeds::trace_parent(),
         ["become-root"] => deeds::become_root(),
-        _ => return changes::deed(words).or_else(|| reach::deed(words)),
+        _ => {
+            return changes::deed(words)
+                .or_else(|| reach::deed(words))
+                .or_else(|| names::deed(words));
+        }
     })
 }
 
