@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::{deeds, gap, load};
+use crate::{changes, deeds, gap, load, reach};
 
 /// First argument of an actor.
 pub(crate) const MARK: &str = "act";
