@@ -75,9 +75,7 @@ pub(super) fn resolve(btf: &Btf) -> Result<Layout, KernelError> {
 
 /// Where a dentry has its parent. Name and inode follow at once, so that one read brings all; a kernel that
 /// keeps them elsewhere is refused.
-fn dentry(
-    one_of: impl Fn(&[&str]) -> Result<u32, KernelError>,
-) -> Result<u32, KernelError> {
+fn dentry(one_of: impl Fn(&[&str]) -> Result<u32, KernelError>) -> Result<u32, KernelError> {
     let parent = one_of(&["dentry.d_parent"])?;
     // 6.17 made d_name a read-only view of __d_name.
     let length = one_of(&["dentry.d_name.len", "dentry.__d_name.len"])?;

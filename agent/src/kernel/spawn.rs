@@ -13,6 +13,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
 use super::confine::{Plan, Step};
+use super::floor::{self, Floor};
 use super::{KernelError, privileges, seccomp};
 
 /// A program to start.
@@ -31,6 +32,8 @@ pub struct SpawnSpec {
     /// Who the program runs as. `None` keeps user and capabilities: for the self-test's probe, and for
     /// callers that have no rights to give away.
     pub user: Option<User>,
+    /// What it may reach of the file system, whatever the kernel programs see; `None` for all.
+    pub floor: Option<Floor>,
 }
 
 /// A user to run as.
@@ -96,11 +99,13 @@ impl Prepared {
             .map_err(|errno| failed(Step::Prepare)(errno.into()))?;
         let cwd = CString::new(spec.cwd.as_os_str().as_bytes())
             .map_err(|_| KernelError::Spec("the working directory contains a zero byte"))?;
+        let ruleset = spec.floor.as_ref().map(floor::ruleset).transpose();
         let plan = Plan {
             procs: procs.map(OwnedFd::from),
             report: writer,
             user: wanted_user(spec),
             cwd,
+            ruleset: ruleset.map_err(failed(Step::Floor))?,
             filter: seccomp::filter(),
             parent: nix::unistd::getpid(),
         };

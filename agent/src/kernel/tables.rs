@@ -32,7 +32,8 @@ impl Tables {
     pub(super) fn describe_calls(ebpf: &mut Ebpf) -> Result<(), KernelError> {
         // Borrowed, not taken: a map that is closed cannot be loaded against.
         let map = ebpf.map_mut("CALLS").ok_or(KernelError::Object { what: "CALLS" })?;
-        let mut map: HashMap<_, u32, [u32; 2]> = HashMap::try_from(map).map_err(refused("CALLS"))?;
+        let mut map: HashMap<_, u32, [u32; 2]> =
+            HashMap::try_from(map).map_err(refused("CALLS"))?;
         for (call, _) in calls::all() {
             let number = u32::try_from(call.number).unwrap_or(u32::MAX);
             map.insert(number, call.shape.to_words(), 0).map_err(refused("CALLS"))?;
@@ -86,8 +87,9 @@ impl Tables {
         policy: SessionPolicy,
         table: &Table,
     ) -> Result<(), KernelError> {
-        if let Err(error) =
-            self.insert_rules(policy.generation, table).and_then(|()| self.set_policy(cgroup_id, policy))
+        if let Err(error) = self
+            .insert_rules(policy.generation, table)
+            .and_then(|()| self.set_policy(cgroup_id, policy))
         {
             self.remove_rules(policy.generation, table);
             return Err(error);

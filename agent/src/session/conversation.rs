@@ -132,6 +132,7 @@ fn start(
         cwd: server.root.clone(),
         env: server.env.clone(),
         user: server.user.clone(),
+        floor: server.floor.clone(),
     };
     match &context.kernel {
         None => Ok((None, kernel::spawn_unconfined(&spec)?)),

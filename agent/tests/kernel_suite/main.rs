@@ -12,6 +12,7 @@ mod confinement;
 mod deeds;
 mod files;
 mod flood;
+mod floor;
 mod foreign;
 mod gap;
 mod gate;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         lifecycle::TESTS,
         swaps::TESTS,
         gap::TESTS,
+        floor::TESTS,
     ]
     .concat();
     let obstacle = support::obstacle();
