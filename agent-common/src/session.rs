@@ -49,8 +49,8 @@ pub struct SessionPolicy {
     pub resolver_v6: u16,
     /// How many of `listen` count.
     pub listen_count: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Generation of the file rules that name the unix sockets to connect to; 0 when there are none.
+    pub unix: u32,
     /// Local ports that may be bound and reached from outside.
     pub listen: [PortRule; MAX_LISTEN],
 }
@@ -80,6 +80,7 @@ impl SessionPolicy {
         words[2] = self.mark;
         words[3] = pair(self.resolver_v4, self.resolver_v6);
         words[4] = self.listen_count;
+        words[5] = self.unix;
         let ports = self.listen.iter().flat_map(|rule| [rule.protocol, rule.low, rule.high]);
         let mut halves = ports.into_iter();
         for word in &mut words[6..] {

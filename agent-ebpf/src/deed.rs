@@ -17,6 +17,9 @@ pub enum Power {
     Watch,
 }
 
+/// A generation that no rules have.
+const NO_RULES: u32 = u32::MAX;
+
 /// Bits of flags without which a path is sure.
 const UNSURE: u16 = flags::TRUNCATED | flags::PATHLESS | flags::VANISHED | flags::DETACHED;
 
@@ -63,8 +66,11 @@ pub fn decide(power: Power, deed: Option<Deed>) -> bool {
     let policy = verdict::policy(cgroup_id);
     let rules = match policy {
         Some(policy) if power == Power::Refuse => match deed {
-            // Sockets are refused with the network, whether files are enforced or not.
-            Some(deed) if deed.needs == modes::CONNECT => policy.generation,
+            // Sockets belong to the network, which is enforced always: without rules, none is granted.
+            Some(deed) if deed.needs == modes::CONNECT => match policy.unix {
+                0 => NO_RULES,
+                unix => unix,
+            },
             _ => policy.files,
         },
         _ => 0,

@@ -52,7 +52,8 @@ pub fn warrantd_egress(ctx: SkBuffContext) -> i32 {
 fn may_leave(cgroup_id: u64, packet: &Packet) -> verdict::Verdict {
     let mut verdict = verdict::judge(cgroup_id, &packet.to, Moment::Follow);
     if !verdict.allowed {
-        verdict.allowed = redirect::is_resolver(cgroup_id, &packet.to) || answers(cgroup_id, packet);
+        verdict.allowed =
+            redirect::is_resolver(cgroup_id, &packet.to) || answers(cgroup_id, packet);
     }
     verdict.allowed &= packet.whole;
     verdict

@@ -10,10 +10,7 @@ use crate::report::{Scratch, load, store, zero};
 /// Device of the file system that a `struct vfsmount` shows; 0, which is none, when it cannot be read.
 #[inline(always)]
 pub fn device(mount: Address) -> u32 {
-    mount
-        .follow(layout!(vfsmount_sb))
-        .and_then(|sb| sb.read(layout!(super_block_dev)))
-        .unwrap_or(0)
+    mount.follow(layout!(vfsmount_sb)).and_then(|sb| sb.read(layout!(super_block_dev))).unwrap_or(0)
 }
 
 /// Adds what the rule on one object of the path grants.

@@ -26,7 +26,8 @@ pub fn warrantd_ingress(ctx: SkBuffContext) -> i32 {
     // SAFETY: as above.
     let mark = unsafe { (&raw const (*skb).mark).read_volatile() };
     let packet = Packet::parse(&ctx);
-    if verdict::policy(cgroup_id).is_some_and(|policy| may_enter(cgroup_id, policy, &packet, mark)) {
+    if verdict::policy(cgroup_id).is_some_and(|policy| may_enter(cgroup_id, policy, &packet, mark))
+    {
         return 1;
     }
     session.refuse_inbound();

@@ -4,8 +4,9 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::{Key, LpmTrie};
 use aya_ebpf::maps::{HashMap, LruHashMap, PerCpuArray, RingBuf};
 use warrantd_common::{
-    CALL_SLOTS, CallShape, FILE_SLOTS, FileKey, FileNameKey, FileRule, NAMED_SLOTS, Named, NamedKey,
-    POLICY_SLOTS, PortRules, RING_BYTES, RulesKey, SESSION_SLOTS, SessionCounters, SessionPolicy,
+    CALL_SLOTS, CallShape, FILE_SLOTS, FileKey, FileNameKey, FileRule, NAMED_SLOTS, Named,
+    NamedKey, POLICY_SLOTS, PortRules, RING_BYTES, RulesKey, SESSION_SLOTS, SessionCounters,
+    SessionPolicy,
 };
 
 use crate::report::Scratch;

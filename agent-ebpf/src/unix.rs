@@ -60,9 +60,8 @@ fn copy_name(address: Address, scratch: &mut Scratch) {
     let source = address.at(layout!(unix_address_name) + FAMILY_BYTES);
     let place = (&raw mut scratch.area).cast::<u8>();
     // SAFETY: the area has more than 127 bytes; the helper checks the source.
-    let status = unsafe {
-        generated::bpf_probe_read_kernel(place.cast(), length, source.raw() as *const _)
-    };
+    let status =
+        unsafe { generated::bpf_probe_read_kernel(place.cast(), length, source.raw() as *const _) };
     if status == 0 {
         scratch.event.tail_len = length as u16;
     }

@@ -27,6 +27,8 @@ pub enum Event {
     Startup,
     /// Effects that belong to no call.
     Unsolicited,
+    /// A name that a server asked for and policy refused.
+    NameRefused,
     /// A session began.
     SessionStart,
     /// A session ended.

@@ -64,8 +64,9 @@ impl FileRules {
                     Reach::Children => rule.children |= access.0,
                     Reach::Tree => rule.tree |= access.0,
                 }
-                // What replaces it under its name counts as it, when it may be replaced.
-                if reach == Reach::This && access.0 & modes::CREATE != 0 {
+                // What replaces it under its name counts as it, when that is to be expected.
+                let replaced = modes::CREATE | modes::CONNECT;
+                if reach == Reach::This && access.0 & replaced != 0 {
                     self.allow_name(path, access)?;
                 }
                 Ok(())

@@ -43,12 +43,19 @@ const PINNED_MAPS: [&str; 4] = ["EVENTS", "SESSIONS", "POLICIES", "RULES"];
 #[derive(Default)]
 pub(super) struct Pinned {
     links: Vec<PinnedLink>,
+    /// Hooks that this kernel does not offer.
+    lacking: Vec<&'static str>,
 }
 
 impl Pinned {
     /// Holds a link.
     pub(super) fn keep(&mut self, link: PinnedLink) {
         self.links.push(link);
+    }
+
+    /// Takes note of a hook that this kernel does not offer.
+    pub(super) fn lack(&mut self, hook: &'static str) {
+        self.lacking.push(hook);
     }
 
     /// Removes the pins, so that dropping detaches.
@@ -69,10 +76,15 @@ pub(super) struct Attached {
     misses: Misses,
     /// Holds the programs.
     _ebpf: Ebpf,
-    _links: Pinned,
+    links: Pinned,
 }
 
 impl Attached {
+    /// Hooks that this kernel does not offer.
+    pub(super) fn lacking(&self) -> &[&'static str] {
+        &self.links.lacking
+    }
+
     /// Events that went unseen since the start, by any process of the host; see [`Misses`].
     pub(super) fn misses(&self) -> u64 {
         self.misses.count()
@@ -145,7 +157,8 @@ pub(super) fn attach(
         match observe::attach(&mut ebpf, backend, pins) {
             Ok((observers, misses)) => {
                 links.links.extend(observers.links);
-                return Ok(Attached { backend, passed_over, misses, _ebpf: ebpf, _links: links });
+                links.lacking.extend(observers.lacking);
+                return Ok(Attached { backend, passed_over, misses, _ebpf: ebpf, links });
             }
             Err(error) if last => return Err(error),
             Err(error) => passed_over.push((backend, error.to_string())),

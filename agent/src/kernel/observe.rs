@@ -57,6 +57,10 @@ const FENTRY_HOOKS: [(&str, &str); 18] = [
     ("fentry_unix_send", "security_unix_may_send"),
 ];
 
+/// Hooks that old kernels cannot offer: before 6.0, arguments that are structs (the owner) stop a program
+/// from loading.
+const OPTIONAL: [&str; 2] = ["path_chown", "security_path_chown"];
+
 /// Tracepoints that every backend needs.
 const RAW_TRACEPOINTS: [(&str, &str); 3] = [
     ("warrantd_exec", "sched_process_exec"),
@@ -103,7 +107,13 @@ fn attach_all(
             let btf = kernel_types()?;
             for (name, hook) in LSM_HOOKS {
                 let program: &mut Lsm = find(ebpf, name)?;
-                program.load(hook, &btf).map_err(refused(name))?;
+                match program.load(hook, &btf) {
+                    Err(_) if OPTIONAL.contains(&hook) => {
+                        pinned.lack(hook);
+                        continue;
+                    }
+                    loaded => loaded.map_err(refused(name))?,
+                }
                 let id = program.attach().map_err(refused(name))?;
                 misses.add(program.fd()).map_err(refused(name))?;
                 pinned.keep(pin(program.take_link(id), pins, name)?);
@@ -113,7 +123,13 @@ fn attach_all(
             let btf = kernel_types()?;
             for (name, function) in FENTRY_HOOKS {
                 let program: &mut FEntry = find(ebpf, name)?;
-                program.load(function, &btf).map_err(refused(name))?;
+                match program.load(function, &btf) {
+                    Err(_) if OPTIONAL.contains(&function) => {
+                        pinned.lack(function);
+                        continue;
+                    }
+                    loaded => loaded.map_err(refused(name))?,
+                }
                 let id = program.attach().map_err(refused(name))?;
                 misses.add(program.fd()).map_err(refused(name))?;
                 pinned.keep(pin(program.take_link(id), pins, name)?);

@@ -105,6 +105,11 @@ impl Kernel {
         &self.inner.attached.passed_over
     }
 
+    /// Hooks that the observer would use and this kernel does not offer.
+    pub fn lacking(&self) -> &[&'static str] {
+        self.inner.attached.lacking()
+    }
+
     /// Generation of the network policy that was set last, over all sessions. Counts from 1.
     pub fn generation(&self) -> u32 {
         self.inner.generation.load(Ordering::Relaxed)

@@ -1,20 +1,19 @@
 //! One session: a cgroup, its network policy and its stream of effects.
 
-use std::collections::HashSet;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::time::{ClockId, clock_gettime};
+use warrantd_common::SessionPolicy;
 
-use crate::policy::network::{Allowed, Table};
+use crate::policy::network::Table;
 use crate::warrant::Effect;
 
 use super::KernelError;
 use super::cgroup::Cgroup;
 use super::doors::Doors;
 use super::file_rules::FileRules;
+use super::names::NamedAddresses;
 use super::queue::Queue;
 use super::retired::Retired;
 use super::runtime::Inner;
@@ -32,6 +31,7 @@ pub struct Session {
     cgroup_id: u64,
     queue: Arc<Queue>,
     policy: Mutex<Policy>,
+    names: NamedAddresses,
     /// Held by the drain that is going on: two at once would share out the effects.
     gate: Mutex<()>,
 }
@@ -44,8 +44,8 @@ struct Policy {
     doors: Doors,
     /// File rules in force.
     files: Option<(u32, FileRules)>,
-    /// Addresses that names have opened.
-    named: HashSet<[u8; 16]>,
+    /// Rules on unix sockets in force.
+    unix: Option<(u32, FileRules)>,
     /// What was in force before, as long as a program may still read it.
     retired: Retired<Old>,
 }
@@ -56,14 +56,9 @@ enum Old {
     Files(u32, FileRules),
 }
 
-impl Policy {
-    fn generation(&self) -> u32 {
-        self.current.as_ref().map_or(0, |(generation, _)| *generation)
-    }
-
-    fn files_generation(&self) -> u32 {
-        self.files.as_ref().map_or(0, |(generation, _)| *generation)
-    }
+/// The number of a set of rules, 0 for none.
+fn number<T>(numbered: &Option<(u32, T)>) -> u32 {
+    numbered.as_ref().map_or(0, |(generation, _)| *generation)
 }
 
 /// What a session's processes did since the last drain.
@@ -85,6 +80,7 @@ impl Session {
         let queue = inner.register(cgroup_id);
         // From here on, dropping cleans up.
         let session = Self {
+            names: NamedAddresses::new(Arc::clone(&inner), cgroup_id),
             inner,
             cgroup,
             cgroup_id,
@@ -161,7 +157,7 @@ impl Session {
         let mut policy = lock(&self.policy);
         self.make_room(&mut policy);
         let generation = self.inner.next_generation();
-        let now = policy.doors.policy(generation, policy.files_generation());
+        let now = policy.doors.policy(generation, number(&policy.files), number(&policy.unix));
         self.inner.tables().set_table(self.cgroup_id, now, table)?;
         if let Some((old, table)) = policy.current.replace((generation, table.clone())) {
             policy.retired.push(Old::Network(old, table), Instant::now());
@@ -196,9 +192,15 @@ impl Session {
     /// Replaces what the session may listen on, who may come in and where it asks for names.
     pub fn set_doors(&self, doors: Doors) -> Result<(), KernelError> {
         let mut policy = lock(&self.policy);
-        let now = doors.policy(policy.generation(), policy.files_generation());
-        self.inner.tables().set_policy(self.cgroup_id, now)?;
+        self.make_room(&mut policy);
+        let next = doors.unix_rules().map(|rules| (self.inner.next_generation(), rules));
+        let now = doors.policy(number(&policy.current), number(&policy.files), number(&next));
+        self.switch(now, &next)?;
         policy.doors = doors;
+        if let Some((old, rules)) = std::mem::replace(&mut policy.unix, next) {
+            policy.retired.push(Old::Files(old, rules), Instant::now());
+        }
+        self.remove_outlived(&mut policy);
         Ok(())
     }
 
@@ -208,17 +210,8 @@ impl Session {
         let mut policy = lock(&self.policy);
         self.make_room(&mut policy);
         let next = rules.map(|rules| (self.inner.next_generation(), rules));
-        if let Some((generation, rules)) = &next {
-            self.inner.tables().insert_files(*generation, rules)?;
-        }
-        let number = next.as_ref().map_or(0, |(generation, _)| *generation);
-        let now = policy.doors.policy(policy.generation(), number);
-        if let Err(error) = self.inner.tables().set_policy(self.cgroup_id, now) {
-            if let Some((generation, rules)) = next {
-                self.inner.tables().remove_files(generation, &rules);
-            }
-            return Err(error);
-        }
+        let now = policy.doors.policy(number(&policy.current), number(&next), number(&policy.unix));
+        self.switch(now, &next)?;
         if let Some((old, rules)) = std::mem::replace(&mut policy.files, next) {
             policy.retired.push(Old::Files(old, rules), Instant::now());
         }
@@ -226,24 +219,26 @@ impl Session {
         Ok(())
     }
 
-    /// Lets the session begin connections to an address for a while, because a name led there.
-    /// Connections that have begun outlast it.
-    pub fn open_name(
+    /// Fills in file rules, then makes them part of the policy in one step. On an error none stay.
+    fn switch(
         &self,
-        address: IpAddr,
-        allowed: &[Allowed],
-        lives: Duration,
+        policy: SessionPolicy,
+        next: &Option<(u32, FileRules)>,
     ) -> Result<(), KernelError> {
-        let mut policy = lock(&self.policy);
-        let octets = match address {
-            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-            IpAddr::V6(v6) => v6.octets(),
-        };
-        let until =
-            since_boot().saturating_add(u64::try_from(lives.as_nanos()).unwrap_or(u64::MAX));
-        self.inner.tables().open_name(self.cgroup_id, octets, allowed, until)?;
-        policy.named.insert(octets);
-        Ok(())
+        let tables = self.inner.tables();
+        if let Some((generation, rules)) = next {
+            tables.insert_files(*generation, rules)?;
+        }
+        tables.set_policy(self.cgroup_id, policy).inspect_err(|_| {
+            if let Some((generation, rules)) = next {
+                tables.remove_files(*generation, rules);
+            }
+        })
+    }
+
+    /// The addresses that names have opened, and may open.
+    pub fn names(&self) -> &NamedAddresses {
+        &self.names
     }
 
     /// Packets from elsewhere that were not let in since the session began.
@@ -273,13 +268,12 @@ impl Drop for Session {
             tracing::warn!(%error, "a session could not be removed; its network stays denied");
         }
         let policy = std::mem::take(&mut *lock(&self.policy));
-        let files = policy.files.map(|(generation, rules)| Old::Files(generation, rules));
-        for old in policy.retired.into_all().chain(files) {
+        let in_force = policy.files.into_iter().chain(policy.unix);
+        let in_force = in_force.map(|(generation, rules)| Old::Files(generation, rules));
+        for old in policy.retired.into_all().chain(in_force) {
             self.remove(&old);
         }
-        for address in policy.named {
-            self.inner.tables().close_name(self.cgroup_id, address);
-        }
+        self.names.close();
         let tables: Vec<_> = policy.current.into_iter().collect();
         self.inner.tables().close_session(self.cgroup_id, &tables);
         self.inner.unregister(self.cgroup_id);
@@ -289,10 +283,4 @@ impl Drop for Session {
 /// What a panicking thread left behind is still consistent: every change is one step.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Nanoseconds since boot, suspend included.
-fn since_boot() -> u64 {
-    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from);
-    now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(0))
 }

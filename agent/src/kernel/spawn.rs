@@ -32,6 +32,9 @@ pub struct SpawnSpec {
     /// Who the program runs as. `None` keeps user and capabilities: for the self-test's probe, and for
     /// callers that have no rights to give away.
     pub user: Option<User>,
+    /// Whether the program may have unix sockets. What it may connect them to is another matter, see
+    /// [`Session::set_network`](super::Session::set_network).
+    pub unix_sockets: bool,
     /// What it may reach of the file system, whatever the kernel programs see; `None` for all.
     pub floor: Option<Floor>,
 }
@@ -106,7 +109,7 @@ impl Prepared {
             user: wanted_user(spec),
             cwd,
             ruleset: ruleset.map_err(failed(Step::Floor))?,
-            filter: seccomp::filter(),
+            filter: seccomp::filter(spec.unix_sockets),
             parent: nix::unistd::getpid(),
         };
 

@@ -102,7 +102,7 @@ mod tests {
         Effect {
             kind: EffectKind::Connect,
             outcome: Outcome::Denied,
-            target: Target::Peer(Peer { peer, protocol: Protocol::Tcp }),
+            target: Target::Peer(Peer { peer, protocol: Protocol::Tcp, names: Vec::new() }),
             process: Process { pid: 7, tid: 7, uid: 7, exe: "/usr/bin/server".into() },
             argv: Vec::new(),
             seq,

@@ -9,6 +9,7 @@ mod gate;
 mod inbound;
 mod install;
 mod loader;
+mod names;
 mod outbound;
 mod resolve;
 mod schemas;

@@ -108,6 +108,7 @@ pub(crate) fn spec(argv: Vec<OsString>) -> SpawnSpec {
         env: vec![("PATH".into(), "/usr/bin:/bin".into())],
         user: Some(User { uid: NOBODY, gid: NOBODY, groups: Vec::new() }),
         floor: None,
+        unix_sockets: false,
     }
 }
 
