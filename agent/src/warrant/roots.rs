@@ -15,9 +15,11 @@ use crate::config::PolicyFile;
 pub struct Roots {
     /// What may be read.
     pub read: BTreeSet<String>,
-    /// What may be written; a file that may be written opens its directory, where programs put the
-    /// temporary file by which they replace it.
+    /// What may be written.
     pub write: BTreeSet<String>,
+    /// The same, named without a wildcard. A directory is meant itself; a file needs its directory, where
+    /// programs put the temporary file by which they replace it.
+    pub replace: BTreeSet<String>,
     /// What may be listed.
     pub list: BTreeSet<String>,
     /// What may be run.
@@ -41,7 +43,7 @@ impl Roots {
                 roots.read.insert(fixed(glob, root).0);
                 let derived = !effects.tools.contains_key(tool);
                 if derived && (writes(tool) || deletes(tool)) {
-                    roots.write.insert(directory(glob, root));
+                    roots.add_write(glob, root);
                 }
             }
         }
@@ -54,34 +56,28 @@ impl Roots {
                     let own = policy.actors.iter().filter_map(|actor| actor.constraints.get(tool));
                     let limits = policy.constraints.get(tool).into_iter().chain(own);
                     let globs = limits.flat_map(|limit| limit.allowed_paths.iter().flatten());
-                    roots.write.extend(globs.map(|glob| directory(glob, root)));
+                    globs.for_each(|glob| roots.add_write(glob, root));
                 } else {
-                    roots.write.insert(directory(text, root));
+                    roots.add_write(text, root);
                 }
             }
         }
         // Before it writes, a careful server looks at the directories that lead there.
-        if roots.write.len() > 1 {
+        if roots.write.len() + roots.replace.len() > 1 {
             roots.list.insert(root.to_owned());
         }
         roots
+    }
+
+    fn add_write(&mut self, glob: &str, root: &str) {
+        let (path, whole) = fixed(glob, root);
+        if whole { &mut self.replace } else { &mut self.write }.insert(path);
     }
 }
 
 /// What a template names before its first argument; nothing when it begins with one.
 fn literal(text: &str, root: &str) -> Option<String> {
     (!text.starts_with("${")).then(|| fixed(text, root).0)
-}
-
-/// The directory in which what a glob names is written.
-fn directory(glob: &str, root: &str) -> String {
-    match fixed(glob, root) {
-        (path, true) => path.rsplit_once('/').map_or_else(
-            || "/".to_owned(),
-            |(parent, _)| if parent.is_empty() { "/".to_owned() } else { parent.to_owned() },
-        ),
-        (path, false) => path,
-    }
 }
 
 /// The part of a glob before its first wildcard or argument, as an absolute path that ends with a whole
@@ -151,8 +147,9 @@ actors:
   - {id: a, allowed_tools: [delete_file], constraints: {delete_file: {allowed_paths: ['bin/**']}}}
 ",
         );
-        let expected = ["/dev/null", "/srv/bin", "/srv/data/drafts", "/srv/notes"];
+        let expected = ["/dev/null", "/srv/bin", "/srv/data/drafts"];
         assert_eq!(roots.write.iter().collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>());
+        assert_eq!(roots.replace.iter().collect::<Vec<_>>(), ["/srv/notes/today.md"]);
         assert!(roots.read.contains("/srv/data") && roots.read.contains("/usr/lib"));
         assert!(!roots.read.contains("/srv") && !roots.read.contains("/etc"));
         assert!(roots.run.is_empty() && roots.list.contains("/srv"));
