@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::Failure;
 use crate::config::KernelMode;
-use crate::kernel::{Backend, Kernel, KernelOptions};
+use crate::kernel::{Backend, Kernel, KernelOptions, floor_shortcomings};
 
 /// The kernel layer of a command, and the task that reads its events.
 pub(super) struct Layer {
@@ -25,6 +25,16 @@ impl Layer {
             let _ = reader.await; // Called off.
         }
     }
+}
+
+/// Makes sure that the kernel has what a floor under servers' files needs, and says what it lacks.
+pub(super) fn check_floor(wanted: bool) -> Result<(), Failure> {
+    if wanted {
+        for shortcoming in floor_shortcomings()? {
+            tracing::warn!("effects.landlock on this kernel: {shortcoming}");
+        }
+    }
+    Ok(())
 }
 
 /// Starts the kernel layer for an instance, or says what its absence means.

@@ -68,6 +68,7 @@ impl Run {
             .map_err(Failure::other)?;
         let ending = runtime.block_on(async {
             let stop = signals::stop_signal().map_err(Failure::other)?;
+            kernel::check_floor(server.wants_floor())?;
             let layer = kernel::start(self.kernel, instance)?;
             if let Some(kernel) = &layer.kernel {
                 record_gaps(kernel, &log).map_err(Failure::other)?;

@@ -31,6 +31,7 @@ pub(super) fn run(kernel: &Kernel, probe: Vec<OsString>) -> Result<(), KernelErr
         cwd: "/".into(),
         env: Vec::new(),
         user: None,
+        floor: None,
         unix_sockets: false,
     };
     let printed = output(session.spawn_blocking(&spec)?);

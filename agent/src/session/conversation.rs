@@ -144,6 +144,7 @@ fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
         cwd: server.root.clone(),
         env: server.env.clone(),
         user: server.user.clone(),
+        floor: server.floor.clone(),
         unix_sockets: !server.policy.reach.unix_sockets.is_empty(),
     };
     match &context.kernel {

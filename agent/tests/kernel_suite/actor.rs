@@ -68,6 +68,16 @@ fn deed(words: &[&str]) -> Option<io::Result<()>> {
         ["reopen-deleted", path] => deeds::reopen_deleted(path),
         ["reopen-memfd"] => deeds::reopen_memfd(),
         ["run-memfd", program] => deeds::run_memfd(program),
+        ["cut", path] => nix::unistd::truncate(path, 0).map_err(io::Error::from),
+        ["remove", path] => fs::remove_file(path),
+        ["rename", from, to] => fs::rename(from, to),
+        ["hard-link", from, to] => fs::hard_link(from, to),
+        ["symlink", path] => std::os::unix::fs::symlink("/nowhere", path),
+        ["make-directory", path] => fs::create_dir(path),
+        ["remove-directory", path] => fs::remove_dir(path),
+        ["make-fifo", path] => {
+            nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRUSR).map_err(io::Error::from)
+        }
         ["exec", program] => std::process::Command::new(program).status().map(drop),
         ["tcp", peer] => deeds::tcp(peer),
         ["tcp-fast-open", peer] => deeds::tcp_fast_open(peer),
