@@ -37,6 +37,18 @@ pub(super) fn check_floor(wanted: bool) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Makes sure that files are enforced when a policy wants them to be.
+pub(super) fn check_enforcement(wanted: bool, kernel: Option<&Arc<Kernel>>) -> Result<(), Failure> {
+    let Some(kernel) = kernel.filter(|kernel| wanted && !kernel.backend().enforces_files()) else {
+        return Ok(());
+    };
+    let why = kernel.passed_over().first().map_or("", |(_, why)| why.as_str());
+    Err(Failure::other(format!(
+        "effects.enforce: files cannot be enforced on this kernel: {why}. Add bpf to the lsm= list of the \
+         kernel command line, or use effects.landlock, or remove the key"
+    )))
+}
+
 /// Starts the kernel layer for an instance, or says what its absence means.
 pub(super) fn start(mode: KernelMode, instance: String) -> Result<Layer, Failure> {
     if mode == KernelMode::Off {

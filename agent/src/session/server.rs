@@ -95,6 +95,8 @@ pub struct Server {
     pub(super) startup: Warrant,
     /// What it may reach of the file system, if policy says so.
     pub(super) floor: Option<Floor>,
+    /// The same, to be enforced by the kernel programs.
+    pub(super) enforced: Option<Floor>,
     /// What is taken out of arguments before they are logged.
     pub(super) sanitizer: Sanitizer,
     /// What the tools take.
@@ -132,7 +134,11 @@ impl Server {
         let ambient = Ambient::new(&install.trees, &policy.effects.ambient.read, root_text)
             .map_err(ServerError::Policy)?
             .with_unix(policy.network.unix.iter().cloned());
-        let floor = policy.effects.landlock.then(|| floor::of(policy, root_text, &install));
+        let whole = floor::of(policy, root_text, &install);
+        let (floor, enforced) = (
+            policy.effects.landlock.then(|| whole.clone()),
+            policy.effects.enforce.then_some(whole),
+        );
         let arguments = spec.command.iter().skip(1).map(OsString::from);
         Ok(Self {
             id: spec.id.clone(),
@@ -147,6 +153,7 @@ impl Server {
             // Starting the server runs its programs; reading its files is ambient.
             startup: Warrant::to_run(&install.programs),
             floor,
+            enforced,
             sanitizer: sanitizer(policy)?,
             schemas: Schemas::default(),
             limiter: Mutex::default(),
@@ -179,6 +186,11 @@ impl Server {
     /// Whether policy asks for a floor under its files, which not every kernel has.
     pub fn wants_floor(&self) -> bool {
         self.floor.is_some()
+    }
+
+    /// Whether policy asks for files to be enforced, which not every observer can.
+    pub fn wants_enforcement(&self) -> bool {
+        self.enforced.is_some()
     }
 
     /// The name of the user that the server runs as.
