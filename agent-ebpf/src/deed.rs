@@ -113,5 +113,7 @@ fn describe(task: Address, deed: &Deed, rules: u32, scratch: &mut Scratch) -> u1
         scratch.event.dev = dev;
         scratch.event.ino = ino;
     }
-    path::walk(task, deed.place, rules, scratch)
+    let bits = path::walk(task, deed.place, rules, scratch);
+    // A name that is about to be made is as unhashed as one that has been removed.
+    if deed.file.is_none() { bits & !flags::UNLINKED } else { bits }
 }

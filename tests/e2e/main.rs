@@ -4,6 +4,7 @@
 mod crash;
 mod daemon;
 mod filesystem;
+mod floor;
 mod gap;
 mod lifecycle;
 mod names;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         lifecycle::tests(),
         crash::tests(),
         gap::tests(),
+        floor::tests(),
         startup::tests(),
     ];
     warrantd_tests::harness::run(subjects.into_iter().flatten().collect())

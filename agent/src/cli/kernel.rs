@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::Failure;
 use crate::config::KernelMode;
-use crate::kernel::{Backend, Kernel, KernelOptions};
+use crate::kernel::{Backend, Kernel, KernelOptions, floor_shortcomings};
 
 /// The kernel layer of a command, and the task that reads its events.
 pub(super) struct Layer {
@@ -25,6 +25,28 @@ impl Layer {
             let _ = reader.await; // Called off.
         }
     }
+}
+
+/// Makes sure that the kernel has what a floor under servers' files needs, and says what it lacks.
+pub(super) fn check_floor(wanted: bool) -> Result<(), Failure> {
+    if wanted {
+        for shortcoming in floor_shortcomings()? {
+            tracing::warn!("effects.landlock on this kernel: {shortcoming}");
+        }
+    }
+    Ok(())
+}
+
+/// Makes sure that files are enforced when a policy wants them to be.
+pub(super) fn check_enforcement(wanted: bool, kernel: Option<&Arc<Kernel>>) -> Result<(), Failure> {
+    let Some(kernel) = kernel.filter(|kernel| wanted && !kernel.backend().enforces_files()) else {
+        return Ok(());
+    };
+    let why = kernel.passed_over().first().map_or("", |(_, why)| why.as_str());
+    Err(Failure::other(format!(
+        "effects.enforce: files cannot be enforced on this kernel: {why}. Add bpf to the lsm= list of the \
+         kernel command line, or use effects.landlock, or remove the key"
+    )))
 }
 
 /// Starts the kernel layer for an instance, or says what its absence means.

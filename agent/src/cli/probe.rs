@@ -16,15 +16,20 @@ pub(super) struct Probe {}
 impl Probe {
     #[allow(clippy::unused_self)] // As the others.
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
-        std::fs::File::open("/dev/null").map_err(Failure::other)?;
+        let opened = answer(std::fs::File::open("/dev/null"));
         let discard = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-        let answer = match TcpStream::connect_timeout(&discard, Duration::from_secs(1)) {
-            Ok(_) => "OK".to_owned(),
-            Err(error) => error
-                .raw_os_error()
-                .map_or(error.to_string(), |n| format!("{:?}", Errno::from_raw(n))),
-        };
-        output::line(&format!("connect {answer}"))?;
+        let connected = answer(TcpStream::connect_timeout(&discard, Duration::from_secs(1)));
+        output::line(&format!("open {opened} connect {connected}"))?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// `ok`, or the name of the error.
+fn answer<T>(result: std::io::Result<T>) -> String {
+    match result {
+        Ok(_) => "ok".to_owned(),
+        Err(error) => error
+            .raw_os_error()
+            .map_or(error.to_string(), |number| format!("{:?}", Errno::from_raw(number))),
     }
 }

@@ -68,7 +68,9 @@ impl Run {
             .map_err(Failure::other)?;
         let ending = runtime.block_on(async {
             let stop = signals::stop_signal().map_err(Failure::other)?;
+            kernel::check_floor(server.wants_floor())?;
             let layer = kernel::start(self.kernel, instance)?;
+            kernel::check_enforcement(server.wants_enforcement(), layer.kernel.as_ref())?;
             if let Some(kernel) = &layer.kernel {
                 record_gaps(kernel, &log).map_err(Failure::other)?;
             }

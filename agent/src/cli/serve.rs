@@ -32,7 +32,10 @@ impl Serve {
             .map_err(Failure::other)?;
         runtime.block_on(async {
             let stop = signals::stop_signal().map_err(Failure::other)?;
+            kernel::check_floor(loaded.servers.iter().any(|server| server.server.wants_floor()))?;
+            let enforce = loaded.servers.iter().any(|server| server.server.wants_enforcement());
             let layer = kernel::start(loaded.kernel, "serve".to_owned())?;
+            kernel::check_enforcement(enforce, layer.kernel.as_ref())?;
             let daemon = Daemon::listen(loaded, layer.kernel.clone(), log).await;
             let daemon = daemon.map_err(Failure::other)?;
             for socket in daemon.sockets() {

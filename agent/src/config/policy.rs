@@ -202,6 +202,14 @@ pub struct EffectsSection {
     pub on_exceeded: OnVerdict,
     /// What happens to a response when kernel events were lost.
     pub on_incomplete: OnVerdict,
+    /// Refuse the server files outside the directories that the globs of this policy begin with: reading
+    /// outside those of ambient, constraints and effects; writing, making, deleting and renaming outside
+    /// those of what tools write; running what is neither its own nor named under `exec`. Fixed by Landlock
+    /// (Linux 5.13 and newer) when the server starts. Warrants are judged as ever.
+    pub landlock: bool,
+    /// Refuse the same through BPF LSM, with every refusal reported as an effect. Needs a kernel where `bpf`
+    /// is an active security module; elsewhere warrantd does not start.
+    pub enforce: bool,
 }
 
 /// Effects that the server may have at any time.

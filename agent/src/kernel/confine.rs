@@ -13,6 +13,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::{self, Gid, Pid, Uid};
 
+use super::floor;
 use super::spawn::User;
 
 /// Descriptors a server may have open. Runtimes like Node raise the soft limit to the hard one, and some
@@ -29,6 +30,8 @@ pub(super) struct Plan {
     pub(super) user: Option<User>,
     /// Working directory.
     pub(super) cwd: CString,
+    /// Landlock ruleset.
+    pub(super) ruleset: Option<OwnedFd>,
     /// System call filter.
     pub(super) filter: Vec<libc::sock_filter>,
     /// The process that forks.
@@ -51,13 +54,14 @@ pub(super) enum Step {
     Capabilities,
     Directory,
     NoNewPrivileges,
+    Floor,
     ParentDeath,
     Filter,
     Exec,
 }
 
 impl Step {
-    const ALL: [(Self, &'static str); 15] = [
+    const ALL: [(Self, &'static str); 16] = [
         (Self::Prepare, "making a pipe"),
         (Self::Session, "leaving the terminal (setsid)"),
         (Self::Limits, "setting resource limits (setrlimit)"),
@@ -70,6 +74,7 @@ impl Step {
         (Self::Capabilities, "dropping capabilities (capset)"),
         (Self::Directory, "entering the working directory as the server's user"),
         (Self::NoNewPrivileges, "setting no_new_privs"),
+        (Self::Floor, "restricting it to its files (Landlock, effects.landlock)"),
         (Self::ParentDeath, "tying its life to warrantd (PR_SET_PDEATHSIG)"),
         (Self::Filter, "installing the system call filter (seccomp)"),
         (Self::Exec, "executing it"),
@@ -117,6 +122,9 @@ impl Plan {
         }
         unistd::chdir(self.cwd.as_c_str()).map_err(at(Step::Directory))?;
         prctl::set_no_new_privs().map_err(at(Step::NoNewPrivileges))?;
+        if let Some(ruleset) = &self.ruleset {
+            floor::restrict_self(ruleset.as_fd()).map_err(at(Step::Floor))?;
+        }
         // Changing the user clears this setting, so it comes after.
         prctl::set_pdeathsig(Signal::SIGKILL).map_err(at(Step::ParentDeath))?;
         if unistd::getppid() != self.parent {

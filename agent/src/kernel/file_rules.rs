@@ -10,6 +10,8 @@ use std::path::Path;
 
 use warrantd_common::{FileKey, FileNameKey, FileRule, NAME_BYTES, modes};
 
+use super::floor::Floor;
+
 /// A set of rules. The empty set forbids everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileRules {
@@ -78,6 +80,30 @@ impl FileRules {
         }
     }
 
+    /// The rules of a floor. What does not exist opens nothing.
+    pub fn of(floor: &Floor) -> io::Result<Self> {
+        let mut rules = Self::default();
+        let change = Access::WRITE.and(Access::DELETE);
+        let wanted = [
+            (&floor.read, Access::READ, Reach::Tree),
+            // Which directories lead to what may be written is not known to a rule: the top is listed.
+            (&floor.list, Access::READ, Reach::This),
+            (&floor.write, change, Reach::Tree),
+            (&floor.run, Access::EXEC, Reach::Tree),
+        ];
+        for (paths, access, reach) in wanted {
+            for path in paths {
+                match rules.allow(path, access, reach) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        tracing::warn!(path = %path.display(), "effects.enforce: no such file");
+                    }
+                    allowed => allowed?,
+                }
+            }
+        }
+        Ok(rules)
+    }
+
     fn allow_name(&mut self, path: &Path, access: Access) -> io::Result<()> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Ok(());
@@ -141,6 +167,18 @@ mod tests {
         rules.allow(&long, Access::READ, Reach::This).unwrap();
         let objects: Vec<_> = rules.objects(7).map(|(_, rule)| rule).collect();
         assert_eq!(objects, [[0, Access::READ.0, 0, 0]]);
+    }
+
+    #[test]
+    fn a_floor_opens_what_exists() {
+        let directory = tempfile::tempdir().unwrap();
+        let floor = Floor {
+            read: vec![directory.path().to_owned(), directory.path().join("none")],
+            ..Floor::default()
+        };
+        let rules = FileRules::of(&floor).unwrap();
+        let objects: Vec<_> = rules.objects(7).map(|(_, rule)| rule).collect();
+        assert_eq!(objects, [[0, 0, Access::READ.0, 0]]);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub struct KernelOptions {
     /// Name of the instance, unique on the host: `serve`, `run-<pid>`. Letters, digits, `-`, `_`.
     pub instance: String,
     /// Program and arguments of the self-test's probe. It opens `/dev/null`, tries a TCP connection to
-    /// 127.0.0.1:9 and prints one line: `connect ` and the name of the error.
+    /// 127.0.0.1:9 and prints `open `, how it went, `connect `, how it went: `ok` or the error's name.
     pub probe: Vec<OsString>,
     /// Which observers may be used, best first: [`Backend::ALL`] unless a test wants one.
     pub backends: Vec<Backend>,
@@ -86,7 +86,7 @@ impl Kernel {
             }),
             gaps: Mutex::new(gaps),
         });
-        self_test::run(&kernel, options.probe)?;
+        self_test::run(&kernel, &options.probe)?;
         Ok(kernel)
     }
 

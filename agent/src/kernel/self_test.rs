@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::policy::network::Table;
 use crate::warrant::{Effect, EffectKind, Outcome, Target};
 
+use super::file_rules::{Access, FileRules, Reach};
 use super::session::Drained;
 use super::spawn::SpawnSpec;
 use super::{Kernel, KernelError};
@@ -19,40 +21,73 @@ const OPENED: &str = "/dev/null";
 /// What the probe tries to reach: discard, on which nothing needs to listen.
 const REFUSED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
 /// What it prints then.
-const EXPECTED: &str = "connect EPERM";
+const EXPECTED: &str = "open ok connect EPERM";
+/// What it prints where files are enforced and it may not open that.
+const ENFORCED: &str = "open EPERM connect EPERM";
 /// How long it may take on a busy host.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// Runs the probe.
-pub(super) fn run(kernel: &Kernel, probe: Vec<OsString>) -> Result<(), KernelError> {
+/// Runs the probe, and once more with files enforced where the observer can do that.
+pub(super) fn run(kernel: &Kernel, probe: &[OsString]) -> Result<(), KernelError> {
+    attempt(kernel, probe, None)?;
+    if kernel.backend().enforces_files() {
+        let rules = everything_but_devices().map_err(KernelError::file("reading", "/"))?;
+        attempt(kernel, probe, Some(rules))?;
+    }
+    Ok(())
+}
+
+fn attempt(
+    kernel: &Kernel,
+    probe: &[OsString],
+    rules: Option<FileRules>,
+) -> Result<(), KernelError> {
     let session = kernel.open_session("self-test", &Table::default())?;
+    let expected = if rules.is_some() { ENFORCED } else { EXPECTED };
+    let outcome = if rules.is_some() { Outcome::Denied } else { Outcome::Allowed };
+    session.set_files(rules)?;
     let spec = SpawnSpec {
-        argv: probe,
+        argv: probe.to_vec(),
         cwd: "/".into(),
         env: Vec::new(),
         user: None,
         unix_sockets: false,
+        floor: None,
     };
     let printed = output(session.spawn_blocking(&spec)?);
     let drained = session.drain();
-    match missing(&printed, &drained) {
+    match missing(&printed, expected, outcome, &drained) {
         None => Ok(()),
         Some(missing) => Err(KernelError::SelfTest { missing }),
     }
 }
 
+/// Rules that let the probe run.
+fn everything_but_devices() -> std::io::Result<FileRules> {
+    let mut rules = FileRules::default();
+    rules.allow(Path::new("/"), Access::READ, Reach::This)?;
+    for entry in std::fs::read_dir("/")?.flatten() {
+        // Some are links to nowhere.
+        if entry.file_name() != "dev" && entry.path().exists() {
+            rules.allow(&entry.path(), Access::EXEC.and(Access::WRITE), Reach::Tree)?;
+        }
+    }
+    Ok(rules)
+}
+
 /// What the probe's run should have shown and did not.
-fn missing(printed: &str, drained: &Drained) -> Option<String> {
-    if printed.trim() != EXPECTED {
+fn missing(printed: &str, expected: &str, outcome: Outcome, drained: &Drained) -> Option<String> {
+    let words = printed.split_whitespace().collect::<Vec<_>>().join(" ");
+    if words != expected {
         return Some(format!(
-            "the probe's connection to {REFUSED} was to end in {EXPECTED:?}, it printed {:?}",
-            printed.trim()
+            "the probe, which opens {OPENED} and connects to {REFUSED}, was to print {expected:?}, and \
+             printed {words:?}"
         ));
     }
     if drained.incomplete || drained.lost > 0 {
         return Some(format!("{} events of the probe were lost", drained.lost));
     }
-    if !drained.effects.iter().any(is_open) {
+    if !drained.effects.iter().any(|effect| is_open(effect) && effect.outcome == outcome) {
         return Some(format!("the probe's open of {OPENED} was not reported"));
     }
     if !drained.effects.iter().any(is_refusal) {

@@ -13,6 +13,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
 use super::confine::{Plan, Step};
+use super::floor::{self, Floor};
 use super::{KernelError, privileges, seccomp};
 
 /// A program to start.
@@ -34,6 +35,8 @@ pub struct SpawnSpec {
     /// Whether the program may have unix sockets. What it may connect them to is another matter, see
     /// [`Session::set_network`](super::Session::set_network).
     pub unix_sockets: bool,
+    /// What it may reach of the file system, whatever the kernel programs see; `None` for all.
+    pub floor: Option<Floor>,
 }
 
 /// A user to run as.
@@ -99,11 +102,13 @@ impl Prepared {
             .map_err(|errno| failed(Step::Prepare)(errno.into()))?;
         let cwd = CString::new(spec.cwd.as_os_str().as_bytes())
             .map_err(|_| KernelError::Spec("the working directory contains a zero byte"))?;
+        let ruleset = spec.floor.as_ref().map(floor::ruleset).transpose();
         let plan = Plan {
             procs: procs.map(OwnedFd::from),
             report: writer,
             user: wanted_user(spec),
             cwd,
+            ruleset: ruleset.map_err(failed(Step::Floor))?,
             filter: seccomp::filter(spec.unix_sockets),
             parent: nix::unistd::getpid(),
         };

@@ -1,5 +1,6 @@
 //! The loop of one session: its server's process, its client, and the gate between them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::names;
 use super::server::Server;
 use crate::audit::{Attribution, AuditError, EffectsRecord, Event, Log, Record};
 use crate::auth::Identity;
-use crate::kernel::{self, Kernel, KernelError, SpawnSpec};
+use crate::kernel::{self, FileRules, Kernel, KernelError, SpawnSpec};
 use crate::mcp::{RpcError, code};
 use crate::names::Resolver;
 use crate::transport::{Line, LineReader, LineWriter};
@@ -70,6 +71,9 @@ pub enum SessionError {
     /// The log cannot be written.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// What the server may reach cannot be looked at.
+    #[error("effects.enforce: {0}")]
+    Files(std::io::Error),
     /// A stream failed.
     #[error("cannot read from the client: {0}")]
     Client(std::io::Error),
@@ -144,6 +148,7 @@ fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
         cwd: server.root.clone(),
         env: server.env.clone(),
         user: server.user.clone(),
+        floor: server.floor.clone(),
         unix_sockets: !server.policy.reach.unix_sockets.is_empty(),
     };
     match &context.kernel {
@@ -159,6 +164,10 @@ fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
             let book = names::book(&watch);
             let resolver = names::start(server, book).map_err(SessionError::Names)?;
             watch.set_doors(names::doors(server, resolver.as_ref()))?;
+            if let Some(floor) = &server.enforced {
+                let rules = FileRules::of(floor).map_err(SessionError::Files)?;
+                watch.set_files(Some(rules))?;
+            }
             let child = watch.spawn(&spec)?;
             Ok(Started { watch: Some(watch), resolver, child })
         }
@@ -234,7 +243,13 @@ impl Conversation {
     pub(super) fn drain(&mut self) {
         if let Some(watch) = &self.watch {
             let drained = watch.drain();
-            let (effects, ambient) = names::tell(drained.effects, self.resolver.as_ref());
+            let (mut effects, ambient) = names::tell(drained.effects, self.resolver.as_ref());
+            // What a program is told may be a secret as well as what a tool is told.
+            for word in effects.iter_mut().flat_map(|effect| &mut effect.argv) {
+                if let Cow::Owned(clean) = self.context.server.sanitizer.text(None, word) {
+                    *word = clean;
+                }
+            }
             let drain = Drain { effects, ambient, lost: drained.lost, cut: drained.incomplete };
             self.gate.enter(drain, &self.context.server.ambient);
         }

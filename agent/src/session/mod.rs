@@ -4,9 +4,11 @@
 
 mod call;
 mod conversation;
+mod floor;
 mod gate;
 mod inbound;
 mod install;
+mod loader;
 mod names;
 mod outbound;
 mod resolve;

@@ -9,11 +9,11 @@ use std::time::Instant;
 use nix::unistd::{self, Uid};
 use secrecy::SecretSlice;
 
-use super::install;
 use super::schemas::Schemas;
+use super::{floor, install};
 use crate::audit::Sanitizer;
 use crate::config::{PolicyFile, Problem};
-use crate::kernel::User;
+use crate::kernel::{Floor, User};
 use crate::policy::{Policy, RateLimiter, TooSoon};
 use crate::warrant::{Ambient, Rules, Warrant};
 
@@ -93,6 +93,10 @@ pub struct Server {
     pub(super) ambient: Ambient,
     /// What starting it may do.
     pub(super) startup: Warrant,
+    /// What it may reach of the file system, if policy says so.
+    pub(super) floor: Option<Floor>,
+    /// The same, to be enforced by the kernel programs.
+    pub(super) enforced: Option<Floor>,
     /// What is taken out of arguments before they are logged.
     pub(super) sanitizer: Sanitizer,
     /// What the tools take.
@@ -130,6 +134,11 @@ impl Server {
         let ambient = Ambient::new(&install.trees, &policy.effects.ambient.read, root_text)
             .map_err(ServerError::Policy)?
             .with_unix(policy.network.unix.iter().cloned());
+        let whole = floor::of(policy, root_text, &install);
+        let (floor, enforced) = (
+            policy.effects.landlock.then(|| whole.clone()),
+            policy.effects.enforce.then_some(whole),
+        );
         let arguments = spec.command.iter().skip(1).map(OsString::from);
         Ok(Self {
             id: spec.id.clone(),
@@ -143,6 +152,8 @@ impl Server {
             ambient,
             // Starting the server runs its programs; reading its files is ambient.
             startup: Warrant::to_run(&install.programs),
+            floor,
+            enforced,
             sanitizer: sanitizer(policy)?,
             schemas: Schemas::default(),
             limiter: Mutex::default(),
@@ -170,6 +181,16 @@ impl Server {
     pub fn command_line(&self) -> String {
         let words: Vec<_> = self.argv.iter().map(|word| word.to_string_lossy()).collect();
         words.join(" ")
+    }
+
+    /// Whether policy asks for a floor under its files, which not every kernel has.
+    pub fn wants_floor(&self) -> bool {
+        self.floor.is_some()
+    }
+
+    /// Whether policy asks for files to be enforced, which not every observer can.
+    pub fn wants_enforcement(&self) -> bool {
+        self.enforced.is_some()
     }
 
     /// The name of the user that the server runs as.

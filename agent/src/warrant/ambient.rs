@@ -7,7 +7,7 @@ use crate::policy::PathGlobs;
 /// What every runtime reads: libraries, locale, time zone, certificates, and facts about the
 /// machine by which it sizes itself. Not `/etc/passwd`, not `/etc/hosts`, no configuration of
 /// anybody else.
-const FLOOR: &[&str] = &[
+pub(super) const FLOOR: &[&str] = &[
     "/lib/**",
     "/lib32/**",
     "/lib64/**",

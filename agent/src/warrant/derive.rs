@@ -19,14 +19,13 @@ const RECURSES: [&str; 8] = ["list", "search", "find", "grep", "glob", "tree", "
 /// The warrant of a call of `tool` that names `paths`, for a server whose root is `root`.
 pub(super) fn derive(tool: &str, paths: &[ApprovedPath], root: &str) -> Warrant {
     let words = words(tool);
-    let first = |list: &[&str]| words.first().is_some_and(|word| list.contains(&word.as_str()));
     let recurses = words.iter().any(|word| RECURSES.contains(&word.as_str()));
     let mut files = Vec::new();
     for path in paths {
         let real = &path.real;
         let scope = if recurses { Scope::Subtree } else { Scope::Exactly };
         files.push(FileGrant { kinds: READ, scope: scope(real.clone()) });
-        if first(&WRITES) {
+        if writes(tool) {
             // Before it writes, a careful server looks at the directories that lead there.
             let within = |dir: &&Path| dir.starts_with(root);
             for dir in Path::new(real).ancestors().skip(1).take_while(within) {
@@ -36,11 +35,21 @@ pub(super) fn derive(tool: &str, paths: &[ApprovedPath], root: &str) -> Warrant 
             files.push(FileGrant { kinds: WRITE, scope: Scope::Exactly(real.clone()) });
             files.push(FileGrant { kinds: WRITE, scope: Scope::Beside(real.clone()) });
         }
-        if first(&DELETES) {
+        if deletes(tool) {
             files.push(FileGrant { kinds: DELETE, scope: Scope::Exactly(real.clone()) });
         }
     }
     Warrant { files, peers: Vec::new() }
+}
+
+/// Whether the warrants of a tool let it write what it names.
+pub(super) fn writes(tool: &str) -> bool {
+    words(tool).first().is_some_and(|word| WRITES.contains(&word.as_str()))
+}
+
+/// Whether the warrants of a tool let it take away what it names.
+pub(super) fn deletes(tool: &str) -> bool {
+    words(tool).first().is_some_and(|word| DELETES.contains(&word.as_str()))
 }
 
 /// `readTextFile`, `read-text-file` and `read_text_file` as `read`, `text`, `file`.

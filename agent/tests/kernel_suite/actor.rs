@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::{deeds, gap, load, names};
+use crate::{changes, deeds, gap, load, names, reach};
 
 /// First argument of an actor.
 pub(crate) const MARK: &str = "act";
@@ -22,7 +22,7 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["probe"] => {
-            let _ = File::open("/dev/null");
+            println!("open {}", outcome(File::open("/dev/null")));
             println!("connect {}", outcome(deeds::tcp("127.0.0.1:9")));
         }
         ["wait"] => std::thread::sleep(Duration::from_secs(60)),
@@ -68,6 +68,16 @@ fn deed(words: &[&str]) -> Option<io::Result<()>> {
         ["reopen-deleted", path] => deeds::reopen_deleted(path),
         ["reopen-memfd"] => deeds::reopen_memfd(),
         ["run-memfd", program] => deeds::run_memfd(program),
+        ["cut", path] => nix::unistd::truncate(path, 0).map_err(io::Error::from),
+        ["remove", path] => fs::remove_file(path),
+        ["rename", from, to] => fs::rename(from, to),
+        ["hard-link", from, to] => fs::hard_link(from, to),
+        ["symlink", path] => std::os::unix::fs::symlink("/nowhere", path),
+        ["make-directory", path] => fs::create_dir(path),
+        ["remove-directory", path] => fs::remove_dir(path),
+        ["make-fifo", path] => {
+            nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRUSR).map_err(io::Error::from)
+        }
         ["exec", program] => std::process::Command::new(program).status().map(drop),
         ["tcp", peer] => deeds::tcp(peer),
         ["tcp-fast-open", peer] => deeds::tcp_fast_open(peer),

@@ -124,7 +124,9 @@ fn receive(path: &str) -> io::Result<()> {
     let mut space = nix::cmsg_space!(std::os::fd::RawFd);
     let message =
         recvmsg::<()>(stream.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
-    for part in message.cmsgs()? {
+    // The kernel drops what a security module refuses, and says that something was cut.
+    let parts = message.cmsgs().map_err(|_| io::Error::from_raw_os_error(libc::EPERM))?;
+    for part in parts {
         if let ControlMessageOwned::ScmRights(descriptors) = part
             && let [descriptor] = descriptors.as_slice()
         {
@@ -133,6 +135,5 @@ fn receive(path: &str) -> io::Result<()> {
             return file.read_to_end(&mut Vec::new()).map(drop);
         }
     }
-    // The kernel drops what a security module refuses.
     Err(io::Error::from_raw_os_error(libc::EPERM))
 }

@@ -133,10 +133,10 @@ pub(crate) fn killed() -> Result<(), Failed> {
 fn lying_probe() -> Result<(), Failed> {
     let name = format!("lying-{}", std::process::id());
     for (words, missing) in [
-        (vec!["/bin/echo", "connect EPERM"], "the probe's open of /dev/null"),
-        (vec!["/bin/echo", "connect ok"], "the probe's connection"),
+        (vec!["/bin/echo", "open ok connect EPERM"], "the probe's open of /dev/null"),
+        (vec!["/bin/echo", "open ok connect ok"], "was to print"),
         (
-            vec!["/bin/sh", "-c", "cat </dev/null; echo connect EPERM"],
+            vec!["/bin/sh", "-c", "cat </dev/null; echo open ok connect EPERM"],
             "the probe's refused connection",
         ),
     ] {

@@ -13,6 +13,7 @@ mod confinement;
 mod deeds;
 mod files;
 mod flood;
+mod floor;
 mod foreign;
 mod gap;
 mod gate;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         matrix::TESTS,
         swaps::TESTS,
         gap::TESTS,
+        floor::TESTS,
     ]
     .concat();
     let obstacle = support::obstacle();

@@ -107,6 +107,7 @@ pub(crate) fn spec(argv: Vec<OsString>) -> SpawnSpec {
         cwd: "/".into(),
         env: vec![("PATH".into(), "/usr/bin:/bin".into())],
         user: Some(User { uid: NOBODY, gid: NOBODY, groups: Vec::new() }),
+        floor: None,
         unix_sockets: false,
     }
 }

@@ -74,8 +74,9 @@ impl Stage {
             fs::create_dir_all(directory.join("empty"))?;
             fs::write(directory.join("file"), if name == "shut" { "secret" } else { "decoy" })?;
             fs::copy("/usr/bin/true", directory.join("program"))?;
+            fs::copy("/usr/bin/true", directory.join("copy"))?;
             symlink(directory.join("file"), base.join(format!("{name}-link")))?;
-            for entry in ["", "empty", "file", "program"] {
+            for entry in ["", "empty", "file", "program", "copy"] {
                 chown(&directory.join(entry), Some(NOBODY.into()), Some(NOBODY.into()))?;
             }
         }
@@ -97,6 +98,8 @@ impl Stage {
             }
         }
         rules.allow(Path::new("/dev/null"), Access::READ.and(Access::WRITE), Reach::This)?;
+        // It may be read, so that running it is what is refused.
+        rules.allow(&self.base.join("shut/program"), Access::READ, Reach::This)?;
         let all = Access::EXEC.and(Access::WRITE).and(Access::DELETE);
         rules.allow(&self.base.join("open"), all, Reach::Tree)?;
         Ok(rules)
@@ -168,14 +171,12 @@ fn owner(backend: Backend) -> Result<Answer, Failed> {
 
 /// The tracepoints see the open that comes before.
 fn mapped(backend: Backend) -> Result<Answer, Failed> {
-    let words = ["map", "{}/program"];
-    match backend {
-        // The open for reading is what is refused first.
-        Backend::Lsm | Backend::Tracepoint => {
-            deed(backend, &words, EffectKind::FileRead, "program")
-        }
-        Backend::Fentry => deed(backend, &words, EffectKind::FileMap, "program"),
-    }
+    // Enforced, the open that comes before is what is refused.
+    let kind = match backend {
+        Backend::Fentry => EffectKind::FileMap,
+        Backend::Lsm | Backend::Tracepoint => EffectKind::FileRead,
+    };
+    deed(backend, &["map", "{}/file"], kind, "file")
 }
 
 fn race(backend: Backend) -> Result<Answer, Failed> {
@@ -216,7 +217,7 @@ fn loader(backend: Backend) -> Result<Answer, Failed> {
         .into_iter()
         .find(|loader| Path::new(loader).exists())
         .ok_or("no loader is where loaders are")?;
-    deed(backend, &["load", loader, "{}/program"], EffectKind::FileRead, "program")
+    deed(backend, &["load", loader, "{}/copy"], EffectKind::FileRead, "copy")
 }
 
 fn nameless(backend: Backend) -> Result<Answer, Failed> {

@@ -4,7 +4,6 @@
 use std::fs;
 
 use libtest_mimic::Failed;
-use warrantd::kernel::Backend;
 use warrantd::policy::network::Table;
 use warrantd::warrant::{EffectKind, Outcome};
 
@@ -32,8 +31,8 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 fn refused(words: &[&str], how: &str) -> Result<Answer, Failed> {
-    equal(run("matrix-twin", &Table::default(), &["nothing"])?.printed.as_str(), "ok")?;
-    let attack = run("matrix-attack", &Table::default(), words)?;
+    equal(run("matrix-other-twin", &Table::default(), &["nothing"])?.printed.as_str(), "ok")?;
+    let attack = run("matrix-other-attack", &Table::default(), words)?;
     equal(attack.printed.as_str(), how)?;
     Ok(Answer::Blocked)
 }
@@ -43,7 +42,7 @@ fn thirty_two_bits() -> Result<Answer, Failed> {
     if support::outside(&actor::command(&["ia32"]))? != "ok" {
         return Ok(Answer::NotCovered("this kernel has no 32-bit system calls"));
     }
-    match run("matrix-attack", &Table::default(), &["ia32"]) {
+    match run("matrix-other-attack", &Table::default(), &["ia32"]) {
         Err(killed) if killed.message().is_some_and(|why| why.contains("SIGSYS")) => {
             Ok(Answer::Blocked)
         }
@@ -63,7 +62,7 @@ fn mount(words: &[&str]) -> Result<Answer, Failed> {
 fn inherited() -> Result<Answer, Failed> {
     let file = fs::File::open("/etc/hostname")?;
     nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
-    let run = run("matrix-attack", &Table::default(), &["descriptors"])?;
+    let run = run("matrix-other-attack", &Table::default(), &["descriptors"])?;
     equal(run.printed.as_str(), "0 1 2")?;
     Ok(Answer::Blocked)
 }

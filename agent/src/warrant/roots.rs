@@ -1,0 +1,177 @@
+//! The directories that a policy's globs begin with: what a floor under the server must leave open.
+//!
+//! A glob becomes the directory before its first wildcard, so a floor is never narrower than the policy
+//! and may be wider: `data/*.md` opens `data`. Whether a call kept to its warrant is still judged effect by
+//! effect. A tool whose paths no glob names opens nothing.
+
+use std::collections::BTreeSet;
+
+use super::ambient::FLOOR;
+use super::derive::{deletes, writes};
+use crate::config::PolicyFile;
+
+/// Absolute paths, each of a file or of a directory with all that is below.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Roots {
+    /// What may be read.
+    pub read: BTreeSet<String>,
+    /// What may be written.
+    pub write: BTreeSet<String>,
+    /// The same, named without a wildcard. A directory is meant itself; a file needs its directory, where
+    /// programs put the temporary file by which they replace it.
+    pub replace: BTreeSet<String>,
+    /// What may be listed.
+    pub list: BTreeSet<String>,
+    /// What may be run.
+    pub run: BTreeSet<String>,
+}
+
+impl Roots {
+    /// The roots of a policy for a server whose root is `root`.
+    pub fn of(policy: &PolicyFile, root: &str) -> Self {
+        let mut roots = Self::default();
+        // A process reads of itself under a number that is not known yet. It is the verdict that tells
+        // its own files in /proc from others.
+        roots.read.insert("/proc".to_owned());
+        roots.write.insert("/dev/null".to_owned());
+        roots.read.extend(FLOOR.iter().map(|glob| fixed(glob, root).0));
+        let effects = &policy.effects;
+        roots.read.extend(effects.ambient.read.iter().map(|glob| fixed(glob, root).0));
+        let own = policy.actors.iter().flat_map(|actor| &actor.constraints);
+        for (tool, constraint) in policy.constraints.iter().chain(own) {
+            for glob in constraint.allowed_paths.iter().flatten() {
+                roots.read.insert(fixed(glob, root).0);
+                let derived = !effects.tools.contains_key(tool);
+                if derived && (writes(tool) || deletes(tool)) {
+                    roots.add_write(glob, root);
+                }
+            }
+        }
+        for (tool, named) in &effects.tools {
+            roots.read.extend(named.read.iter().filter_map(|text| literal(text, root)));
+            roots.run.extend(named.exec.iter().filter_map(|text| literal(text, root)));
+            for text in &named.write {
+                if text.starts_with("${") {
+                    // The argument is a path that the constraints of the tool limit.
+                    let own = policy.actors.iter().filter_map(|actor| actor.constraints.get(tool));
+                    let limits = policy.constraints.get(tool).into_iter().chain(own);
+                    let globs = limits.flat_map(|limit| limit.allowed_paths.iter().flatten());
+                    globs.for_each(|glob| roots.add_write(glob, root));
+                } else {
+                    roots.add_write(text, root);
+                }
+            }
+        }
+        // Before it writes, a careful server looks at the directories that lead there.
+        if roots.write.len() + roots.replace.len() > 1 {
+            roots.list.insert(root.to_owned());
+        }
+        roots
+    }
+
+    fn add_write(&mut self, glob: &str, root: &str) {
+        let (path, whole) = fixed(glob, root);
+        if whole { &mut self.replace } else { &mut self.write }.insert(path);
+    }
+}
+
+/// What a template names before its first argument; nothing when it begins with one.
+fn literal(text: &str, root: &str) -> Option<String> {
+    (!text.starts_with("${")).then(|| fixed(text, root).0)
+}
+
+/// The part of a glob before its first wildcard or argument, as an absolute path that ends with a whole
+/// component, and whether that is all of it.
+fn fixed(glob: &str, root: &str) -> (String, bool) {
+    let end = glob.find(['*', '?', '[', '{', '$', '\\']);
+    let plain = match end {
+        // What stands before is cut back to a whole component.
+        Some(end) => glob[..end]
+            .rsplit_once('/')
+            .map_or("", |(dir, _)| if dir.is_empty() { "/" } else { dir }),
+        None => glob,
+    };
+    // `docs/` means what is below, as `docs/**` does.
+    let whole = end.is_none() && !glob.ends_with('/');
+    let base = if plain.starts_with('/') || glob.starts_with("**") { "" } else { root };
+    let mut path = String::new();
+    for part in base.split('/').chain(plain.split('/')) {
+        if !matches!(part, "" | ".") {
+            path.push('/');
+            path.push_str(part);
+        }
+    }
+    if path.is_empty() {
+        path.push('/');
+    }
+    (path, whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glob_begins_with_a_directory() {
+        for (glob, expected) in [
+            ("data/public/**", "/srv/data/public"),
+            ("data/*.md", "/srv/data"),
+            ("data/dr*/x", "/srv/data"),
+            ("*.md", "/srv"),
+            ("./data/", "/srv/data"),
+            (".", "/srv"),
+            ("/opt/x/{a,b}", "/opt/x"),
+            ("/*", "/"),
+            ("/x*", "/"),
+            ("**/*.md", "/"),
+            ("/opt/a\\*b", "/opt"),
+            ("out/${arguments.name}", "/srv/out"),
+            ("/etc/hosts", "/etc/hosts"),
+        ] {
+            assert_eq!(fixed(glob, "/srv").0, expected, "{glob}");
+        }
+    }
+
+    fn roots(policy: &str) -> Roots {
+        Roots::of(&serde_yaml::from_str(policy).expect("a policy"), "/srv")
+    }
+
+    #[test]
+    fn writing_tools_write_where_they_may_and_readers_do_not() {
+        let roots = roots(
+            "
+constraints:
+  read_file: {allowed_paths: ['data/**']}
+  write_file: {allowed_paths: ['data/drafts/**', notes/today.md]}
+actors:
+  - {id: a, allowed_tools: [delete_file], constraints: {delete_file: {allowed_paths: ['bin/**']}}}
+",
+        );
+        let expected = ["/dev/null", "/srv/bin", "/srv/data/drafts"];
+        assert_eq!(roots.write.iter().collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>());
+        assert_eq!(roots.replace.iter().collect::<Vec<_>>(), ["/srv/notes/today.md"]);
+        assert!(roots.read.contains("/srv/data") && roots.read.contains("/usr/lib"));
+        assert!(!roots.read.contains("/srv") && !roots.read.contains("/etc"));
+        assert!(roots.run.is_empty() && roots.list.contains("/srv"));
+    }
+
+    #[test]
+    fn named_effects_take_the_place_of_derived_ones() {
+        let roots = roots(
+            "
+constraints:
+  write_file: {allowed_paths: ['data/**']}
+  commit: {allowed_paths: ['repo/**']}
+effects:
+  ambient: {read: [/etc/hosts]}
+  tools:
+    write_file: {read: ['${arguments.path}'], write: ['out/**', '/var/x/${arguments.path}']}
+    commit: {write: ['${arguments.path}/**'], exec: [/usr/bin/git]}
+",
+        );
+        let expected = ["/dev/null", "/srv/out", "/srv/repo", "/var/x"];
+        assert_eq!(roots.write.iter().collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>());
+        assert!(roots.read.contains("/etc/hosts"));
+        assert_eq!(roots.run.iter().collect::<Vec<_>>(), ["/usr/bin/git"]);
+    }
+}
