@@ -8,6 +8,7 @@ mod floor;
 mod gap;
 mod lifecycle;
 mod names;
+mod names_world;
 mod network;
 mod processes;
 mod python;

@@ -22,8 +22,11 @@ pub struct NamedAddresses {
     inner: Arc<Inner>,
     cgroup_id: u64,
     /// `None` once the session has ended.
-    open: Arc<Mutex<Option<HashMap<[u8; 16], Opened>>>>,
+    open: Arc<Mutex<Option<Addresses>>>,
 }
+
+/// What is open, by address; IPv4 as `::ffff:a.b.c.d`.
+type Addresses = HashMap<[u8; 16], Opened>;
 
 #[derive(Default)]
 struct Opened {
