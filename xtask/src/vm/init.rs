@@ -1,7 +1,7 @@
 //! The first process of a virtual machine: this same program, under the name `/init`.
 //!
 //! It makes the system look like a small Debian, runs one command with its output on the second serial line,
-//! adopts and buries what the command leaves behind, says how it ended, and turns the machine off.
+//! buries what the command leaves behind, says how it ended, and turns the machine off.
 
 use std::env;
 use std::fs::{self, File, OpenOptions};
@@ -36,11 +36,15 @@ pub(crate) fn run() -> ExitCode {
         Ok(how) => how,
         Err(error) => format!("the machine could not do its job: {error:#}"),
     };
-    // Without the line that says so, the host takes the machine for one that failed.
-    let _ = say(&job::end(&how));
-    nix::unistd::sync();
-    let _ = reboot(RebootMode::RB_POWER_OFF);
+    end(&how);
     ExitCode::FAILURE
+}
+
+/// Says how it ended, and turns the machine off.
+fn end(how: &str) {
+    // Without the line that says so, the host takes the machine for one that failed.
+    let _ = say(&job::end(how));
+    let _ = reboot(RebootMode::RB_POWER_OFF);
 }
 
 fn say(text: &str) -> io::Result<()> {
@@ -99,6 +103,13 @@ fn real_root() -> anyhow::Result<()> {
 /// Runs the command to its end.
 fn work() -> anyhow::Result<String> {
     let job = Job::read(&fs::read_to_string(job::PATH).context(job::PATH)?)?;
+    let patience = job.patience;
+    std::thread::spawn(move || {
+        std::thread::sleep(patience);
+        // The kernel says on its console which tasks are stuck, and where.
+        let _ = fs::write("/proc/sysrq-trigger", "w");
+        end(&format!("a command that took longer than {} s", patience.as_secs()));
+    });
     let (program, arguments) = job.argv.split_first().context("there is no command")?;
     let (reader, writer) = io::pipe()?;
     let (done, all_read) = mpsc::channel::<()>();
