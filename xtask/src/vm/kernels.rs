@@ -1,8 +1,8 @@
 //! Debian's kernels, fetched with the ordinary apt client and unpacked, never installed.
 //!
 //! Each series has a state directory of apt's own below the cache, with one release in its sources; the
-//! machine's configuration is read for the mirror and the way to it, and left alone. What has been fetched
-//! stays until an update is asked for.
+//! machine's configuration is read for the mirror and the way to it, and left alone. A kernel that has been
+//! fetched stays until an update is asked for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,10 @@ pub(super) fn kernel(series: Series, update: bool) -> anyhow::Result<Kernel> {
         let _ = fs::remove_file(&release);
         fs::rename(&found.image, &image)?;
         fs::write(&release, &found.release)?;
-        let _ = fs::remove_dir_all(place.join("unpacked"));
+        // Lists and packages are a hundred times the size, and soon out of date.
+        for rest in ["unpacked", "apt"] {
+            let _ = fs::remove_dir_all(place.join(rest));
+        }
     }
     Ok(Kernel { image, release: fs::read_to_string(release)? })
 }

@@ -36,10 +36,12 @@ impl std::fmt::Display for Configuration {
 }
 
 /// What a machine has.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Size {
+#[derive(Debug)]
+pub(super) struct Hardware {
     pub(super) processors: u32,
     pub(super) megabytes: u32,
+    /// More of what the kernel is told.
+    pub(super) parameters: String,
 }
 
 /// Runs a machine to its end. Each line of the job's output is given to `line`; the result says how the job
@@ -48,14 +50,14 @@ pub(super) fn run(
     configuration: Configuration,
     kernel: &Kernel,
     image: &Path,
-    size: Size,
+    hardware: &Hardware,
     patience: Duration,
     mut line: impl FnMut(&str),
 ) -> anyhow::Result<String> {
     let scratch = tempfile::tempdir().context("a temporary directory")?;
     let console = scratch.path().join("console");
     let started = Instant::now();
-    let mut machine = Machine(start(configuration, kernel, image, size, &console)?);
+    let mut machine = Machine(start(configuration, kernel, image, hardware, &console)?);
     let output = machine.0.stdout.take().context("the output is piped")?;
     let (sender, lines) = mpsc::channel();
     let reader = std::thread::spawn(move || {
@@ -103,19 +105,17 @@ fn start(
     configuration: Configuration,
     kernel: &Kernel,
     image: &Path,
-    size: Size,
+    hardware: &Hardware,
     console: &Path,
 ) -> anyhow::Result<Child> {
-    let mut parameters = PARAMETERS.to_owned();
-    if let Some(list) = configuration.series.security_modules(configuration.bpf) {
-        parameters = format!("{parameters} {list}");
-    }
+    let modules = configuration.series.security_modules(configuration.bpf).unwrap_or_default();
+    let parameters = format!("{PARAMETERS} {modules} {}", hardware.parameters);
     let mut command = Command::new("qemu-system-x86_64");
     command
         .args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"])
         // Every instruction is emulated: that works on every host, also on one that is a machine of this kind.
         .args(["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"])
-        .args(["-smp", &size.processors.to_string(), "-m", &size.megabytes.to_string()])
+        .args(["-smp", &hardware.processors.to_string(), "-m", &hardware.megabytes.to_string()])
         .arg("-serial")
         .arg(format!("file:{}", console.display()))
         .args(["-serial", "stdio"])

@@ -11,7 +11,7 @@ use anyhow::Context;
 use super::cpio::{Entry, Tree};
 use super::job::{self, Job};
 use super::kernels::{Kernel, Unavailable};
-use super::machine::{self, Configuration, Size};
+use super::machine::{self, Configuration, Hardware};
 use super::series::Series;
 use crate::shell::say;
 
@@ -32,7 +32,7 @@ pub(super) fn run(
     kernels: &BTreeMap<Series, Kernel>,
     mut tree: Tree,
     job: &Job,
-    (size, at_once): (Size, usize),
+    (hardware, at_once): (&Hardware, usize),
     line: impl Fn(Configuration, &str) + Sync,
 ) -> anyhow::Result<Vec<End>> {
     tree.put(job::PATH, Entry::File { mode: 0o644, content: job.written() })?;
@@ -52,7 +52,7 @@ pub(super) fn run(
                 println!("[{configuration}] {text}");
                 line(*configuration, text);
             };
-            let how = machine::run(*configuration, kernel, &image, size, job.patience, show);
+            let how = machine::run(*configuration, kernel, &image, hardware, job.patience, show);
             say(&format!("{configuration}: ended after {} s", started.elapsed().as_secs()));
             ended.lock().unwrap_or_else(PoisonError::into_inner).push((*configuration, how));
         }

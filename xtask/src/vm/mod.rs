@@ -24,7 +24,7 @@ use crate::setup;
 use crate::shell::{root, say};
 use job::Job;
 use kernels::Unavailable;
-use machine::Size;
+use machine::Hardware;
 use matrix::Kernels;
 
 pub(crate) use init::{is_init, run as run_as_init};
@@ -88,7 +88,11 @@ impl Vm {
             image::add(&mut tree, host, guest)?;
         }
         let job = Job { argv, env: self.env.clone(), patience: Duration::from_secs(self.patience) };
-        let size = Size { processors: self.processors, megabytes: self.memory };
+        let hardware = Hardware {
+            processors: self.processors,
+            megabytes: self.memory,
+            parameters: self.parameter.join(" "),
+        };
         let table = Mutex::new(anyhow::Ok(Table::default()));
         let each = |configuration: Configuration, text: &str| {
             let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,7 +104,7 @@ impl Vm {
             drop(table);
             line(configuration, text);
         };
-        let at_once = (size, self.jobs);
+        let at_once = (&hardware, self.jobs);
         let ends = matrix::run(&configurations, &kernels.found, tree, &job, at_once, each)?;
         let table = table.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(Done { ends, unavailable: kernels.unavailable, table })

@@ -30,8 +30,11 @@ pub(crate) struct Vm {
     /// Another file for the machine, with the libraries that it is linked with; can be repeated
     #[arg(long, value_name = "HOST:GUEST", value_parser = copy)]
     pub(super) file: Vec<(String, String)>,
+    /// A parameter for the kernel, such as `preempt=full`; can be repeated
+    #[arg(long, value_name = "PARAMETER")]
+    pub(super) parameter: Vec<String>,
     /// Write the table of what was measured into tests/kernel-matrix.md
-    #[arg(long, conflicts_with_all = ["kernel", "lsm_bpf", "shell_command", "arguments"])]
+    #[arg(long, conflicts_with_all = ["kernel", "parameter", "lsm_bpf", "shell_command", "arguments"])]
     pub(super) write_table: bool,
     /// Fetch newer kernels of the same series
     #[arg(long)]
@@ -62,6 +65,7 @@ impl Default for Vm {
             env: Vec::new(),
             shell_command: None,
             file: Vec::new(),
+            parameter: Vec::new(),
             write_table: false,
             update: false,
             jobs: 2,
