@@ -6,13 +6,14 @@
 use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, PipeReader, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::Context;
+use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -48,7 +49,12 @@ fn end(how: &str) {
 }
 
 fn say(text: &str) -> io::Result<()> {
-    OpenOptions::new().write(true).open(OUTPUT)?.write_all(text.as_bytes())
+    host()?.write_all(text.as_bytes())
+}
+
+/// The line to the host, which must not become the terminal of anyone here.
+fn host() -> io::Result<File> {
+    OpenOptions::new().write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(OUTPUT)
 }
 
 /// File systems, the host name, the loopback device.
@@ -131,7 +137,7 @@ fn work() -> anyhow::Result<String> {
 
 /// Copies until nobody writes any more.
 fn forward(mut from: PipeReader) -> io::Result<()> {
-    let mut to = OpenOptions::new().write(true).open(OUTPUT)?;
+    let mut to = host()?;
     let mut buffer = [0; 4096];
     loop {
         match from.read(&mut buffer)? {

@@ -50,9 +50,9 @@ pub(super) fn end(how: &str) -> String {
     format!("{END}{how}\n")
 }
 
-/// How the command ended, if the line says so.
-pub(super) fn read_end(line: &str) -> Option<&str> {
-    line.strip_prefix(END)
+/// How the command ended, if the line says so, after what the command itself wrote in that line.
+pub(super) fn read_end(line: &str) -> Option<(&str, &str)> {
+    line.split_once(END)
 }
 
 #[cfg(test)]
@@ -74,7 +74,9 @@ mod tests {
 
     #[test]
     fn the_end_is_known_by_its_line() {
-        assert_eq!(read_end(end("0").trim_end()), Some("0"));
+        assert_eq!(read_end(end("0").trim_end()), Some(("", "0")));
+        // A command need not end its last line.
+        assert_eq!(read_end(&format!("half a line{END}3")), Some(("half a line", "3")));
         assert_eq!(read_end("test a ... ok"), None);
     }
 }

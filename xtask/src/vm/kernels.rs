@@ -166,3 +166,26 @@ impl Apt {
         Ok(line.map(sources::names).unwrap_or_default())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_found_where_old_and_new_packages_have_them() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(unpacked_kernel(root.path()).unwrap().is_none());
+        let modules = root.path().join("usr/lib/modules/7.2.13+deb14-cloud-amd64");
+        fs::create_dir_all(&modules).unwrap();
+        assert!(unpacked_kernel(root.path()).unwrap().is_none());
+        fs::write(modules.join("vmlinuz"), "").unwrap();
+        let kernel = unpacked_kernel(root.path()).unwrap().unwrap();
+        assert_eq!(kernel.release, "7.2.13+deb14-cloud-amd64");
+
+        fs::create_dir(root.path().join("boot")).unwrap();
+        fs::write(root.path().join("boot/vmlinuz-6.1.0-50-cloud-amd64"), "").unwrap();
+        let kernel = unpacked_kernel(root.path()).unwrap().unwrap();
+        assert_eq!(kernel.release, "6.1.0-50-cloud-amd64");
+        assert!(kernel.image.ends_with("boot/vmlinuz-6.1.0-50-cloud-amd64"));
+    }
+}

@@ -75,7 +75,12 @@ pub(super) fn run(
         let left = (patience + GRACE).saturating_sub(started.elapsed());
         match lines.recv_timeout(left) {
             Ok(text) => match job::read_end(&text) {
-                Some(end) => break Ok(end.to_owned()),
+                Some((rest, end)) => {
+                    if !rest.is_empty() {
+                        line(rest);
+                    }
+                    break Ok(end.to_owned());
+                }
                 None => line(&text),
             },
             Err(RecvTimeoutError::Timeout) => {

@@ -76,6 +76,7 @@ impl Vm {
         &self,
         line: impl Fn(Configuration, &str) + Sync,
     ) -> anyhow::Result<Done> {
+        ensure!(cfg!(target_arch = "x86_64"), "the machines are x86-64 ones, unlike this host");
         setup::for_machines()?;
         let configurations = self.configurations();
         let kernels = self.kernels()?;
