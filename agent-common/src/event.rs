@@ -6,6 +6,9 @@ pub const PATH_BYTES: usize = 4096;
 /// How many steps (components and mount crossings) the path walk takes before it gives up.
 pub const PATH_COMPONENTS: usize = 96;
 
+/// How many bytes may follow the path: arguments of a program, or a name that the caller gave.
+pub const TAIL_BYTES: usize = 1024;
+
 /// Bits of [`EventHeader::flags`].
 pub mod flags {
     /// The path is cut: it has more components or bytes than an event can carry, or a read failed.
@@ -23,6 +26,11 @@ pub mod flags {
     pub const NO_PROCESS: u16 = 1 << 5;
     /// The open asked to cut the file to nothing (`O_TRUNC`), whatever its access mode.
     pub const EMPTIED: u16 = 1 << 6;
+    /// The tail holds a name from the caller's memory, which counts from the directory that the path
+    /// names. Another thread can have changed it after the kernel read it.
+    pub const CLAIMED: u16 = 1 << 7;
+    /// The tail is cut.
+    pub const TAIL_CUT: u16 = 1 << 8;
 }
 
 /// What an event reports; the discriminants are those of [`EventHeader::kind`].
@@ -31,7 +39,7 @@ pub mod flags {
 pub enum EventKind {
     /// A file was opened: [`FileEvent`].
     Open = 1,
-    /// A program was started: [`FileEvent`].
+    /// A program was started: [`FileEvent`], with its arguments in the tail.
     Exec = 2,
     /// `connect` was called: [`NetworkEvent`].
     Connect = 3,
@@ -41,21 +49,62 @@ pub enum EventKind {
     Packet = 5,
     /// A socket of a refused kind was asked for: [`NetworkEvent`] without an address.
     Socket = 6,
+    /// A local port was asked for: [`NetworkEvent`] with the local address.
+    Bind = 7,
+    /// A unix socket was connected or sent to: [`FileEvent`]; an abstract name has no path.
+    Unix = 8,
+    /// A directory, link, socket or device was made: [`FileEvent`].
+    Create = 9,
+    /// A name was removed: [`FileEvent`].
+    Delete = 10,
+    /// A name was given up or taken by a rename, one event each: [`FileEvent`].
+    Rename = 11,
+    /// A file got another name, which a [`EventKind::Create`] reports: [`FileEvent`].
+    Link = 12,
+    /// A file was cut by its path: [`FileEvent`].
+    Truncate = 13,
+    /// Mode or owner were changed: [`FileEvent`].
+    Attributes = 14,
+    /// Something was mounted or moved there: [`FileEvent`].
+    Mount = 15,
+    /// A file was mapped as code: [`FileEvent`].
+    Map = 16,
+    /// A descriptor came through a unix socket: [`FileEvent`].
+    Receive = 17,
+    /// A process was moved out of its cgroup: [`FileEvent`] without a path.
+    Leave = 18,
 }
 
 impl EventKind {
+    /// Every kind, in the order of the discriminants, which count from 1.
+    pub const ALL: [Self; 18] = [
+        Self::Open,
+        Self::Exec,
+        Self::Connect,
+        Self::Send,
+        Self::Packet,
+        Self::Socket,
+        Self::Bind,
+        Self::Unix,
+        Self::Create,
+        Self::Delete,
+        Self::Rename,
+        Self::Link,
+        Self::Truncate,
+        Self::Attributes,
+        Self::Mount,
+        Self::Map,
+        Self::Receive,
+        Self::Leave,
+    ];
+
     /// The kind with this discriminant, if there is one.
     #[must_use]
     pub const fn from_raw(raw: u8) -> Option<Self> {
-        Some(match raw {
-            1 => Self::Open,
-            2 => Self::Exec,
-            3 => Self::Connect,
-            4 => Self::Send,
-            5 => Self::Packet,
-            6 => Self::Socket,
-            _ => return None,
-        })
+        if raw == 0 || raw as usize > Self::ALL.len() {
+            return None;
+        }
+        Some(Self::ALL[raw as usize - 1])
     }
 }
 
@@ -103,8 +152,8 @@ pub struct EventHeader {
     pub comm: [u8; 16],
 }
 
-/// An open or exec. The path follows the struct: [`FileEvent::components`] components from the leaf to
-/// the root, each a little-endian 16-bit length and as many bytes.
+/// Something done to a file. The path follows the struct: [`FileEvent::components`] components from the
+/// leaf to the root, each a little-endian 16-bit length and as many bytes. Then follows the tail.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]
 pub struct FileEvent {
@@ -122,15 +171,19 @@ pub struct FileEvent {
     pub path_len: u16,
     /// Components in those bytes.
     pub components: u16,
+    /// Bytes of tail after the path; see [`flags::CLAIMED`] and [`EventKind::Exec`].
+    pub tail_len: u16,
+    /// Zero.
+    pub reserved: [u16; 3],
 }
 
-/// A connection, datagram, packet or refused socket.
+/// A connection, datagram, packet, local port or refused socket.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]
 pub struct NetworkEvent {
     /// What every event has.
     pub header: EventHeader,
-    /// The destination in network byte order; IPv4 as `::ffff:a.b.c.d`.
+    /// The destination, or local address, in network byte order; IPv4 as `::ffff:a.b.c.d`.
     pub address: [u8; 16],
     /// Destination port, 0 where the protocol has none.
     pub port: u16,
@@ -197,9 +250,10 @@ impl EventHeader {
 }
 
 impl FileEvent {
-    /// Reads the event, and returns the path bytes that follow it; `None` when the record is too short.
+    /// Reads the event, and returns the bytes of path and tail that follow it; `None` when the record is
+    /// too short.
     #[must_use]
-    pub fn parse(record: &[u8]) -> Option<(Self, &[u8])> {
+    pub fn parse(record: &[u8]) -> Option<(Self, &[u8], &[u8])> {
         let mut reader = Reader(record);
         let event = Self {
             header: reader.header()?,
@@ -209,9 +263,12 @@ impl FileEvent {
             mode: reader.u32()?,
             path_len: reader.u16()?,
             components: reader.u16()?,
+            tail_len: reader.u16()?,
+            reserved: [reader.u16()?, reader.u16()?, reader.u16()?],
         };
-        let path = reader.0.get(..usize::from(event.path_len))?;
-        Some((event, path))
+        let (path, rest) = reader.0.split_at_checked(usize::from(event.path_len))?;
+        let tail = rest.get(..usize::from(event.tail_len))?;
+        Some((event, path, tail))
     }
 }
 
@@ -258,13 +315,15 @@ mod tests {
 
     #[test]
     fn file_layout() {
-        assert_eq!(size_of::<FileEvent>(), 96);
+        assert_eq!(size_of::<FileEvent>(), 104);
         assert_eq!(offset_of!(FileEvent, ino), 72);
         assert_eq!(offset_of!(FileEvent, dev), 80);
         assert_eq!(offset_of!(FileEvent, open_flags), 84);
         assert_eq!(offset_of!(FileEvent, mode), 88);
         assert_eq!(offset_of!(FileEvent, path_len), 92);
         assert_eq!(offset_of!(FileEvent, components), 94);
+        assert_eq!(offset_of!(FileEvent, tail_len), 96);
+        assert_eq!(offset_of!(FileEvent, reserved), 98);
     }
 
     #[test]
@@ -282,7 +341,7 @@ mod tests {
         for raw in 0..=u8::MAX {
             match EventKind::from_raw(raw) {
                 Some(kind) => assert_eq!(kind as u8, raw),
-                None => assert!(raw == 0 || raw > 6),
+                None => assert!(raw == 0 || usize::from(raw) > EventKind::ALL.len()),
             }
         }
     }

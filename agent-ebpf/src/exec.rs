@@ -1,14 +1,19 @@
 //! Programs that processes of sessions start.
 
+use aya_ebpf::helpers::generated;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use warrantd_common::{EventKind, Outcome, flags};
+use warrantd_common::{EventKind, Outcome, PATH_BYTES, flags};
 
-use crate::kernel::{Address, layout};
-use crate::open::describe_file;
+use crate::kernel::{Address, layout, opaque};
+use crate::leave;
+use crate::path::{self, Place};
 use crate::process;
 use crate::report::{Scratch, Session};
 use crate::verdict;
+
+/// Most bytes of arguments that an event carries; one less than a power of two.
+const ARGUMENT_BYTES: u64 = 511;
 
 /// `sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`
 /// (include/trace/events/sched.h). Fires after the point of no return, with the new program in place;
@@ -18,23 +23,78 @@ pub fn warrantd_exec(ctx: RawTracePointContext) -> i32 {
     let Some(session) = Session::find(process::cgroup_id()) else {
         return 0;
     };
+    leave::remember(process::current(), session.id());
     let program = Address::new(ctx.arg(2));
-    session.send_file(|scratch| describe(session, program, scratch));
+    session.file(EventKind::Exec, |scratch| {
+        describe(session, program, scratch);
+        true
+    });
     0
 }
 
 #[inline(always)]
-fn describe(session: Session, program: Address, scratch: &mut Scratch) -> usize {
+fn describe(session: Session, program: Address, scratch: &mut Scratch) {
     let task = process::current();
-    let generation = verdict::generation(process::cgroup_id());
+    let generation = verdict::generation(session.id());
     let header = &mut scratch.event.header;
     session.begin(header, EventKind::Exec, Outcome::Allowed, generation);
     process::describe(task, header);
     match program.follow(layout!(binprm_file)) {
         Some(file) => describe_file(task, file, scratch),
-        None => {
-            scratch.event.header.flags |= flags::VANISHED | flags::TRUNCATED;
-            0
-        }
+        None => scratch.event.header.flags |= flags::VANISHED | flags::TRUNCATED,
     }
+    copy_arguments(task, scratch);
+}
+
+/// Writes what there is to know of an open file, and its path.
+#[inline(always)]
+pub fn describe_file(task: Address, file: Address, scratch: &mut Scratch) {
+    if let Some((dev, ino)) = process::identity(file) {
+        scratch.event.dev = dev;
+        scratch.event.ino = ino;
+    }
+    scratch.event.open_flags = file.read(layout!(file_flags)).unwrap_or(0);
+    scratch.event.mode = file.read(layout!(file_mode)).unwrap_or(0);
+    scratch.event.header.flags |= match Place::of_file(file) {
+        Some(place) => path::walk(task, place, 0, scratch),
+        None => flags::TRUNCATED,
+    };
+}
+
+/// Copies the arguments, each with the zero that ends it, from the new program's stack.
+#[inline(always)]
+fn copy_arguments(task: Address, scratch: &mut Scratch) {
+    let Some(mm) = task.follow(layout!(task_mm)) else {
+        return;
+    };
+    let (Some(start), Some(end)) =
+        (mm.read::<u64>(layout!(mm_arg_start)), mm.read::<u64>(layout!(mm_arg_end)))
+    else {
+        return;
+    };
+    let length = end.wrapping_sub(start);
+    let kept = if length > ARGUMENT_BYTES { ARGUMENT_BYTES } else { length };
+    let kept = opaque(kept) as u32 & ARGUMENT_BYTES as u32;
+    let Some(place) = tail(scratch) else {
+        return;
+    };
+    // SAFETY: behind the path there is room for TAIL_BYTES; the helper checks the source.
+    let status = unsafe { generated::bpf_probe_read_user(place.cast(), kept, start as *const _) };
+    if status != 0 || u64::from(kept) < length {
+        scratch.event.header.flags |= flags::TAIL_CUT;
+    }
+    if status == 0 {
+        scratch.event.tail_len = kept as u16;
+    }
+}
+
+/// Where the tail begins: behind the path.
+#[inline(always)]
+pub fn tail(scratch: &mut Scratch) -> Option<*mut u8> {
+    let used = opaque(u64::from(scratch.event.path_len)) & 0xffff;
+    if used > PATH_BYTES as u64 {
+        return None;
+    }
+    // SAFETY: the area is TAIL_BYTES longer than PATH_BYTES.
+    Some(unsafe { (&raw mut scratch.area).cast::<u8>().add(used as usize) })
 }

@@ -7,17 +7,30 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod address;
+mod bind;
+mod change;
 mod connect;
+mod deed;
 mod egress;
 mod exec;
+mod file;
+mod grants;
+mod hooks;
+mod ingress;
 mod kernel;
+mod leave;
 mod maps;
 mod open;
+mod packet;
 mod path;
 mod process;
+mod redirect;
+mod registers;
 mod report;
 mod sendmsg;
 mod socket;
+mod unix;
 mod verdict;
 
 /// Kernel helpers that read kernel memory are reserved to programs under a GPL-compatible licence.

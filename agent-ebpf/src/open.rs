@@ -1,17 +1,18 @@
-//! Files that processes of sessions open: reported when the system call returns.
+//! Files that processes of sessions open, where the security hooks cannot be used: reported when the
+//! system call returns.
 //!
 //! What is reported comes from the `struct file` behind the new descriptor, never from the arguments of the
 //! call, except for `O_TRUNC`, which the kernel drops from `f_flags`.
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::helpers::generated;
 use aya_ebpf::macros::tracepoint;
 use aya_ebpf::programs::TracePointContext;
 use warrantd_common::{EventKind, Outcome, flags};
 
+use crate::exec::describe_file;
 use crate::kernel::{Address, layout};
-use crate::path;
 use crate::process;
+use crate::registers::{argument, read_user};
 use crate::report::{Scratch, Session};
 use crate::verdict;
 
@@ -27,58 +28,54 @@ struct SyscallExit {
     result: i64,
 }
 
-/// Runs at the exit of `open`, `openat`, `openat2`, `creat` and `open_by_handle_at`.
-#[tracepoint]
-pub fn warrantd_open(ctx: TracePointContext) -> u32 {
+/// Number and result of the call that returns.
+#[inline(always)]
+pub fn call_and_result(ctx: &TracePointContext) -> (u32, i64) {
     let exit: *const SyscallExit = ctx.as_ptr().cast();
     // SAFETY: the context is valid for the run of the program.
     let result = unsafe { (&raw const (*exit).result).read_volatile() };
+    // SAFETY: as above.
+    let call = unsafe { (&raw const (*exit).number).read_volatile() } as u32;
+    (call, result)
+}
+
+/// Runs at the exit of `open`, `openat`, `openat2`, `creat` and `open_by_handle_at`.
+#[tracepoint]
+pub fn warrantd_open(ctx: TracePointContext) -> u32 {
+    let (call, result) = call_and_result(&ctx);
     if result < 0 || result > i64::from(i32::MAX) {
         return 0;
     }
     let Some(session) = Session::find(process::cgroup_id()) else {
         return 0;
     };
-    // SAFETY: as above.
-    let call = unsafe { (&raw const (*exit).number).read_volatile() } as u32;
-    session.send_file(|scratch| describe(session, call, result as u32, scratch));
+    session.file(EventKind::Open, |scratch| {
+        describe(session, call, result as u32, scratch);
+        true
+    });
     0
 }
 
 /// Writes the event for descriptor `fd` of the current process.
 #[inline(always)]
-fn describe(session: Session, call: u32, fd: u32, scratch: &mut Scratch) -> usize {
+fn describe(session: Session, call: u32, fd: u32, scratch: &mut Scratch) {
     let task = process::current();
-    let generation = verdict::generation(process::cgroup_id());
+    let generation = verdict::generation(session.id());
     let header = &mut scratch.event.header;
     session.begin(header, EventKind::Open, Outcome::Allowed, generation);
     process::describe(task, header);
     if asked_to_empty(task, call) {
         header.flags |= flags::EMPTIED;
     }
-    let Some(file) = file_of(task, fd) else {
-        scratch.event.header.flags |= flags::VANISHED | flags::TRUNCATED;
-        return 0;
-    };
-    describe_file(task, file, scratch)
-}
-
-/// Writes what there is to know of an open file; returns the bytes of its path.
-#[inline(always)]
-pub fn describe_file(task: Address, file: Address, scratch: &mut Scratch) -> usize {
-    if let Some((dev, ino)) = process::identity(file) {
-        scratch.event.dev = dev;
-        scratch.event.ino = ino;
+    match file_of(task, fd) {
+        Some(file) => describe_file(task, file, scratch),
+        None => scratch.event.header.flags |= flags::VANISHED | flags::TRUNCATED,
     }
-    scratch.event.open_flags = file.read(layout!(file_flags)).unwrap_or(0);
-    scratch.event.mode = file.read(layout!(file_mode)).unwrap_or(0);
-    scratch.event.header.flags |= path::walk(task, file, scratch);
-    usize::from(scratch.event.path_len)
 }
 
 /// The file behind a descriptor: `current->files->fdt->fd[fd]`.
 #[inline(always)]
-fn file_of(task: Address, fd: u32) -> Option<Address> {
+pub fn file_of(task: Address, fd: u32) -> Option<Address> {
     let table = task.follow(layout!(task_files))?.follow(layout!(files_fdt))?;
     if fd >= table.read::<u32>(layout!(fdtable_max_fds))? {
         return None;
@@ -104,39 +101,4 @@ fn asked_to_empty(task: Address, call: u32) -> bool {
         Some(asked) => asked & O_TRUNC != 0,
         None => true,
     }
-}
-
-/// An argument of the system call that returns, by its place in `pt_regs`. `None` when the registers
-/// found do not belong to this call.
-#[inline(always)]
-fn argument(task: Address, call: u32, place: u32) -> Option<u64> {
-    let registers = registers(task)?;
-    if registers.read::<u32>(layout!(regs_syscall))? != call {
-        return None;
-    }
-    registers.read(place)
-}
-
-/// The user registers of the running task, at the upper end of its kernel stack. The helper came with
-/// 5.15; where it is missing, the branch that calls it is dead and the verifier does not look at it.
-#[inline(always)]
-fn registers(task: Address) -> Option<Address> {
-    if layout!(regs_helper) != 0 {
-        // SAFETY: the helper takes no arguments and returns the running task.
-        let task = unsafe { generated::bpf_get_current_task_btf() };
-        // SAFETY: the task is the running one.
-        let registers = unsafe { generated::bpf_task_pt_regs(task) };
-        return Some(Address::new(registers as u64));
-    }
-    Some(task.follow(layout!(task_stack))?.at(layout!(regs_in_stack)))
-}
-
-/// Reads a 64-bit number of the current process.
-#[inline(always)]
-fn read_user(address: u64) -> Option<u64> {
-    let mut value = 0u64;
-    // SAFETY: the helper checks the source and writes exactly eight bytes.
-    let status =
-        unsafe { generated::bpf_probe_read_user((&raw mut value).cast(), 8, address as *const _) };
-    if status == 0 { Some(value) } else { None }
 }

@@ -64,7 +64,12 @@ fn executable(task: Address) -> Option<(u32, u64)> {
 /// Device and inode of an open file.
 #[inline(always)]
 pub fn identity(file: Address) -> Option<(u32, u64)> {
-    let inode = file.follow(layout!(file_inode))?;
+    identity_of(file.follow(layout!(file_inode))?)
+}
+
+/// Device and number of an inode.
+#[inline(always)]
+pub fn identity_of(inode: Address) -> Option<(u32, u64)> {
     let dev = inode.follow(layout!(inode_sb))?.read(layout!(super_block_dev))?;
     Some((dev, inode.read(layout!(inode_ino))?))
 }

@@ -7,21 +7,29 @@ use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEU
 use aya_ebpf::helpers::generated;
 use warrantd_common::{
     EventHeader, EventKind, FileEvent, NetworkEvent, Outcome, PATH_BYTES, RING_BYTES,
-    SessionCounters,
+    SessionCounters, TAIL_BYTES,
 };
 
 use crate::kernel::opaque;
-use crate::maps::{DEPTH, EVENTS, NEST_SLOTS, SCRATCH, SESSIONS};
-use crate::path::COMPONENT_BYTES;
+use crate::maps::{EVENTS, SCRATCH, SCRATCH_SLOTS, SESSIONS};
 
-/// Room for one event with a path. The path area is longer than a path may be by one component, so
-/// that a write at the last allowed offset stays inside.
+/// Room for one event with a path and a tail.
 #[repr(C)]
 pub struct Scratch {
+    /// Thread id of the task that fills the slot, 0 when it is free.
+    pub owner: u32,
+    /// How many directories above the leaf a path walk is.
+    pub level: u32,
+    /// What the rules met on the walk grant, in bits of [`warrantd_common::modes`].
+    pub granted: u32,
+    /// Length of the leaf's name.
+    pub leaf_len: u32,
+    /// Address of the leaf's name.
+    pub leaf_name: u64,
     /// The event.
     pub event: FileEvent,
-    /// The components of its path.
-    pub path: [u8; PATH_BYTES + COMPONENT_BYTES],
+    /// The components of its path, then its tail.
+    pub area: [u8; PATH_BYTES + TAIL_BYTES],
 }
 
 /// The accounts of one session.
@@ -31,11 +39,25 @@ pub struct Session {
     id: u64,
 }
 
+/// What a loss is counted as.
+#[derive(Clone, Copy)]
+enum Class {
+    Files,
+    Programs,
+    Network,
+}
+
 impl Session {
     /// The session whose cgroup has this id, if it is one.
     #[inline(always)]
     pub fn find(cgroup_id: u64) -> Option<Self> {
         SESSIONS.get_ptr_mut(cgroup_id).map(|counters| Self { counters, id: cgroup_id })
+    }
+
+    /// Id of the session's cgroup.
+    #[inline(always)]
+    pub fn id(self) -> u64 {
+        self.id
     }
 
     /// Fills in the header of a blank event, but for the process.
@@ -60,51 +82,58 @@ impl Session {
     pub fn send(self, event: &NetworkEvent) {
         self.count_made();
         self.output(
+            Class::Network,
             core::ptr::from_ref(event).cast(),
             size_of::<NetworkEvent>() as u64,
             event.header.outcome == Outcome::Denied as u8,
         );
     }
 
-    /// Counts an event with a path, lets `fill` write it, and sends it. `fill` returns how many bytes
-    /// of path it wrote. Without room to write it, the event counts as lost.
+    /// Lets `fill` write an event with a path, counts and sends it if `fill` says so, and returns whether
+    /// what it reports may happen; `None` when there was no room to find out, which counts as a loss.
+    ///
+    /// A task can be preempted in the middle, and another that runs on the same processor begin an event
+    /// of its own. So tasks take different slots, by thread id; one that finds its slot taken, or taken
+    /// away, has lost.
     #[inline(always)]
-    pub fn send_file(self, fill: impl FnOnce(&mut Scratch) -> usize) {
-        self.count_made();
-        let Some(depth) = DEPTH.get_ptr_mut(0) else {
-            return self.count_lost();
+    pub fn file(self, kind: EventKind, fill: impl FnOnce(&mut Scratch) -> bool) -> Option<bool> {
+        let class = if matches!(kind, EventKind::Exec) { Class::Programs } else { Class::Files };
+        // SAFETY: the helper takes no arguments and always succeeds.
+        let owner = unsafe { generated::bpf_get_current_pid_tgid() } as u32;
+        let taken = match SCRATCH.get_ptr_mut(owner & (SCRATCH_SLOTS - 1)) {
+            // SAFETY: the pointer is a value of this processor's own map element.
+            Some(scratch) => unsafe { &mut *scratch },
+            None => return self.lose(class),
         };
-        // A program that interrupts this one leaves the counter as it found it, so plain steps do.
-        // SAFETY: the pointer is a value of this processor's own map element.
-        let slot = unsafe { depth.read_volatile() };
-        if slot >= NEST_SLOTS {
-            return self.count_lost();
+        if load(&raw const taken.owner) != 0 {
+            return self.lose(class);
         }
-        // SAFETY: as above.
-        unsafe { depth.write_volatile(slot + 1) };
-        match SCRATCH.get_ptr_mut(slot) {
-            // SAFETY: the slot is this program's until the counter goes down again.
-            Some(scratch) => self.fill_and_output(unsafe { &mut *scratch }, fill),
-            None => self.count_lost(),
+        store(&raw mut taken.owner, owner);
+        zero((&raw mut taken.event).cast(), size_of::<FileEvent>() / 8);
+        let wanted = fill(taken);
+        if load(&raw const taken.owner) != owner {
+            return self.lose(class);
         }
-        // SAFETY: as above.
-        unsafe { depth.write_volatile(slot) };
+        let denied = taken.event.header.outcome == Outcome::Denied as u8;
+        if wanted {
+            self.count_made();
+            self.output_file(class, taken, denied);
+        }
+        store(&raw mut taken.owner, 0);
+        Some(!denied)
     }
 
     #[inline(always)]
-    fn fill_and_output(self, scratch: &mut Scratch, fill: impl FnOnce(&mut Scratch) -> usize) {
-        zero((&raw mut scratch.event).cast(), size_of::<FileEvent>() / 8);
-        let path = fill(scratch);
-        // A path of PATH_BYTES exactly still passes: the mask is twice as long.
-        let path = opaque(path as u64) & (2 * PATH_BYTES as u64 - 1);
-        let path = if path > PATH_BYTES as u64 { PATH_BYTES as u64 } else { path };
-        let length = size_of::<FileEvent>() as u64 + path;
-        self.output(core::ptr::from_ref(scratch).cast(), length, false);
+    fn output_file(self, class: Class, scratch: &Scratch, denied: bool) {
+        let path = bounded(scratch.event.path_len, PATH_BYTES as u64);
+        let tail = bounded(scratch.event.tail_len, TAIL_BYTES as u64);
+        let length = size_of::<FileEvent>() as u64 + path + tail;
+        self.output(class, (&raw const scratch.event).cast(), length, denied);
     }
 
     /// Ordinary events wait for a reader that comes by; refusals and a filling ring call one.
     #[inline(always)]
-    fn output(self, data: *const u8, length: u64, urgent: bool) {
+    fn output(self, class: Class, data: *const u8, length: u64, urgent: bool) {
         let ring = (&raw const EVENTS).cast_mut().cast();
         let waiting = EVENTS.query(BPF_RB_AVAIL_DATA as u64);
         let flags = if urgent || waiting > (RING_BYTES / 2) as u64 {
@@ -117,21 +146,62 @@ impl Session {
             generated::bpf_ringbuf_output(ring, data.cast_mut().cast(), length, flags as u64)
         };
         if status != 0 {
-            self.count_lost();
+            self.count_lost(class);
         }
+    }
+
+    /// Counts an event that could not even be begun.
+    #[inline(always)]
+    fn lose(self, class: Class) -> Option<bool> {
+        self.count_made();
+        self.count_lost(class);
+        None
+    }
+
+    /// Counts a packet from elsewhere that is not let in.
+    #[inline(always)]
+    pub fn refuse_inbound(self) {
+        // SAFETY: the map lookup that made `self` found a live element.
+        add_one(unsafe { &raw mut (*self.counters).refused_inbound });
     }
 
     #[inline(always)]
     fn count_made(self) {
-        // SAFETY: the map lookup that made `self` found a live element.
+        // SAFETY: as above.
         add_one(unsafe { &raw mut (*self.counters).made });
     }
 
     #[inline(always)]
-    fn count_lost(self) {
-        // SAFETY: the map lookup that made `self` found a live element.
-        add_one(unsafe { &raw mut (*self.counters).lost });
+    fn count_lost(self, class: Class) {
+        // SAFETY: as above.
+        let counters = unsafe { &mut *self.counters };
+        add_one(match class {
+            Class::Files => &raw mut counters.lost_files,
+            Class::Programs => &raw mut counters.lost_programs,
+            Class::Network => &raw mut counters.lost_network,
+        });
     }
+}
+
+/// A length from memory, never above `most`, in the form the verifier follows.
+#[inline(always)]
+fn bounded(length: u16, most: u64) -> u64 {
+    let length = opaque(u64::from(length)) & 0xffff;
+    if length > most { most } else { length }
+}
+
+/// Reads a field that another task may write.
+#[inline(always)]
+pub fn load(field: *const u32) -> u32 {
+    // SAFETY: callers pass a field of the scratch slot.
+    unsafe { field.read_volatile() }
+}
+
+/// Writes a field that another task may read.
+#[inline(always)]
+pub fn store(field: *mut u32, value: u32) {
+    // SAFETY: callers pass a field of the scratch slot.
+    unsafe { field.write_volatile(value) };
 }
 
 /// Adds one atomically. Written out, because the instruction that also returns the old value, which a
@@ -146,16 +216,11 @@ fn add_one(counter: *mut u64) {
 
 /// Makes an event zeros.
 #[inline(always)]
-pub fn blank<T: Event>(event: &mut MaybeUninit<T>) -> &mut T {
-    zero(event.as_mut_ptr().cast(), size_of::<T>() / 8);
+pub fn blank(event: &mut MaybeUninit<NetworkEvent>) -> &mut NetworkEvent {
+    zero(event.as_mut_ptr().cast(), size_of::<NetworkEvent>() / 8);
     // SAFETY: every byte has been written, and zeros are a value of all fields.
     unsafe { event.assume_init_mut() }
 }
-
-/// Events of whole words.
-pub trait Event: Copy {}
-impl Event for FileEvent {}
-impl Event for NetworkEvent {}
 
 const _: () = assert!(size_of::<FileEvent>() % 8 == 0 && size_of::<NetworkEvent>() % 8 == 0);
 
@@ -172,7 +237,7 @@ pub fn set_address(event: &mut NetworkEvent, words: [u32; 4]) {
 /// Writes whole words, one by one: for stretches of odd length or place the compiler would call a loop
 /// over bytes.
 #[inline(always)]
-fn zero(start: *mut u64, words: usize) {
+pub fn zero(start: *mut u64, words: usize) {
     for index in 0..words {
         // SAFETY: callers pass an aligned object of this many words.
         unsafe { start.add(index).write_volatile(0) };

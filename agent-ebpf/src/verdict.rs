@@ -1,8 +1,9 @@
 //! May this address be reached? One decision for every hook.
 
-use warrantd_common::{MAX_PORT_RULES, PortRules, SessionPolicy};
+use aya_ebpf::helpers::generated;
+use warrantd_common::{MAX_LISTEN, MAX_PORT_RULES, PortRule, PortRules, SessionPolicy};
 
-use crate::maps::{AddressKey, POLICIES, RULES};
+use crate::maps::{AddressKey, NAMES, POLICIES, RULES, SessionAddress};
 
 /// An IPv6 address as four words in network byte order, the form in which contexts hold it.
 #[derive(Clone, Copy)]
@@ -42,32 +43,71 @@ impl Destination {
     }
 }
 
+/// When something is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// A connection or datagram begins.
+    Begin,
+    /// A packet follows, whose beginning was judged.
+    Follow,
+}
+
 /// Decides for a session: default deny, and a missing policy or entry is a deny.
 #[inline(always)]
-pub fn judge(cgroup_id: u64, to: &Destination) -> Verdict {
+pub fn judge(cgroup_id: u64, to: &Destination, moment: Moment) -> Verdict {
     let generation = generation(cgroup_id);
-    let allowed = generation != 0 && reachable(generation, to);
+    let allowed = generation != 0 && reachable(cgroup_id, generation, to, moment);
     Verdict { allowed, generation }
+}
+
+/// The policy of a session.
+#[inline(always)]
+pub fn policy(cgroup_id: u64) -> Option<&'static SessionPolicy> {
+    // SAFETY: the map does not preallocate, so the element outlives this program run.
+    unsafe { POLICIES.get(cgroup_id) }
 }
 
 /// Generation of a session's policy, 0 when it has none.
 #[inline(always)]
 pub fn generation(cgroup_id: u64) -> u32 {
-    // SAFETY: the map does not preallocate, so the element outlives this program run.
-    let policy: Option<&SessionPolicy> = unsafe { POLICIES.get(cgroup_id) };
-    policy.map_or(0, |policy| policy.generation)
+    policy(cgroup_id).map_or(0, |policy| policy.generation)
+}
+
+/// Whether a session may be reached at one of its own ports.
+#[inline(always)]
+pub fn listens(policy: &SessionPolicy, protocol: u16, port: u16) -> bool {
+    let protocol = if protocol == MPTCP { TCP } else { protocol };
+    for index in 0..MAX_LISTEN {
+        if index as u32 >= policy.listen_count {
+            return false;
+        }
+        if covers(&policy.listen[index], protocol, port) {
+            return true;
+        }
+    }
+    false
 }
 
 #[inline(always)]
-fn reachable(generation: u32, to: &Destination) -> bool {
+fn reachable(cgroup_id: u64, generation: u32, to: &Destination, moment: Moment) -> bool {
     let protocol = if to.protocol == MPTCP { TCP } else { to.protocol };
     if protocol != TCP && protocol != UDP {
         return false;
     }
-    match RULES.get(AddressKey::new(generation, carried(to.words)).as_key()) {
-        Some(rules) => listed(rules, protocol, to.port),
-        None => false,
+    let address = carried(to.words);
+    if let Some(rules) = RULES.get(AddressKey::new(generation, address).as_key())
+        && listed(rules, protocol, to.port)
+    {
+        return true;
     }
+    // SAFETY: the map does not preallocate, so the element outlives this program run.
+    let named = unsafe { NAMES.get(SessionAddress::new(cgroup_id, address).as_key()) };
+    let Some(named) = named else {
+        return false;
+    };
+    // SAFETY: the helper takes no arguments and always succeeds.
+    let now = unsafe { generated::bpf_ktime_get_boot_ns() };
+    (moment == Moment::Follow || now < named.expires_ns) && listed(&named.ports, protocol, to.port)
 }
 
 #[inline(always)]
@@ -76,12 +116,16 @@ fn listed(rules: &PortRules, protocol: u16, port: u16) -> bool {
         if index as u32 >= rules.count {
             return false;
         }
-        let rule = &rules.rules[index];
-        if rule.protocol == protocol && rule.low <= port && port <= rule.high {
+        if covers(&rules.rules[index], protocol, port) {
             return true;
         }
     }
     false
+}
+
+#[inline(always)]
+fn covers(rule: &PortRule, protocol: u16, port: u16) -> bool {
+    rule.protocol == protocol && rule.low <= port && port <= rule.high
 }
 
 /// The IPv4 address that a NAT64 (64:ff9b::/96, RFC 6052) or 6to4 (2002::/16, RFC 3056) address carries.

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::Failure;
 use crate::config::KernelMode;
-use crate::kernel::{Kernel, KernelOptions};
+use crate::kernel::{Backend, Kernel, KernelOptions};
 
 /// The kernel layer of a command, and the task that reads its events.
 pub(super) struct Layer {
@@ -40,7 +40,21 @@ pub(super) fn start(mode: KernelMode, instance: String) -> Result<Layer, Failure
         pin_root: PathBuf::from("/sys/fs/bpf/warrantd"),
         instance,
         probe: vec![OsString::from("/proc/self/exe"), OsString::from("self-test-probe")],
+        backends: Backend::ALL.to_vec(),
     })?;
+    announce(&kernel);
     let reader = tokio::spawn(kernel.clone().run_reader());
     Ok(Layer { kernel: Some(kernel), reader: Some(reader) })
+}
+
+/// Says which observer is in use and what it cannot see: an operator must not find out from an incident.
+fn announce(kernel: &Kernel) {
+    for (backend, why) in kernel.passed_over() {
+        tracing::info!("observer {backend} cannot be used: {why}");
+    }
+    let backend = kernel.backend();
+    tracing::info!(backend = backend.name(), "the kernel enforces the network and observes files");
+    for blind_spot in backend.blind_spots() {
+        tracing::info!(backend = backend.name(), "limit: {blind_spot}");
+    }
 }

@@ -33,9 +33,6 @@ impl Serve {
         runtime.block_on(async {
             let stop = signals::stop_signal().map_err(Failure::other)?;
             let layer = kernel::start(loaded.kernel, "serve".to_owned())?;
-            if let Some(kernel) = &layer.kernel {
-                tracing::info!(backend = kernel.backend(), "the kernel enforces and observes");
-            }
             let daemon = Daemon::listen(loaded, layer.kernel.clone(), log).await;
             let daemon = daemon.map_err(Failure::other)?;
             for socket in daemon.sockets() {

@@ -27,7 +27,7 @@ impl Account {
     /// [`Account::take_lost`] return more than zero.
     #[must_use]
     pub(super) fn reached(&self, goal: SessionCounters, now: SessionCounters) -> bool {
-        self.received.saturating_add(now.lost) >= goal.made
+        self.received.saturating_add(now.lost()) >= goal.made
     }
 
     /// Begins with this many runs left out, which happened before the session.
@@ -38,9 +38,9 @@ impl Account {
     /// How many events have been lost since the last time this was asked. Runs that the kernel left out
     /// may have been any session's, so every session counts them.
     pub(super) fn take_lost(&mut self, now: SessionCounters, misses: u64) -> u64 {
-        let lost = now.lost.saturating_sub(self.reported_lost);
+        let lost = now.lost().saturating_sub(self.reported_lost);
         let skipped = misses.saturating_sub(self.reported_misses);
-        (self.reported_lost, self.reported_misses) = (now.lost, misses);
+        (self.reported_lost, self.reported_misses) = (now.lost(), misses);
         lost.saturating_add(skipped)
     }
 }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     fn counters(made: u64, lost: u64) -> SessionCounters {
-        SessionCounters { made, lost }
+        SessionCounters { made, lost_files: lost, ..SessionCounters::default() }
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use warrantd_common::{EventHeader, EventKind, FileEvent, NetworkEvent, flags};
 
-use crate::warrant::{Effect, EffectKind, FileTarget, Outcome, Peer, Process, Protocol, Target};
+use crate::warrant::{Effect, EffectKind, Outcome, Peer, Process, Protocol, Target};
+
+use super::path;
 
 /// `FMODE_…` bits of `struct file` (include/linux/fs.h, the same since 4.19).
 const FMODE_CREATED: u32 = 0x10_0000;
@@ -35,31 +37,74 @@ pub(super) fn decode(
     name_of: impl Fn(FileId) -> Option<String>,
 ) -> Option<Decoded> {
     let header = EventHeader::parse(record)?;
+    let one = |kind| file(kind, record, seq, &name_of);
     match EventKind::from_raw(header.kind)? {
-        EventKind::Open => {
-            let (event, path) = FileEvent::parse(record)?;
-            let target = file_target(&event, path);
+        EventKind::Open | EventKind::Receive => {
+            let (event, path, tail) = FileEvent::parse(record)?;
+            let target = path::target(&event, path, tail);
             let effects = access(&event)
                 .map(|kind| effect(kind, &header, seq, Target::File(target.clone()), &name_of))
                 .collect();
             Some(Decoded { effects, program: None })
         }
-        EventKind::Exec => {
-            let (event, path) = FileEvent::parse(record)?;
-            let target = file_target(&event, path);
-            let id = (event.dev, event.ino);
-            let program = target.path.clone();
-            let own_name =
-                |asked: FileId| if asked == id { Some(program.clone()) } else { name_of(asked) };
-            let effects =
-                vec![effect(EffectKind::Exec, &header, seq, Target::File(target), own_name)];
-            Some(Decoded { effects, program: Some((id, program)) })
-        }
+        EventKind::Exec => exec(record, seq, name_of),
+        EventKind::Create => one(EffectKind::FileCreate),
+        EventKind::Delete => one(EffectKind::FileDelete),
+        EventKind::Rename => one(EffectKind::FileRename),
+        EventKind::Link => one(EffectKind::FileLink),
+        EventKind::Truncate => one(EffectKind::FileWrite),
+        EventKind::Attributes => one(EffectKind::FileAttributes),
+        EventKind::Map => one(EffectKind::FileMap),
+        EventKind::Mount => one(EffectKind::Mount),
+        EventKind::Unix => one(EffectKind::ConnectUnix),
+        EventKind::Leave => one(EffectKind::LeaveCgroup),
         EventKind::Connect => network(EffectKind::Connect, record, seq, name_of),
         EventKind::Send => network(EffectKind::Send, record, seq, name_of),
-        // A socket that may not exist is refused before it has a peer: the packets it would have sent.
-        EventKind::Packet | EventKind::Socket => network(EffectKind::Packet, record, seq, name_of),
+        EventKind::Bind => network(EffectKind::Bind, record, seq, name_of),
+        EventKind::Packet => network(EffectKind::Packet, record, seq, name_of),
+        EventKind::Socket => network(EffectKind::Socket, record, seq, name_of),
     }
+}
+
+/// One thing done to one file.
+fn file(
+    kind: EffectKind,
+    record: &[u8],
+    seq: u64,
+    name_of: impl Fn(FileId) -> Option<String>,
+) -> Option<Decoded> {
+    let (event, path, tail) = FileEvent::parse(record)?;
+    let target = match kind {
+        EffectKind::ConnectUnix => path::socket(&event, path, tail),
+        _ => path::target(&event, path, tail),
+    };
+    let effects = vec![effect(kind, &event.header, seq, Target::File(target), name_of)];
+    Some(Decoded { effects, program: None })
+}
+
+/// A program that started, or was refused.
+fn exec(record: &[u8], seq: u64, name_of: impl Fn(FileId) -> Option<String>) -> Option<Decoded> {
+    let (event, path, tail) = FileEvent::parse(record)?;
+    let target = path::target(&event, path, &[]);
+    let id = (event.dev, event.ino);
+    let runs = event.header.outcome == warrantd_common::Outcome::Allowed as u8;
+    let program = runs.then(|| (id, target.path.clone()));
+    let name = target.path.clone();
+    let own_name = |asked: FileId| {
+        if runs && asked == id { Some(name.clone()) } else { name_of(asked) }
+    };
+    let mut started = effect(EffectKind::Exec, &event.header, seq, Target::File(target), own_name);
+    started.argv = arguments(tail);
+    Some(Decoded { effects: vec![started], program })
+}
+
+/// The arguments of a program, each ended by a zero but for one that was cut.
+fn arguments(tail: &[u8]) -> Vec<String> {
+    let whole = tail.strip_suffix(&[0]).unwrap_or(tail);
+    if whole.is_empty() {
+        return Vec::new();
+    }
+    whole.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
 fn network(
@@ -110,6 +155,7 @@ fn effect(
         kind,
         outcome,
         target,
+        argv: Vec::new(),
         process: Process { pid: header.pid, tid: header.tid, uid: header.uid, exe },
         seq,
         boot_ns: header.boot_ns,
@@ -135,50 +181,6 @@ fn access(event: &FileEvent) -> impl Iterator<Item = EffectKind> + use<> {
     };
     let read = reads.then_some(EffectKind::FileRead);
     read.into_iter().chain(change).filter(move |_| !path_only)
-}
-
-fn file_target(event: &FileEvent, path: &[u8]) -> FileTarget {
-    let bits = event.header.flags;
-    let (mut text, whole) = join(path, event.components, bits);
-    if bits & flags::UNLINKED != 0 && whole {
-        // As d_path writes it: a name that leads elsewhere or nowhere now.
-        text.push_str(" (deleted)");
-    }
-    FileTarget { path: text, dev: device(event.dev), ino: event.ino, truncated: !whole }
-}
-
-/// Turns components, leaf first, into a path, and says whether it is whole.
-fn join(path: &[u8], count: u16, bits: u16) -> (String, bool) {
-    let mut components = Vec::with_capacity(usize::from(count));
-    let mut rest = path;
-    while let Some((length, tail)) = rest.split_first_chunk::<2>() {
-        let Some((name, tail)) = tail.split_at_checked(usize::from(u16::from_le_bytes(*length)))
-        else {
-            break;
-        };
-        components.push(String::from_utf8_lossy(name));
-        rest = tail;
-    }
-    let complete = rest.is_empty() && components.len() == usize::from(count);
-    components.reverse();
-    let joined = components.join("/");
-    if bits & flags::VANISHED != 0 {
-        (String::new(), false)
-    } else if bits & flags::PATHLESS != 0 {
-        // Its name is the creator's choice; without the slash it cannot pass for a path.
-        let name = joined.trim_start_matches('/');
-        let name = if name.is_empty() { "anonymous" } else { name };
-        (name.to_owned(), complete)
-    } else if bits & (flags::TRUNCATED | flags::DETACHED) != 0 || !complete {
-        (format!(".../{joined}"), false)
-    } else {
-        (format!("/{joined}"), true)
-    }
-}
-
-/// The kernel's device number (`include/linux/kdev_t.h`) as `st_dev` shows it.
-pub(super) fn device(dev: u32) -> u64 {
-    libc::makedev(dev >> 20, dev & 0xf_ffff)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::warrant::FileTarget;
 
 /// A record as the kernel writes it.
 #[derive(Clone)]
@@ -26,6 +27,7 @@ impl Record {
         body.extend(mode.to_ne_bytes());
         body.extend(u16::try_from(path.len()).unwrap().to_ne_bytes());
         body.extend(u16::try_from(components.len()).unwrap().to_ne_bytes());
+        body.extend([0; 8]);
         body.extend(path);
         Self { kind, outcome: 0, flags, exe: (1, 2), body }
     }
@@ -89,6 +91,7 @@ fn an_open_says_who_what_and_when() {
         kind: EffectKind::FileRead,
         outcome: Outcome::Allowed,
         target: Target::File(file),
+        argv: Vec::new(),
         process,
         seq: 9,
         boot_ns: 5,

@@ -1,14 +1,15 @@
 //! Runs that the kernel left out.
 //!
 //! A tracepoint program is skipped while its processor is inside an operation on a BPF map, its own task's
-//! or that of a task it preempted (`trace_call_bpf` in `kernel/trace/bpf_trace.c`). Kernels from 6.7 on count
-//! that in the program's `recursion_misses`. Older ones skip silently, but only kernels that preempt
-//! themselves in the middle of a map operation get there.
+//! or that of a task it preempted (`trace_call_bpf` in `kernel/trace/bpf_trace.c`); a tracing program, while
+//! another task that was preempted there is inside the same program (`kernel/bpf/trampoline.c`). Kernels
+//! from 5.12 on (tracepoints: 6.7) count that in the program's `recursion_misses`. Older ones skip
+//! silently, but only kernels that preempt themselves in the middle of a program get there.
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
-use aya::programs::{ProgramError, TracePoint};
+use aya::programs::{ProgramError, ProgramFd};
 
 /// `BPF_OBJ_GET_INFO_BY_FD` (include/uapi/linux/bpf.h).
 const GET_INFO: libc::c_long = 15;
@@ -17,10 +18,11 @@ const INFO_WORDS: usize = 27;
 /// Which word of it is `recursion_misses`.
 const MISSES_WORD: usize = 26;
 
-/// The count of one program.
+/// The counts of all programs that observe.
+#[derive(Default)]
 pub(super) struct Misses {
-    program: OwnedFd,
-    at_start: u64,
+    /// Each with its count when it was added.
+    programs: Vec<(OwnedFd, u64)>,
 }
 
 /// The attributes of the call.
@@ -32,16 +34,23 @@ struct Request {
 }
 
 impl Misses {
-    /// Begins to count for a program.
-    pub(super) fn new(program: &TracePoint) -> Result<Self, ProgramError> {
-        let program = program.fd()?.as_fd().try_clone_to_owned().map_err(ProgramError::IOError)?;
+    /// Begins to count for a program that is loaded.
+    pub(super) fn add(
+        &mut self,
+        program: Result<&ProgramFd, ProgramError>,
+    ) -> Result<(), ProgramError> {
+        let program = program?.as_fd().try_clone_to_owned().map_err(ProgramError::IOError)?;
         let at_start = read(&program).unwrap_or(0);
-        Ok(Self { program, at_start })
+        self.programs.push((program, at_start));
+        Ok(())
     }
 
     /// Runs left out since. A kernel that does not tell counts none.
     pub(super) fn count(&self) -> u64 {
-        read(&self.program).unwrap_or(self.at_start).saturating_sub(self.at_start)
+        let missed = |(program, at_start): &(OwnedFd, u64)| {
+            read(program).unwrap_or(*at_start).saturating_sub(*at_start)
+        };
+        self.programs.iter().map(missed).sum()
     }
 }
 

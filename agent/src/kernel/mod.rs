@@ -10,16 +10,22 @@
 //! [`Effect`]: crate::warrant::Effect
 
 mod account;
+mod backend;
 mod btf;
+mod calls;
 mod cgroup;
 mod confine;
 mod decode;
+mod doors;
 mod error;
+mod file_rules;
 mod instance;
 mod misses;
 mod mounts;
 mod object;
+mod observe;
 mod offsets;
+mod path;
 mod privileges;
 mod process;
 mod queue;
@@ -30,7 +36,10 @@ mod session;
 mod spawn;
 mod tables;
 
+pub use backend::Backend;
+pub use doors::Doors;
 pub use error::KernelError;
+pub use file_rules::{Access, FileRules, Reach};
 pub use runtime::{Kernel, KernelOptions};
 pub use session::{Drained, Session};
 pub use spawn::{SpawnSpec, User, spawn_unconfined};

@@ -7,46 +7,84 @@ use std::path::Path;
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::{
     CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, CgroupSockAddr, Program,
-    RawTracePoint, TracePoint,
 };
 use aya::{Ebpf, EbpfLoader};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
+use super::backend::Backend;
 use super::btf::Btf;
 use super::misses::Misses;
-use super::{KernelError, offsets};
+use super::{KernelError, observe, offsets};
 
 /// Built from `agent-ebpf/` by `cargo xtask ebpf`; a test compares it with its sources.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../kernel/warrantd.bpf.o");
 
-/// Programs that decide, attached to the parent cgroup.
-const SOCK_ADDR: [&str; 4] =
-    ["warrantd_connect4", "warrantd_connect6", "warrantd_sendmsg4", "warrantd_sendmsg6"];
-/// Programs that observe.
-const EXEC: &str = "warrantd_exec";
-const OPEN: &str = "warrantd_open";
-/// The system calls whose exits the second one watches. Some architectures lack `open` and `creat`; no
-/// kernel from 5.10 on lacks the others.
-const OPEN_CALLS: [(&str, bool); 5] = [
-    ("openat", true),
-    ("openat2", true),
-    ("open_by_handle_at", true),
-    ("open", cfg!(target_arch = "x86_64")),
-    ("creat", cfg!(target_arch = "x86_64")),
+/// Programs that decide about addresses.
+const SOCK_ADDR: [&str; 8] = [
+    "warrantd_connect4",
+    "warrantd_connect6",
+    "warrantd_sendmsg4",
+    "warrantd_sendmsg6",
+    "warrantd_bind4",
+    "warrantd_bind6",
+    "warrantd_recvmsg4",
+    "warrantd_recvmsg6",
+];
+/// Programs that decide about packets.
+const PACKETS: [(&str, CgroupSkbAttachType); 2] = [
+    ("warrantd_egress", CgroupSkbAttachType::Egress),
+    ("warrantd_ingress", CgroupSkbAttachType::Ingress),
 ];
 /// Maps worth finding again after a crash.
 const PINNED_MAPS: [&str; 4] = ["EVENTS", "SESSIONS", "POLICIES", "RULES"];
 
-/// The loaded object. Observers end with it; pinned links only when their pins are removed as well.
+/// Links that last: pinned ones end when their pins are removed as well.
+#[derive(Default)]
+pub(super) struct Pinned {
+    links: Vec<PinnedLink>,
+    /// Hooks that this kernel does not offer.
+    lacking: Vec<&'static str>,
+}
+
+impl Pinned {
+    /// Holds a link.
+    pub(super) fn keep(&mut self, link: PinnedLink) {
+        self.links.push(link);
+    }
+
+    /// Takes note of a hook that this kernel does not offer.
+    pub(super) fn lack(&mut self, hook: &'static str) {
+        self.lacking.push(hook);
+    }
+
+    /// Removes the pins, so that dropping detaches.
+    pub(super) fn unpin(self) {
+        for link in self.links {
+            // One whose pin is gone already is what we want.
+            let _ = link.unpin();
+        }
+    }
+}
+
+/// The loaded object.
 pub(super) struct Attached {
+    /// How files and programs are observed.
+    pub(super) backend: Backend,
+    /// Why better ways were passed over.
+    pub(super) passed_over: Vec<(Backend, String)>,
     misses: Misses,
-    /// Holds the programs and the links of the observers.
+    /// Holds the programs.
     _ebpf: Ebpf,
-    _links: Vec<PinnedLink>,
+    links: Pinned,
 }
 
 impl Attached {
-    /// Opens that went unseen since the start, by any process of the host; see [`Misses`].
+    /// Hooks that this kernel does not offer.
+    pub(super) fn lacking(&self) -> &[&'static str] {
+        &self.links.lacking
+    }
+
+    /// Events that went unseen since the start, by any process of the host; see [`Misses`].
     pub(super) fn misses(&self) -> u64 {
         self.misses.count()
     }
@@ -74,44 +112,57 @@ pub(super) fn pin_maps(ebpf: &Ebpf, pins: &Path) -> Result<(), KernelError> {
     })
 }
 
-/// Attaches every program, those that decide first.
-pub(super) fn attach(mut ebpf: Ebpf, cgroup: &File, pins: &Path) -> Result<Attached, KernelError> {
-    let mut links = Vec::new();
+/// Attaches every program, those that decide first. Of the ways to observe, the first of `wanted` that
+/// this kernel has.
+pub(super) fn attach(
+    mut ebpf: Ebpf,
+    cgroup: &File,
+    pins: &Path,
+    wanted: &[Backend],
+) -> Result<Attached, KernelError> {
+    let mut links = Pinned::default();
     for name in SOCK_ADDR {
         let program: &mut CgroupSockAddr = find(&mut ebpf, name)?;
         program.load().map_err(refused(name))?;
         let id = program.attach(cgroup, CgroupAttachMode::Single).map_err(refused(name))?;
-        links.push(pin(program.take_link(id), pins, name)?);
+        links.keep(pin(program.take_link(id), pins, name)?);
     }
     let name = "warrantd_socket";
     let program: &mut CgroupSock = find(&mut ebpf, name)?;
     program.load().map_err(refused(name))?;
     let id = program.attach(cgroup, CgroupAttachMode::Single).map_err(refused(name))?;
-    links.push(pin(program.take_link(id), pins, name)?);
+    links.keep(pin(program.take_link(id), pins, name)?);
 
-    let name = "warrantd_egress";
-    let program: &mut CgroupSkb = find(&mut ebpf, name)?;
-    program.load().map_err(refused(name))?;
-    let id = program
-        .attach(cgroup, CgroupSkbAttachType::Egress, CgroupAttachMode::Single)
-        .map_err(refused(name))?;
-    links.push(pin(program.take_link(id), pins, name)?);
-
-    let program: &mut RawTracePoint = find(&mut ebpf, EXEC)?;
-    program.load().map_err(refused(EXEC))?;
-    program.attach("sched_process_exec").map_err(refused(EXEC))?;
-
-    let program: &mut TracePoint = find(&mut ebpf, OPEN)?;
-    program.load().map_err(refused(OPEN))?;
-    for (call, _) in OPEN_CALLS.iter().filter(|(_, exists)| *exists) {
-        let tracepoint = format!("sys_exit_{call}");
-        program.attach("syscalls", &tracepoint).map_err(refused(&tracepoint))?;
+    for (name, direction) in PACKETS {
+        let program: &mut CgroupSkb = find(&mut ebpf, name)?;
+        program.load().map_err(refused(name))?;
+        let id =
+            program.attach(cgroup, direction, CgroupAttachMode::Single).map_err(refused(name))?;
+        links.keep(pin(program.take_link(id), pins, name)?);
     }
-    let misses = Misses::new(program).map_err(refused(OPEN))?;
-    Ok(Attached { misses, _ebpf: ebpf, _links: links })
+
+    let mut passed_over = Vec::new();
+    for &backend in wanted {
+        let last = wanted.last() == Some(&backend);
+        if let Some(why) = backend.obstacle().filter(|_| !last) {
+            passed_over.push((backend, why));
+            continue;
+        }
+        match observe::attach(&mut ebpf, backend, pins) {
+            Ok((observers, misses)) => {
+                links.links.extend(observers.links);
+                links.lacking.extend(observers.lacking);
+                return Ok(Attached { backend, passed_over, misses, _ebpf: ebpf, links });
+            }
+            Err(error) if last => return Err(error),
+            Err(error) => passed_over.push((backend, error.to_string())),
+        }
+    }
+    Err(KernelError::Object { what: "a backend" })
 }
 
-fn find<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, KernelError>
+/// A program of the object.
+pub(super) fn find<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, KernelError>
 where
     &'a mut P: TryFrom<&'a mut Program>,
 {
@@ -121,7 +172,11 @@ where
 }
 
 /// Pins a link. Kernels before 5.7 attach without one, and enforcement would end with the process.
-fn pin<L, E>(link: Result<L, E>, pins: &Path, name: &'static str) -> Result<PinnedLink, KernelError>
+pub(super) fn pin<L, E>(
+    link: Result<L, E>,
+    pins: &Path,
+    name: &str,
+) -> Result<PinnedLink, KernelError>
 where
     L: TryInto<FdLink>,
     E: Error + Send + Sync + 'static,
@@ -131,11 +186,18 @@ where
             feature: "bpf links for cgroups",
             remedy: "use a kernel from 5.10 on".into(),
         })?;
-    let file = name.replace("warrantd_", "link_");
-    link.pin(pins.join(file)).map_err(refused(name))
+    link.pin(pins.join(link_file(name))).map_err(refused(name))
 }
 
-fn refused<E: Error + Send + Sync + 'static>(what: &str) -> impl FnOnce(E) -> KernelError {
+/// The pin of a program's link.
+fn link_file(name: &str) -> String {
+    format!("link_{}", name.strip_prefix("warrantd_").unwrap_or(name))
+}
+
+/// Wraps the library's error.
+pub(super) fn refused<E: Error + Send + Sync + 'static>(
+    what: &str,
+) -> impl FnOnce(E) -> KernelError {
     let what = what.to_owned();
     move |source| KernelError::Load { what, source: Box::new(source) }
 }

@@ -26,11 +26,17 @@ pub(super) fn resolve(btf: &Btf) -> Result<Layout, KernelError> {
         task_files: of("task_struct.files")?,
         task_nsproxy: of("task_struct.nsproxy")?,
         task_cgroups: of("task_struct.cgroups")?,
+        task_fs: of("task_struct.fs")?,
+        task_start: of("task_struct.start_time")?,
+        fs_pwd: of("fs_struct.pwd")?,
         css_set_dfl_cgrp: of("css_set.dfl_cgrp")?,
         cgroup_kn: of("cgroup.kn")?,
         kernfs_node_id: of("kernfs_node.id")?,
         cred_uid: of("cred.uid")?,
         mm_exe_file: of("mm_struct.exe_file")?,
+        mm_arg_start: of("mm_struct.arg_start")?,
+        mm_arg_end: of("mm_struct.arg_end")?,
+        vma_file: of("vm_area_struct.vm_file")?,
         nsproxy_mnt_ns: of("nsproxy.mnt_ns")?,
         mnt_namespace_root: of("mnt_namespace.root")?,
         files_fdt: of("files_struct.fdt")?,
@@ -42,21 +48,43 @@ pub(super) fn resolve(btf: &Btf) -> Result<Layout, KernelError> {
         // 6.19 made f_path a read-only view of __f_path.
         file_path_mnt: one_of(&["file.f_path.mnt", "file.__f_path.mnt"])?,
         file_path_dentry: one_of(&["file.f_path.dentry", "file.__f_path.dentry"])?,
+        file_private: of("file.private_data")?,
+        path_mnt: of("path.mnt")?,
+        path_dentry: of("path.dentry")?,
         inode_ino: of("inode.i_ino")?,
         inode_sb: of("inode.i_sb")?,
         super_block_dev: of("super_block.s_dev")?,
-        dentry_parent: of("dentry.d_parent")?,
-        // 6.17 made d_name a read-only view of __d_name.
-        dentry_name_len: one_of(&["dentry.d_name.len", "dentry.__d_name.len"])?,
-        dentry_name: one_of(&["dentry.d_name.name", "dentry.__d_name.name"])?,
+        dentry_parent: dentry(one_of)?,
         dentry_hash_pprev: of("dentry.d_hash.pprev")?,
         mount_mnt: of("mount.mnt")?,
         mount_parent: of("mount.mnt_parent")?,
         mount_mountpoint: of("mount.mnt_mountpoint")?,
         vfsmount_root: of("vfsmount.mnt_root")?,
+        vfsmount_sb: of("vfsmount.mnt_sb")?,
         binprm_file: of("linux_binprm.file")?,
+        socket_sk: of("socket.sk")?,
+        sock_family: of("sock.__sk_common.skc_family")?,
+        unix_peer: of("unix_sock.peer")?,
+        unix_path: of("unix_sock.path")?,
+        unix_addr: of("unix_sock.addr")?,
+        unix_address_len: of("unix_address.len")?,
+        unix_address_name: of("unix_address.name")?,
         ..system_calls(btf)?
     })
+}
+
+/// Where a dentry has its parent. Name and inode follow at once, so that one read brings all; a kernel that
+/// keeps them elsewhere is refused.
+fn dentry(one_of: impl Fn(&[&str]) -> Result<u32, KernelError>) -> Result<u32, KernelError> {
+    let parent = one_of(&["dentry.d_parent"])?;
+    // 6.17 made d_name a read-only view of __d_name.
+    let length = one_of(&["dentry.d_name.len", "dentry.__d_name.len"])?;
+    let name = one_of(&["dentry.d_name.name", "dentry.__d_name.name"])?;
+    let inode = one_of(&["dentry.d_inode"])?;
+    if (length, name, inode) == (parent + 12, parent + 16, parent + 24) {
+        return Ok(parent);
+    }
+    Err(KernelError::MissingMember { member: "dentry.d_name behind dentry.d_parent".into() })
 }
 
 /// Size of a kernel stack where the helper that finds registers is missing (kernels before 5.15).
@@ -74,6 +102,7 @@ fn system_calls(btf: &Btf) -> Result<Layout, KernelError> {
         task_stack: of("task_struct.stack")?,
         regs_in_stack: STACK_BYTES.saturating_sub(size),
         sys_openat2: number(libc::SYS_openat2),
+        sys_openat: number(libc::SYS_openat),
         ..arguments(of)?
     })
 }
@@ -83,8 +112,10 @@ fn system_calls(btf: &Btf) -> Result<Layout, KernelError> {
 fn arguments(of: impl Fn(&str) -> Result<u32, KernelError>) -> Result<Layout, KernelError> {
     Ok(Layout {
         regs_syscall: of("pt_regs.orig_ax")?,
+        regs_arg0: of("pt_regs.di")?,
         regs_arg1: of("pt_regs.si")?,
         regs_arg2: of("pt_regs.dx")?,
+        regs_arg3: of("pt_regs.r10")?,
         sys_open: number(libc::SYS_open),
         sys_creat: number(libc::SYS_creat),
         ..Layout::ZERO
@@ -97,8 +128,11 @@ fn arguments(of: impl Fn(&str) -> Result<u32, KernelError>) -> Result<Layout, Ke
     let registers = of("pt_regs.regs")?;
     Ok(Layout {
         regs_syscall: of("pt_regs.syscallno")?,
+        // The first register holds the result when the call returns.
+        regs_arg0: of("pt_regs.orig_x0")?,
         regs_arg1: registers + 8,
         regs_arg2: registers + 16,
+        regs_arg3: registers + 24,
         sys_open: u32::MAX,
         sys_creat: u32::MAX,
         ..Layout::ZERO

@@ -14,6 +14,7 @@ use tokio::io::unix::AsyncFd;
 
 use crate::policy::network::Table;
 
+use super::backend::Backend;
 use super::instance::Instance;
 use super::object::Attached;
 use super::queue::Queue;
@@ -34,6 +35,8 @@ pub struct KernelOptions {
     /// Program and arguments of the self-test's probe. It opens `/dev/null`, tries a TCP connection to
     /// 127.0.0.1:9 and prints one line: `connect ` and the name of the error.
     pub probe: Vec<OsString>,
+    /// Which observers may be used, best first: [`Backend::ALL`] unless a test wants one.
+    pub backends: Vec<Backend>,
 }
 
 /// The kernel layer: programs attached to a parent cgroup, and the ring they report to.
@@ -62,14 +65,14 @@ impl Kernel {
         privileges::check()?;
         let cgroup_root = mounts::cgroup2()?.join("warrantd");
         mounts::prepare_pins(&options.pin_root)?;
-        mounts::prepare_tracepoints()?;
         let mut ebpf = object::load()?;
         let instance = Instance::claim(&options.pin_root, &cgroup_root, &options.instance)?;
         let parent = instance.cgroup().open()?;
         object::pin_maps(&ebpf, instance.pins())?;
+        Tables::describe_calls(&mut ebpf)?;
         let tables = Tables::take(&mut ebpf)?;
         let ring = Tables::take_ring(&mut ebpf)?;
-        let attached = object::attach(ebpf, &parent, instance.pins())?;
+        let attached = object::attach(ebpf, &parent, instance.pins(), &options.backends)?;
         let kernel = Arc::new(Self {
             inner: Arc::new(Inner {
                 instance,
@@ -84,9 +87,14 @@ impl Kernel {
         Ok(kernel)
     }
 
-    /// Name of the observer in use: `tracepoint`.
-    pub fn backend(&self) -> &'static str {
-        "tracepoint"
+    /// The observer in use.
+    pub fn backend(&self) -> Backend {
+        self.inner.attached.backend
+    }
+
+    /// Better observers than the one in use, and why this kernel does not have them.
+    pub fn passed_over(&self) -> &[(Backend, String)] {
+        &self.inner.attached.passed_over
     }
 
     /// Generation of the network policy that was set last, over all sessions. Counts from 1.

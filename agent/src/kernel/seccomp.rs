@@ -5,9 +5,12 @@
 //! |---|---|
 //! | other architectures (ia32, x32) | their calls have other numbers, which the observer does not watch |
 //! | `io_uring_*` | opens files without a system call |
-//! | sockets other than unix, IPv4, IPv6, route netlink | no cgroup hook sees them |
-//! | `CLONE_NEWUSER`, `clone3` | a user namespace brings mounts that give files other names |
+//! | sockets other than IPv4, IPv6, route netlink | no cgroup hook sees them |
+//! | unix sockets, unless the policy lists one | daemons that listen there work for whoever asks |
+//! | pairs of datagram sockets, with them | such a socket can write to any name |
+//! | `CLONE_NEWUSER`, `clone3`, `setns`, mounts | give files other names |
 //! | `ptrace`, `process_vm_*`, `pidfd_getfd` | make processes outside the session work for it |
+//! | `bpf`, `perf_event_open`, `userfaultfd` | look into, or hold up, what the kernel does |
 #![forbid(unsafe_code)]
 
 use libc::{c_long, sock_filter};
@@ -22,6 +25,7 @@ const LOAD_WORD: u16 = 0x20;
 const JUMP_EQUAL: u16 = 0x15;
 const JUMP_SET: u16 = 0x45;
 const JUMP_GREATER_EQUAL: u16 = 0x35;
+const AND: u16 = 0x54;
 const RETURN: u16 = 0x06;
 
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
@@ -46,15 +50,29 @@ const UNKNOWN: [c_long; 4] = [
 ];
 
 /// Refused as not permitted.
-const FORBIDDEN: [c_long; 4] = [
+const FORBIDDEN: [c_long; 18] = [
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
     libc::SYS_pidfd_getfd,
+    libc::SYS_setns,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fspick,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_mount_setattr,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
 ];
 
-/// The filter, ready to install.
-pub(super) fn filter() -> Vec<sock_filter> {
+/// The filter, ready to install. `unix` lets the server have unix sockets.
+pub(super) fn filter(unix: bool) -> Vec<sock_filter> {
     let mut code = vec![load(ARCH), jump(JUMP_EQUAL, NATIVE, 1, 0), result(KILL), load(NUMBER)];
     if cfg!(target_arch = "x86_64") {
         code.extend([jump(JUMP_GREATER_EQUAL, X32_BIT, 0, 1), result(KILL)]);
@@ -68,7 +86,10 @@ pub(super) fn filter() -> Vec<sock_filter> {
     for call in [libc::SYS_clone, libc::SYS_unshare] {
         code.extend(refuse_flag(call, libc::CLONE_NEWUSER.cast_unsigned()));
     }
-    code.extend(sockets());
+    if !unix {
+        code.extend(datagram_pairs());
+    }
+    code.extend(sockets(unix));
     code.push(result(ALLOW));
     code
 }
@@ -85,17 +106,30 @@ fn refuse_flag(call: c_long, flag: u32) -> [sock_filter; 5] {
 }
 
 /// Refuses sockets of families that no other hook judges.
-fn sockets() -> [sock_filter; 10] {
+fn sockets(unix: bool) -> [sock_filter; 10] {
     [
         jump(JUMP_EQUAL, number(libc::SYS_socket), 0, 9),
         load(argument(0)),
-        jump(JUMP_EQUAL, family(libc::AF_UNIX), 6, 0),
+        jump(JUMP_EQUAL, family(libc::AF_UNIX), if unix { 6 } else { 5 }, 0),
         jump(JUMP_EQUAL, family(libc::AF_INET), 5, 0),
         jump(JUMP_EQUAL, family(libc::AF_INET6), 4, 0),
         jump(JUMP_EQUAL, family(libc::AF_NETLINK), 0, 2),
         load(argument(2)),
         // The C library lists interfaces through it when it resolves names.
         jump(JUMP_EQUAL, family(libc::NETLINK_ROUTE), 1, 0),
+        result(error(libc::EPERM)),
+        result(ALLOW),
+    ]
+}
+
+/// Refuses pairs of datagram sockets. The lower four bits of the second argument are the type
+/// (include/linux/net.h).
+fn datagram_pairs() -> [sock_filter; 6] {
+    [
+        jump(JUMP_EQUAL, number(libc::SYS_socketpair), 0, 5),
+        load(argument(1)),
+        instruction(AND, 0xf, 0, 0),
+        jump(JUMP_EQUAL, family(libc::SOCK_DGRAM), 0, 1),
         result(error(libc::EPERM)),
         result(ALLOW),
     ]

@@ -4,12 +4,16 @@ use super::*;
 
 /// Runs the filter as the kernel does: classic BPF over `struct seccomp_data`.
 fn judge(arch: u32, call: u32, arguments: [u64; 6]) -> u32 {
+    judge_with(false, arch, call, arguments)
+}
+
+fn judge_with(unix: bool, arch: u32, call: u32, arguments: [u64; 6]) -> u32 {
     let mut data = Vec::new();
     data.extend(call.to_ne_bytes());
     data.extend(arch.to_ne_bytes());
     data.extend(0u64.to_ne_bytes());
     data.extend(arguments.iter().flat_map(|argument| argument.to_ne_bytes()));
-    let code = filter();
+    let code = filter(unix);
     let (mut at, mut value) = (0, 0);
     loop {
         let sock_filter { code: operation, jt, jf, k } = code[at];
@@ -21,6 +25,10 @@ fn judge(arch: u32, call: u32, arguments: [u64; 6]) -> u32 {
                 continue;
             }
             RETURN => return k,
+            AND => {
+                value &= k;
+                continue;
+            }
             JUMP_EQUAL => value == k,
             JUMP_SET => value & k != 0,
             JUMP_GREATER_EQUAL => value >= k,
@@ -78,17 +86,34 @@ fn user_namespaces_are_refused_and_threads_are_not() {
 #[test]
 fn sockets_by_family() {
     let socket = |family, protocol| native(libc::SYS_socket, &[family, libc::SOCK_RAW, protocol]);
-    for family in [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6] {
+    for family in [libc::AF_INET, libc::AF_INET6] {
         assert_eq!(socket(family, 0), ALLOW);
     }
     assert_eq!(socket(libc::AF_NETLINK, libc::NETLINK_ROUTE), ALLOW);
     for protocol in 1..32 {
         assert_eq!(socket(libc::AF_NETLINK, protocol), NOT_PERMITTED, "netlink {protocol}");
     }
-    let open = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+    let open = [libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
     for family in (-1..64).filter(|family| !open.contains(family)) {
         assert_eq!(socket(family, 0), NOT_PERMITTED, "family {family}");
     }
+}
+
+#[test]
+fn unix_sockets_are_asked_for() {
+    let judge = |unix, call: c_long, kind: c_int| {
+        let arguments =
+            [libc::AF_UNIX, kind, 0, 0, 0, 0].map(|word| u64::from(word.cast_unsigned()));
+        judge_with(unix, NATIVE, u32::try_from(call).unwrap(), arguments)
+    };
+    assert_eq!(judge(false, libc::SYS_socket, libc::SOCK_STREAM), NOT_PERMITTED);
+    assert_eq!(judge(true, libc::SYS_socket, libc::SOCK_STREAM), ALLOW);
+    let pair = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+    assert_eq!(judge(false, libc::SYS_socketpair, pair), NOT_PERMITTED);
+    assert_eq!(judge(true, libc::SYS_socketpair, pair), ALLOW);
+    // Runtimes talk to their children through these.
+    assert_eq!(judge(false, libc::SYS_socketpair, libc::SOCK_STREAM | libc::SOCK_CLOEXEC), ALLOW);
+    assert_eq!(judge(false, libc::SYS_socketpair, libc::SOCK_SEQPACKET), ALLOW);
 }
 
 #[test]

@@ -26,7 +26,13 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// Runs the probe.
 pub(super) fn run(kernel: &Kernel, probe: Vec<OsString>) -> Result<(), KernelError> {
     let session = kernel.open_session("self-test", &Table::default())?;
-    let spec = SpawnSpec { argv: probe, cwd: "/".into(), env: Vec::new(), user: None };
+    let spec = SpawnSpec {
+        argv: probe,
+        cwd: "/".into(),
+        env: Vec::new(),
+        user: None,
+        unix_sockets: false,
+    };
     let printed = output(session.spawn_blocking(&spec)?);
     let drained = session.drain();
     match missing(&printed, &drained) {

@@ -1,14 +1,22 @@
 //! One session: a cgroup, its network policy and its stream of effects.
 
+use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::policy::network::Table;
+use nix::time::{ClockId, clock_gettime};
+
+use warrantd_common::SessionPolicy;
+
+use crate::policy::network::{Allowed, Table};
 use crate::warrant::Effect;
 
 use super::KernelError;
 use super::cgroup::Cgroup;
+use super::doors::Doors;
+use super::file_rules::FileRules;
 use super::queue::Queue;
 use super::runtime::Inner;
 use super::spawn::{self, SpawnSpec};
@@ -33,8 +41,23 @@ pub struct Session {
 #[derive(Default)]
 struct Policy {
     current: Option<(u32, Table)>,
+    /// Local ports, the resolver, and who may come in.
+    doors: Doors,
+    /// File rules in force, and those before them.
+    files: Option<(u32, FileRules)>,
+    previous_files: Option<(u32, FileRules)>,
+    /// Rules on unix sockets in force, and those before them.
+    unix: Option<(u32, FileRules)>,
+    previous_unix: Option<(u32, FileRules)>,
+    /// Addresses that names have opened.
+    named: HashSet<[u8; 16]>,
     /// Kept until the next change: a program that was running when the policy changed may still read it.
     previous: Option<(u32, Table)>,
+}
+
+/// The number of a set of rules, 0 for none.
+fn number<T>(numbered: &Option<(u32, T)>) -> u32 {
+    numbered.as_ref().map_or(0, |(generation, _)| *generation)
 }
 
 /// What a session's processes did since the last drain.
@@ -130,13 +153,87 @@ impl Session {
     pub fn set_network(&self, table: &Table) -> Result<(), KernelError> {
         let mut policy = lock(&self.policy);
         let generation = self.inner.next_generation();
-        self.inner.tables().set_policy(self.cgroup_id, generation, table)?;
+        let now = policy.doors.policy(generation, number(&policy.files), number(&policy.unix));
+        self.inner.tables().set_table(self.cgroup_id, now, table)?;
         let replaced = policy.current.replace((generation, table.clone()));
         let outlived = std::mem::replace(&mut policy.previous, replaced);
         if let Some((generation, table)) = outlived {
             self.inner.tables().remove_rules(generation, &table);
         }
         Ok(())
+    }
+
+    /// Replaces what the session may listen on, who may come in and where it asks for names.
+    pub fn set_doors(&self, doors: Doors) -> Result<(), KernelError> {
+        let mut policy = lock(&self.policy);
+        let next = doors.unix_rules().map(|rules| (self.inner.next_generation(), rules));
+        let now = doors.policy(number(&policy.current), number(&policy.files), number(&next));
+        self.switch(now, &next)?;
+        policy.doors = doors;
+        let replaced = std::mem::replace(&mut policy.unix, next);
+        self.forget(std::mem::replace(&mut policy.previous_unix, replaced));
+        Ok(())
+    }
+
+    /// Enforces file rules from now on, or only observes files. A backend that cannot refuse enforces
+    /// nothing; see [`Backend::enforces_files`](super::Backend::enforces_files).
+    pub fn set_files(&self, rules: Option<FileRules>) -> Result<(), KernelError> {
+        let mut policy = lock(&self.policy);
+        let next = rules.map(|rules| (self.inner.next_generation(), rules));
+        let now = policy.doors.policy(number(&policy.current), number(&next), number(&policy.unix));
+        self.switch(now, &next)?;
+        let replaced = std::mem::replace(&mut policy.files, next);
+        self.forget(std::mem::replace(&mut policy.previous_files, replaced));
+        Ok(())
+    }
+
+    /// Fills in file rules, then makes them part of the policy in one step. On an error none stay.
+    fn switch(
+        &self,
+        policy: SessionPolicy,
+        next: &Option<(u32, FileRules)>,
+    ) -> Result<(), KernelError> {
+        let tables = self.inner.tables();
+        if let Some((generation, rules)) = next {
+            tables.insert_files(*generation, rules)?;
+        }
+        tables.set_policy(self.cgroup_id, policy).inspect_err(|_| {
+            if let Some((generation, rules)) = next {
+                tables.remove_files(*generation, rules);
+            }
+        })
+    }
+
+    /// Removes file rules that no program reads any more.
+    fn forget(&self, rules: Option<(u32, FileRules)>) {
+        if let Some((generation, rules)) = rules {
+            self.inner.tables().remove_files(generation, &rules);
+        }
+    }
+
+    /// Lets the session begin connections to an address for a while, because a name led there.
+    /// Connections that have begun outlast it.
+    pub fn open_name(
+        &self,
+        address: IpAddr,
+        allowed: &[Allowed],
+        lives: Duration,
+    ) -> Result<(), KernelError> {
+        let mut policy = lock(&self.policy);
+        let octets = match address {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        };
+        let until =
+            since_boot().saturating_add(u64::try_from(lives.as_nanos()).unwrap_or(u64::MAX));
+        self.inner.tables().open_name(self.cgroup_id, octets, allowed, until)?;
+        policy.named.insert(octets);
+        Ok(())
+    }
+
+    /// Packets from elsewhere that were not let in since the session began.
+    pub fn refused_inbound(&self) -> u64 {
+        self.inner.tables().counters(self.cgroup_id).refused_inbound
     }
 
     /// Kills every process of the session.
@@ -161,6 +258,12 @@ impl Drop for Session {
             tracing::warn!(%error, "a session could not be removed; its network stays denied");
         }
         let policy = std::mem::take(&mut *lock(&self.policy));
+        for rules in [policy.files, policy.previous_files, policy.unix, policy.previous_unix] {
+            self.forget(rules);
+        }
+        for address in policy.named {
+            self.inner.tables().close_name(self.cgroup_id, address);
+        }
         let tables: Vec<_> = policy.current.into_iter().chain(policy.previous).collect();
         self.inner.tables().close_session(self.cgroup_id, &tables);
         self.inner.unregister(self.cgroup_id);
@@ -170,4 +273,10 @@ impl Drop for Session {
 /// What a panicking thread left behind is still consistent: every change is one step.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Nanoseconds since boot, suspend included.
+fn since_boot() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from);
+    now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(0))
 }

@@ -31,6 +31,9 @@ pub struct SpawnSpec {
     /// Who the program runs as. `None` keeps user and capabilities: for the self-test's probe, and for
     /// callers that have no rights to give away.
     pub user: Option<User>,
+    /// Whether the program may have unix sockets. What it may connect them to is another matter, see
+    /// [`Session::set_network`](super::Session::set_network).
+    pub unix_sockets: bool,
 }
 
 /// A user to run as.
@@ -101,7 +104,7 @@ impl Prepared {
             report: writer,
             user: wanted_user(spec),
             cwd,
-            filter: seccomp::filter(),
+            filter: seccomp::filter(spec.unix_sockets),
             parent: nix::unistd::getpid(),
         };
 

@@ -255,7 +255,7 @@ impl Conversation {
 
     /// How the kernel observes.
     pub(super) fn backend(&self) -> &str {
-        self.context.kernel.as_ref().map_or("off", |kernel| kernel.backend())
+        self.context.kernel.as_ref().map_or("off", |kernel| kernel.backend().name())
     }
 
     /// Ends every process of the server and writes what is still to be written.

@@ -189,6 +189,7 @@ mod tests {
             kind: EffectKind::FileRead,
             outcome: Outcome::Allowed,
             target: Target::File(target),
+            argv: Vec::new(),
             process: Process { pid: 7, tid: 7, uid: 1, exe: "/bin/x".into() },
             seq: 1,
             boot_ns: 1,

@@ -78,7 +78,7 @@ impl Ambient {
             return false;
         }
         match effect.kind {
-            EffectKind::FileRead => {
+            EffectKind::FileRead | EffectKind::FileMap => {
                 self.read.matches(&file.path) || is_own_proc(&file.path, effect)
             }
             EffectKind::FileWrite => file.path == "/dev/null",

@@ -17,6 +17,10 @@ pub struct Effect {
     /// To what it was done.
     #[serde(flatten)]
     pub target: Target,
+    /// Arguments of a program that was started, the first being its own name; cut after some 500
+    /// bytes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub argv: Vec<String>,
     /// Who did it.
     #[serde(flatten)]
     pub process: Process,
@@ -34,6 +38,9 @@ impl fmt::Display for Effect {
         let denied = if self.outcome == Outcome::Denied { " (denied by the kernel)" } else { "" };
         match target {
             Target::File(file) => write!(f, "{kind} {}", file.path.escape_debug())?,
+            Target::Peer(peer) if *kind == EffectKind::Socket => {
+                write!(f, "{kind} {}", peer.protocol)?;
+            }
             Target::Peer(peer) => write!(f, "{kind} {} {}", peer.protocol, peer.peer)?,
         }
         write!(f, "{denied} by {}[{}]", process.exe.escape_debug(), process.pid)
@@ -48,11 +55,18 @@ impl fmt::Display for EffectKind {
             Self::FileCreate => "file_create",
             Self::FileDelete => "file_delete",
             Self::FileRename => "file_rename",
+            Self::FileLink => "file_link",
+            Self::FileAttributes => "file_attributes",
+            Self::FileMap => "file_map",
+            Self::Mount => "mount",
             Self::Exec => "exec",
             Self::Connect => "connect",
             Self::Send => "send",
             Self::Packet => "packet",
             Self::Bind => "bind",
+            Self::Socket => "socket",
+            Self::ConnectUnix => "connect_unix",
+            Self::LeaveCgroup => "leave_cgroup",
         })
     }
 }
@@ -63,14 +77,22 @@ impl fmt::Display for EffectKind {
 pub enum EffectKind {
     /// A file or directory opened for reading.
     FileRead,
-    /// A file that existed, opened for writing.
+    /// A file that existed, opened for writing or cut.
     FileWrite,
-    /// A file made by the open that is reported.
+    /// A file, directory, link or device made.
     FileCreate,
     /// A file or directory removed.
     FileDelete,
-    /// A file or directory renamed.
+    /// A name given up or taken by a rename.
     FileRename,
+    /// A file that got another name, which is a create of its own.
+    FileLink,
+    /// Permissions or owner changed.
+    FileAttributes,
+    /// A file mapped as code.
+    FileMap,
+    /// Something mounted over a directory.
+    Mount,
     /// A program started; the target is its executable.
     Exec,
     /// A socket connected to a peer.
@@ -79,8 +101,14 @@ pub enum EffectKind {
     Send,
     /// A packet of any protocol that left although no connect or send hook had allowed it.
     Packet,
-    /// A socket bound to a local address.
+    /// A socket bound to a local port.
     Bind,
+    /// A socket of a kind that no policy can allow.
+    Socket,
+    /// A unix socket connected or written to; an abstract one is named with `@`.
+    ConnectUnix,
+    /// A process moved out of the session's cgroup: what it does from then on is not seen.
+    LeaveCgroup,
 }
 
 /// Whether the kernel let an effect happen.
@@ -160,7 +188,8 @@ pub(super) mod tests {
 
     fn effect(kind: EffectKind, target: Target) -> Effect {
         let process = Process { pid: 7, tid: 7, uid: 1000, exe: "/usr/bin/server".to_owned() };
-        Effect { kind, outcome: Outcome::Allowed, target, process, seq: 1, boot_ns: 1 }
+        let argv = Vec::new();
+        Effect { kind, outcome: Outcome::Allowed, target, argv, process, seq: 1, boot_ns: 1 }
     }
 
     #[test]

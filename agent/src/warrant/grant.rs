@@ -24,12 +24,18 @@ pub(super) struct FileGrant {
 /// Kinds of effect that a leave to read covers.
 pub(super) const READ: &[EffectKind] = &[EffectKind::FileRead];
 /// Kinds of effect that a leave to write covers.
-pub(super) const WRITE: &[EffectKind] =
-    &[EffectKind::FileWrite, EffectKind::FileCreate, EffectKind::FileRename];
+pub(super) const WRITE: &[EffectKind] = &[
+    EffectKind::FileWrite,
+    EffectKind::FileCreate,
+    EffectKind::FileRename,
+    EffectKind::FileLink,
+    EffectKind::FileAttributes,
+];
 /// Kinds of effect that a leave to delete covers.
 pub(super) const DELETE: &[EffectKind] = &[EffectKind::FileDelete];
-/// Kinds of effect that a leave to run covers.
-pub(super) const EXEC: &[EffectKind] = &[EffectKind::Exec];
+/// Kinds of effect that a leave to run covers: a program that is run is read and mapped.
+pub(super) const EXEC: &[EffectKind] =
+    &[EffectKind::Exec, EffectKind::FileMap, EffectKind::FileRead];
 
 /// Which files a grant is about, by absolute path after symbolic links.
 #[derive(Debug, Clone)]
@@ -110,10 +116,10 @@ impl Warrant {
         }
     }
 
-    fn list(&self, kind: EffectKind) -> Vec<String> {
+    fn list(&self, kinds: &[EffectKind]) -> Vec<String> {
         self.files
             .iter()
-            .filter(|grant| grant.kinds.contains(&kind))
+            .filter(|grant| grant.kinds == kinds)
             .flat_map(|grant| grant.scope.describe())
             .collect()
     }
@@ -129,10 +135,10 @@ impl Serialize for Warrant {
         });
         let mut map = serializer.serialize_map(None)?;
         for (name, list) in [
-            ("read", self.list(EffectKind::FileRead)),
-            ("write", self.list(EffectKind::FileWrite)),
-            ("delete", self.list(EffectKind::FileDelete)),
-            ("exec", self.list(EffectKind::Exec)),
+            ("read", self.list(READ)),
+            ("write", self.list(WRITE)),
+            ("delete", self.list(DELETE)),
+            ("exec", self.list(EXEC)),
             ("connect", peers.collect()),
         ] {
             if !list.is_empty() {

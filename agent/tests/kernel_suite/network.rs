@@ -150,7 +150,7 @@ fn sockets() -> Result<(), Failed> {
         let refused = as_root(&["socket", &inet, kind, &number(protocol)])?;
         equal(refused.printed.as_str(), "EPERM")?;
         let name = if code == 17 { "udp".into() } else { format!("protocol {code}") };
-        equal(peers(&refused), vec![format!("packet {name} 0.0.0.0:0 denied")])?;
+        equal(peers(&refused), vec![format!("socket {name} 0.0.0.0:0 denied")])?;
     }
     // Families that no cgroup program sees are refused before.
     for (family, kind) in

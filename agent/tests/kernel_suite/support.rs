@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use libtest_mimic::Failed;
 use tokio::runtime::Runtime;
-use warrantd::kernel::{Drained, Kernel, KernelError, KernelOptions, Session, SpawnSpec, User};
+use warrantd::kernel::{
+    Backend, Drained, Kernel, KernelError, KernelOptions, Session, SpawnSpec, User,
+};
 use warrantd::policy::network::Table;
 use warrantd::warrant::{Effect, EffectKind, FileTarget, Outcome, Target};
 
@@ -87,7 +89,15 @@ pub(crate) fn options(instance: &str) -> KernelOptions {
         pin_root: PathBuf::from("/sys/fs/bpf/warrantd-test"),
         instance: instance.into(),
         probe: actor::command(&["probe"]),
+        backends: backends(),
     }
+}
+
+/// The observers to try: the one that the environment names, else all.
+fn backends() -> Vec<Backend> {
+    let wanted = std::env::var("WARRANTD_BACKEND").unwrap_or_default();
+    let named = Backend::ALL.into_iter().find(|backend| backend.name() == wanted);
+    named.map_or_else(|| Backend::ALL.to_vec(), |backend| vec![backend])
 }
 
 /// A program to run as nobody in `/`.
@@ -97,6 +107,7 @@ pub(crate) fn spec(argv: Vec<OsString>) -> SpawnSpec {
         cwd: "/".into(),
         env: vec![("PATH".into(), "/usr/bin:/bin".into())],
         user: Some(User { uid: NOBODY, gid: NOBODY, groups: Vec::new() }),
+        unix_sockets: false,
     }
 }
 

@@ -1,0 +1,117 @@
+//! Something that a process of a session does to a file: judged by the rules, then reported.
+
+use warrantd_common::{EventKind, Outcome, flags, modes};
+
+use crate::kernel::{Address, layout};
+use crate::path::{self, Place};
+use crate::process;
+use crate::report::{Scratch, Session};
+use crate::verdict;
+
+/// Whether a hook can refuse.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Power {
+    /// It can (BPF LSM).
+    Refuse,
+    /// It only looks on.
+    Watch,
+}
+
+/// A generation that no rules have.
+const NO_RULES: u32 = u32::MAX;
+
+/// Bits of flags without which a path is sure.
+const UNSURE: u16 = flags::TRUNCATED | flags::PATHLESS | flags::VANISHED | flags::DETACHED;
+
+/// What is done, and to what.
+#[derive(Clone, Copy)]
+pub struct Deed {
+    /// The kind of event.
+    pub kind: EventKind,
+    /// What the rules must grant for it, in bits of [`modes`].
+    pub needs: u32,
+    /// The name.
+    pub place: Place,
+    /// The open file, when there is one.
+    pub file: Option<Address>,
+    /// Further bits of [`flags`].
+    pub flags: u16,
+    /// Whether it is worth an event when it is allowed.
+    pub report: bool,
+}
+
+impl Deed {
+    /// Something done to a name.
+    #[inline(always)]
+    pub fn on(kind: EventKind, needs: u32, place: Place) -> Self {
+        Self { kind, needs, place, file: None, flags: 0, report: true }
+    }
+
+    /// Something done to an open file.
+    #[inline(always)]
+    pub fn with(kind: EventKind, needs: u32, file: Address) -> Option<Self> {
+        let place = Place::of_file(file)?;
+        Some(Self { kind, needs, place, file: Some(file), flags: 0, report: true })
+    }
+}
+
+/// Judges and reports a deed of the current process; false when it must be refused. What cannot be
+/// looked at is refused where files are enforced.
+#[inline(always)]
+pub fn decide(power: Power, deed: Option<Deed>) -> bool {
+    let cgroup_id = process::cgroup_id();
+    let Some(session) = Session::find(cgroup_id) else {
+        return true;
+    };
+    let policy = verdict::policy(cgroup_id);
+    let rules = match policy {
+        Some(policy) if power == Power::Refuse => match deed {
+            // Sockets belong to the network, which is enforced always: without rules, none is granted.
+            Some(deed) if deed.needs == modes::CONNECT => match policy.unix {
+                0 => NO_RULES,
+                unix => unix,
+            },
+            _ => policy.files,
+        },
+        _ => 0,
+    };
+    let Some(deed) = deed else {
+        return rules == 0;
+    };
+    let generation = policy.map_or(0, |policy| policy.generation);
+    let done = session.file(deed.kind, |scratch| {
+        let task = process::current();
+        let header = &mut scratch.event.header;
+        session.begin(header, deed.kind, Outcome::Allowed, generation);
+        process::describe(task, header);
+        let bits = deed.flags | describe(task, &deed, rules, scratch);
+        scratch.event.header.flags = bits;
+        let sure = scratch.event.header.flags & UNSURE == 0;
+        let granted = sure && scratch.granted & deed.needs == deed.needs;
+        let refused = rules != 0 && !granted;
+        if refused {
+            scratch.event.header.outcome = Outcome::Denied as u8;
+        }
+        refused || deed.report
+    });
+    done.unwrap_or(rules == 0)
+}
+
+/// Writes what there is to know of the object and its path; returns bits of [`flags`].
+#[inline(always)]
+fn describe(task: Address, deed: &Deed, rules: u32, scratch: &mut Scratch) -> u16 {
+    let inode = match deed.file {
+        Some(file) => {
+            scratch.event.open_flags = file.read(layout!(file_flags)).unwrap_or(0);
+            scratch.event.mode = file.read(layout!(file_mode)).unwrap_or(0);
+            file.follow(layout!(file_inode))
+        }
+        // The inode follows parent and name (see Layout::dentry_parent).
+        None => deed.place.dentry.follow(layout!(dentry_parent) + 24),
+    };
+    if let Some((dev, ino)) = inode.and_then(process::identity_of) {
+        scratch.event.dev = dev;
+        scratch.event.ino = ino;
+    }
+    path::walk(task, deed.place, rules, scratch)
+}

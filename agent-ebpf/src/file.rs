@@ -1,0 +1,115 @@
+//! What the security hooks of the kernel say about files (security/security.c), for both program types
+//! that run there.
+
+use warrantd_common::{EventKind, flags, modes};
+
+use crate::deed::{Deed, Power, decide};
+use crate::kernel::{Address, layout};
+use crate::path::Place;
+use crate::registers;
+
+// include/linux/fs.h and include/uapi/asm-generic/fcntl.h, the same on every architecture we build for.
+const O_ACCMODE: u32 = 3;
+const O_WRONLY: u32 = 1;
+const O_TRUNC: u32 = 0o1000;
+const O_TMPFILE: u32 = 0o20_000_000;
+const FMODE_CREATED: u32 = 0x10_0000;
+/// `__FMODE_EXEC`, in the flags of files that are opened to be run.
+const FOR_EXEC: u32 = 0x20;
+/// include/uapi/asm-generic/mman-common.h.
+const PROT_EXEC: u64 = 4;
+/// include/uapi/linux/stat.h.
+const S_IFMT: u64 = 0o170_000;
+const S_IFREG: u64 = 0o100_000;
+
+/// `security_file_open(struct file *file)`.
+#[inline(always)]
+pub fn opened(power: Power, file: Address) -> bool {
+    let flags = file.read::<u32>(layout!(file_flags)).unwrap_or(O_ACCMODE | O_TRUNC);
+    let mode = file.read::<u32>(layout!(file_mode)).unwrap_or(FMODE_CREATED);
+    let mut needs = 0;
+    if flags & FOR_EXEC != 0 {
+        needs |= modes::MAP;
+    } else if flags & O_ACCMODE != O_WRONLY {
+        needs |= modes::READ;
+    }
+    if mode & FMODE_CREATED != 0 || flags & O_TMPFILE == O_TMPFILE {
+        needs |= modes::CREATE;
+    } else if flags & O_ACCMODE != 0 || flags & O_TRUNC != 0 {
+        needs |= modes::WRITE;
+    }
+    decide(power, with_emptied(Deed::with(EventKind::Open, needs, file), flags))
+}
+
+#[inline(always)]
+fn with_emptied(deed: Option<Deed>, open_flags: u32) -> Option<Deed> {
+    let mut deed = deed?;
+    if open_flags & O_TRUNC != 0 {
+        deed.flags = flags::EMPTIED;
+    }
+    Some(deed)
+}
+
+/// `security_file_receive(struct file *file)`: through a unix socket, or by pidfd_getfd.
+#[inline(always)]
+pub fn received(power: Power, file: Address) -> bool {
+    let flags = file.read::<u32>(layout!(file_flags)).unwrap_or(O_ACCMODE);
+    let needs = match flags & O_ACCMODE {
+        0 => modes::READ,
+        1 => modes::WRITE,
+        _ => modes::READ | modes::WRITE,
+    };
+    decide(power, Deed::with(EventKind::Receive, needs, file))
+}
+
+/// `security_mmap_file` and `security_file_mprotect`, with the protection asked for.
+#[inline(always)]
+pub fn mapped(power: Power, file: Address, protection: u64) -> bool {
+    // Anonymous memory has no file.
+    if file.is_null() || protection & PROT_EXEC == 0 {
+        return true;
+    }
+    decide(power, Deed::with(EventKind::Map, modes::MAP, file))
+}
+
+/// `security_bprm_check(struct linux_binprm *bprm)`. What goes on to run is reported when it runs.
+#[inline(always)]
+pub fn about_to_run(power: Power, program: Address) -> bool {
+    let deed = program
+        .follow(layout!(binprm_file))
+        .and_then(|file| Deed::with(EventKind::Exec, modes::EXEC, file));
+    decide(power, deed.map(|deed| Deed { report: false, ..deed }))
+}
+
+/// `security_path_mknod`, which every open that makes a regular file passes, too: that open is reported.
+#[inline(always)]
+pub fn made_node(power: Power, directory: Address, dentry: Address, mode: u64) -> bool {
+    let kind = mode & S_IFMT;
+    let by_open = (kind == S_IFREG || kind == 0) && registers::in_open();
+    let deed = below(EventKind::Create, modes::CREATE, directory, dentry);
+    decide(power, deed.map(|deed| Deed { report: !by_open, ..deed }))
+}
+
+/// A name in a directory: `security_path_unlink` and its kin.
+#[inline(always)]
+pub fn named(
+    power: Power,
+    kind: EventKind,
+    needs: u32,
+    directory: Address,
+    dentry: Address,
+) -> bool {
+    decide(power, below(kind, needs, directory, dentry))
+}
+
+/// A whole path: `security_path_truncate` and its kin.
+#[inline(always)]
+pub fn placed(power: Power, kind: EventKind, needs: u32, path: Address) -> bool {
+    decide(power, Place::of_path(path).map(|place| Deed::on(kind, needs, place)))
+}
+
+#[inline(always)]
+fn below(kind: EventKind, needs: u32, directory: Address, dentry: Address) -> Option<Deed> {
+    let mount = directory.follow(layout!(path_mnt))?;
+    Some(Deed::on(kind, needs, Place { mount, dentry }))
+}
