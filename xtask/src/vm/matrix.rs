@@ -49,7 +49,7 @@ pub(super) fn run(
             say(&format!("{configuration}: starting {}", kernel.release));
             let started = Instant::now();
             let show = |text: &str| {
-                println!("[{configuration}] {text}");
+                println!("[{configuration} {:>3} s] {text}", started.elapsed().as_secs());
                 line(*configuration, text);
             };
             let how = machine::run(*configuration, kernel, &image, hardware, job.patience, show);
