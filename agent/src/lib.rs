@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod kernel;
 pub mod mcp;
+pub mod names;
 pub mod policy;
 pub mod serve;
 pub mod session;

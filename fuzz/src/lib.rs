@@ -12,13 +12,16 @@ use serde_json::{Map, Value, json};
 use warrantd::audit::Sanitizer;
 use warrantd::config::{Action, PolicyFile, SanitizeConfig, Source};
 use warrantd::mcp::{Message, ToolCall};
+use warrantd::names::Asked;
+use warrantd::policy::url::host_name;
 use warrantd::policy::{Call, Policy, absolute, decide};
 
 /// What takes any bytes and panics when a property does not hold.
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
+    ("dns", dns),
     ("message", message),
     ("policy", policy),
     ("path", path),
@@ -26,6 +29,27 @@ pub const TARGETS: [(&str, Target); 6] = [
     ("sql", sql),
     ("url", url),
 ];
+
+/// DNS queries. Only what is a query is answered, and a name that is judged has one form.
+pub fn dns(data: &[u8]) {
+    match Asked::read(data) {
+        Asked::Nothing => {
+            let answer = data.get(2).is_some_and(|flags| flags & 0x80 != 0);
+            assert!(data.len() < 12 || answer, "dropped");
+        }
+        Asked::Refused { question, .. } => {
+            assert!(question.is_none_or(|question| question.id.to_be_bytes() == data[..2]));
+        }
+        Asked::Question(question) => {
+            assert_eq!(data[4..10], [0, 1, 0, 0, 0, 0], "one question and nothing else");
+            assert!(!question.shown().contains(char::is_control));
+            if let Some(name) = question.name {
+                assert_eq!(host_name(&name).as_ref(), Some(&name));
+                assert!(name.parse::<std::net::IpAddr>().is_err(), "{name}");
+            }
+        }
+    }
+}
 
 /// JSON-RPC messages. What is accepted is what a reference parser reads.
 pub fn message(data: &[u8]) {

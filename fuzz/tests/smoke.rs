@@ -16,6 +16,9 @@ const SEEDS: &[&str] = &[
     "WITH a AS (SELECT * FROM users LIMIT 3) SELECT count(*) FROM a JOIN users u ON u.id = 1",
     "SELECT '/*' || $x$ ; $x$ -- ;\n FROM users; DELETE FROM users",
     r#"{"apiKey":"sk_live_abcdefghijklmnop","mail":"a.b@example.com","card":"4111 1111 1111 1111"}"#,
+    "\0\x07\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01",
+    "\0\x07\x01\0\0\x01\0\0\0\0\0\x01\x01a\x01b\0\0\x1c\0\x01\0\0\x29\x04\0\0\0\0\0\0\0",
+    "network:\n  allow: [{host: '*.a.b', ports: [1]}]\n  resolvers: [192.0.2.1]\n  unix: [/a]\n",
     "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----",
 ];
 

@@ -33,7 +33,7 @@ constraints:
   read_text_file: {allowed_paths: ['public/**']}
 ";
 
-const KEY: &str = "wd-test-5f2d9c1b8e7a4360";
+pub(crate) const KEY: &str = "wd-test-5f2d9c1b8e7a4360";
 /// A user that the configuration knows, and one that it does not.
 const KNOWN: u32 = 65533;
 const UNKNOWN: u32 = 65532;
@@ -58,7 +58,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 /// A machine has one daemon.
-static ONLY: Mutex<()> = Mutex::new(());
+pub(crate) static ONLY: Mutex<()> = Mutex::new(());
 
 /// A running daemon with one server, `files`.
 struct Daemon {
@@ -143,7 +143,8 @@ impl Drop for Daemon {
     }
 }
 
-fn config(rig: &Rig, auth: &str, command: &[String]) -> anyhow::Result<String> {
+/// The daemon's file: one server, `files`, that runs this command.
+pub(crate) fn config(rig: &Rig, auth: &str, command: &[String]) -> anyhow::Result<String> {
     let hash = format!("{:x}", Sha256::digest(KEY));
     Ok(format!(
         "

@@ -41,7 +41,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 /// Waits until a condition holds.
-fn within_seconds(seconds: u64, mut holds: impl FnMut() -> bool) -> bool {
+pub(crate) fn within_seconds(seconds: u64, mut holds: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(seconds);
     while !holds() {
         if Instant::now() > deadline {
@@ -142,7 +142,7 @@ fn places_of(pid: u32) -> anyhow::Result<[PathBuf; 2]> {
 }
 
 /// Where the cgroup2 file system is mounted.
-fn cgroups() -> anyhow::Result<PathBuf> {
+pub(crate) fn cgroups() -> anyhow::Result<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts")?;
     let mount = mounts.lines().find(|mount| mount.split(' ').nth(2) == Some("cgroup2"));
     let dir = mount.and_then(|mount| mount.split(' ').nth(1)).context("no cgroup2 mount")?;

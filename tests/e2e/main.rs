@@ -1,8 +1,10 @@
 //! End-to-end tests of warrantd: real servers, real clients, a rogue server, the real kernel.
 #![forbid(unsafe_code)]
 
+mod crash;
 mod daemon;
 mod filesystem;
+mod gap;
 mod lifecycle;
 mod network;
 mod processes;
@@ -20,6 +22,8 @@ fn main() -> ExitCode {
         network::tests(),
         daemon::tests(),
         lifecycle::tests(),
+        crash::tests(),
+        gap::tests(),
         startup::tests(),
     ];
     warrantd_tests::harness::run(subjects.into_iter().flatten().collect())

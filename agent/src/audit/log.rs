@@ -19,7 +19,10 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -76,6 +79,23 @@ struct State {
     closed: bool,
 }
 
+/// How long another owner may take to let go.
+const LET_GO_WITHIN: Duration = Duration::from_secs(2);
+
+/// Locks a log. A child that a killed warrantd had just forked shares its lock until it has become the
+/// server's program or seen that its parent is dead, so the lock may outlive the owner by moments.
+fn own(mut file: File) -> Result<Flock<File>, Errno> {
+    let deadline = Instant::now() + LET_GO_WITHIN;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(locked) => return Ok(locked),
+            Err((_, errno)) if Instant::now() > deadline => return Err(errno),
+            Err((same, _)) => file = same,
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// What binds a line to the next.
 #[derive(Deserialize)]
 struct Tail {
@@ -97,8 +117,7 @@ impl Log {
             .mode(0o640)
             .open(&path)
             .map_err(failed)?;
-        let mut file = Flock::lock(file, FlockArg::LockExclusiveNonblock)
-            .map_err(|_| AuditError::InUse(path.clone()))?;
+        let mut file = own(file).map_err(|_| AuditError::InUse(path.clone()))?;
         let mut state = {
             let (tail, length, cut) = last_line(&mut file, &path)?;
             if cut > 0 {
@@ -251,6 +270,22 @@ mod tests {
         assert!(matches!(Log::open(dir.path(), "audit"), Err(AuditError::InUse(_))));
         std::fs::write(dir.path().join("other.jsonl"), "not ours\n").expect("written");
         assert!(matches!(Log::open(dir.path(), "other"), Err(AuditError::Damaged { .. })));
+    }
+
+    /// What happens when a daemon is killed while it forks: the child has the same open file.
+    #[test]
+    fn an_owner_that_is_about_to_let_go_is_waited_for() {
+        let dir = tempfile::tempdir().expect("dir");
+        let log = Log::open(dir.path(), "audit").expect("opens");
+        let (ready, go) = std::sync::mpsc::channel();
+        let owner = thread::spawn(move || {
+            ready.send(()).expect("waited for");
+            thread::sleep(Duration::from_millis(100));
+            drop(log);
+        });
+        go.recv().expect("the owner runs");
+        assert!(Log::open(dir.path(), "audit").is_ok());
+        owner.join().expect("let go");
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub enum Event {
     Startup,
     /// Effects that belong to no call.
     Unsolicited,
+    /// A name that a server asked for and policy refused.
+    NameRefused,
     /// A session began.
     SessionStart,
     /// A session ended.
@@ -35,6 +37,8 @@ pub enum Event {
     Start,
     /// The daemon stopped.
     Stop,
+    /// Effects that a warrantd which was killed had not told any more.
+    Gap,
     /// A line that was cut by a crash was taken off the end of the log.
     Repair,
 }

@@ -54,6 +54,9 @@ fn announce(kernel: &Kernel) {
     }
     let backend = kernel.backend();
     tracing::info!(backend = backend.name(), "the kernel enforces the network and observes files");
+    for hook in kernel.lacking() {
+        tracing::info!(backend = backend.name(), "limit: this kernel does not offer {hook}");
+    }
     for blind_spot in backend.blind_spots() {
         tracing::info!(backend = backend.name(), "limit: {blind_spot}");
     }

@@ -12,7 +12,7 @@ use super::{Failure, kernel, signals};
 use crate::audit::Log;
 use crate::auth::{Identity, Method};
 use crate::config::KernelMode;
-use crate::serve::load_policy;
+use crate::serve::{load_policy, record_gaps};
 use crate::session::{
     Context, Ending, MAX_REQUEST, RunAs, Server, ServerError, ServerSpec, converse,
 };
@@ -69,6 +69,9 @@ impl Run {
         let ending = runtime.block_on(async {
             let stop = signals::stop_signal().map_err(Failure::other)?;
             let layer = kernel::start(self.kernel, instance)?;
+            if let Some(kernel) = &layer.kernel {
+                record_gaps(kernel, &log).map_err(Failure::other)?;
+            }
             tracing::info!(
                 actor = identity.actor,
                 user = server.principal(),

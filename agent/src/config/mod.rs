@@ -9,6 +9,7 @@ mod cases;
 mod daemon;
 mod error;
 mod key_hash;
+mod network;
 mod policy;
 mod position;
 mod sanitize;
@@ -19,10 +20,10 @@ pub use cases::{Case, CasesFile};
 pub use daemon::{ActorConfig, AuditConfig, AuthMethod, DaemonConfig, KernelMode, ServerConfig};
 pub use error::{ConfigError, Problem, suggestion};
 pub use key_hash::{KeyHash, KeyHashError};
+pub use network::{ListenRule, NetworkProtocol, NetworkRule, NetworkSection};
 pub use policy::{
     Action, ActorRule, AmbientSection, AuditSection, Constraint, Dialect, EffectsSection,
-    ErrorHandling, NetworkProtocol, NetworkRule, NetworkSection, OnVerdict, PolicyFile, RateLimit,
-    SchemaSection, ToolEffects,
+    ErrorHandling, OnVerdict, PolicyFile, RateLimit, SchemaSection, ToolEffects,
 };
 pub use sanitize::{Kind, SanitizeConfig, ToolSanitize, Treatment};
 pub use source::Source;

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::network::NetworkSection;
 use super::sanitize::SanitizeConfig;
 
 /// A policy file as written. [`crate::policy::Policy`] is what it means.
@@ -190,39 +190,6 @@ pub struct ErrorHandling {
     pub on_timeout: Action,
 }
 
-/// What the kernel lets the server reach.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct NetworkSection {
-    /// The peers; everything else is denied.
-    pub allow: Vec<NetworkRule>,
-}
-
-/// Peers that the server may reach.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NetworkRule {
-    /// Addresses, such as `10.1.0.0/16` or `2001:db8::7/128`.
-    #[schemars(with = "String")]
-    pub cidr: IpNet,
-    /// Ports; all when empty.
-    #[serde(default)]
-    pub ports: Vec<u16>,
-    /// `tcp` or `udp`; both when absent.
-    #[serde(default)]
-    pub protocol: Option<NetworkProtocol>,
-}
-
-/// A transport protocol that a rule can name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum NetworkProtocol {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-}
-
 /// What calls may do, and what happens when they do more.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -255,7 +222,9 @@ pub struct ToolEffects {
     pub write: Vec<String>,
     /// Programs to run, as globs.
     pub exec: Vec<String>,
-    /// Peers to reach: `ADDRESS`, `ADDRESS:PORT`, `[ADDRESS]:PORT` or `CIDR`.
+    /// Peers to reach: `ADDRESS`, `ADDRESS:PORT`, `[ADDRESS]:PORT`, `NAME`, `NAME:PORT` or a URL; as
+    /// written here also `CIDR` and names such as `*.example.com`. A name covers the addresses that
+    /// the server was told when it asked for it.
     pub connect: Vec<String>,
 }
 

@@ -126,7 +126,8 @@ fn network(
         17 => Protocol::Udp,
         other => Protocol::Other(u8::try_from(other).unwrap_or(u8::MAX)),
     };
-    let target = Target::Peer(Peer { peer: SocketAddr::new(ip, event.port), protocol });
+    let target =
+        Target::Peer(Peer { peer: SocketAddr::new(ip, event.port), protocol, names: Vec::new() });
     Some(Decoded {
         effects: vec![effect(kind, &event.header, seq, target, name_of)],
         program: None,

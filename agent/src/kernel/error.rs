@@ -54,6 +54,9 @@ pub enum KernelError {
         /// The process that owns it.
         pid: u32,
     },
+    /// The session has ended.
+    #[error("the session is over")]
+    SessionOver,
     /// A name that cannot be a directory name.
     #[error(
         "{name:?} cannot name a cgroup: use at most 64 letters, digits, `-` and `_`, beginning with a letter or digit"

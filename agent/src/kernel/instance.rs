@@ -3,6 +3,7 @@
 //! Layout under the pin root, all on bpffs:
 //! ```text
 //! <pin root>/<instance>/owner_<pid>_<start time>/   an empty directory that names the owner
+//! <pin root>/<instance>/object_<hash>/               the same, for the object that the pins are of
 //! <pin root>/<instance>/link_…                      attachments: enforcement lasts as long as these
 //! <pin root>/<instance>/map_…                       the maps
 //! ```
@@ -19,6 +20,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::KernelError;
 use super::cgroup::Cgroup;
+use super::gap::{self, Found, Gap};
 use super::process::Identity;
 
 /// An instance's place in both trees. Dropped, everything in it is killed and removed.
@@ -30,13 +32,14 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Cleans up after dead instances and claims `name`.
+    /// Cleans up after dead instances, tells what they had not told, and claims `name`.
     pub(super) fn claim(
         pin_root: &Path,
         cgroup_root: &Path,
         name: &str,
-    ) -> Result<Self, KernelError> {
+    ) -> Result<(Self, Vec<Gap>), KernelError> {
         check_name(name)?;
+        let mut gaps = Vec::new();
         let directory = File::open(pin_root).map_err(KernelError::file("opening", pin_root))?;
         // Held while instances are inspected, so that nobody removes one that is being made.
         let _lock = Flock::lock(directory, FlockArg::LockExclusive)
@@ -50,7 +53,7 @@ impl Instance {
                         return Err(KernelError::InstanceBusy { instance: other, pid: owner.pid });
                     }
                 }
-                _ => remove(&pins, &Cgroup::existing(&cgroup_root.join(&other)))?,
+                dead => gaps.push(bury(&pins, &cgroup_root.join(&other), &other, dead)?),
             }
         }
 
@@ -61,10 +64,11 @@ impl Instance {
             remedy: "mount it: mount -t proc proc /proc".into(),
         })?;
         make_private(&pins.join(format!("owner_{}_{}", own.pid, own.started)))?;
+        make_private(&pins.join(gap::stamp()))?;
         let cgroup_path = cgroup_root.join(name);
         // A cgroup without an owner on record: its pins were removed by hand.
         Cgroup::existing(&cgroup_path).destroy()?;
-        Ok(Self { pins, cgroup: Cgroup::create(&cgroup_path)?, cgroup_path })
+        Ok((Self { pins, cgroup: Cgroup::create(&cgroup_path)?, cgroup_path }, gaps))
     }
 
     /// Where links and maps are pinned.
@@ -92,6 +96,44 @@ impl Drop for Instance {
             tracing::warn!(%error, "the instance could not be removed; the next start will try again");
         }
     }
+}
+
+/// Ends what a dead instance left running, and reads what is left to read before it is removed.
+fn bury(
+    pins: &Path,
+    cgroup_path: &Path,
+    name: &str,
+    owner: Option<Identity>,
+) -> Result<Gap, KernelError> {
+    let found = sessions(cgroup_path);
+    let cgroup = Cgroup::existing(cgroup_path);
+    cgroup.destroy()?;
+    let gap = gap::read(pins, name, owner.map(|owner| owner.pid), &found);
+    // Said here as well: a start that fails later has nobody left to tell.
+    tracing::warn!(
+        instance = name,
+        ?owner,
+        sessions = found.len(),
+        "cleaned up after a dead instance"
+    );
+    remove(pins, &cgroup)?;
+    Ok(gap)
+}
+
+/// The sessions of an instance, by their cgroups.
+fn sessions(instance: &Path) -> Vec<Found> {
+    let entries = fs::read_dir(instance).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| {
+            let cgroup = Cgroup::existing(&entry.path());
+            Some(Found {
+                name: entry.file_name().to_string_lossy().into_owned(),
+                cgroup_id: cgroup.id().ok()?,
+                populated: cgroup.populated(),
+            })
+        })
+        .collect()
 }
 
 /// Kills and removes the cgroup, then the pins: enforcement lasts until the last process is gone.

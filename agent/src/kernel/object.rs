@@ -10,6 +10,7 @@ use aya::programs::{
 };
 use aya::{Ebpf, EbpfLoader};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
+use sha2::{Digest as _, Sha256};
 
 use super::backend::Backend;
 use super::btf::Btf;
@@ -88,6 +89,11 @@ impl Attached {
     pub(super) fn misses(&self) -> u64 {
         self.misses.count()
     }
+}
+
+/// Tells this object from others, in 16 letters and digits.
+pub(super) fn fingerprint() -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(OBJECT)[..8])
 }
 
 /// Loads the object for this kernel.

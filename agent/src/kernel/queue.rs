@@ -19,7 +19,7 @@ const MAX_WAITING: usize = 65_536;
 const MAX_PROGRAMS: usize = 4096;
 
 /// One session's queue.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
 }

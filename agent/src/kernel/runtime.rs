@@ -15,6 +15,7 @@ use tokio::io::unix::AsyncFd;
 use crate::policy::network::Table;
 
 use super::backend::Backend;
+use super::gap::Gap;
 use super::instance::Instance;
 use super::object::Attached;
 use super::queue::Queue;
@@ -45,6 +46,7 @@ pub struct KernelOptions {
 /// killed instead, the links stay pinned and go on denying; the next [`Kernel::start`] cleans up.
 pub struct Kernel {
     inner: Arc<Inner>,
+    gaps: Mutex<Vec<Gap>>,
 }
 
 /// What sessions share. Lives until the last of them is gone.
@@ -66,7 +68,7 @@ impl Kernel {
         let cgroup_root = mounts::cgroup2()?.join("warrantd");
         mounts::prepare_pins(&options.pin_root)?;
         let mut ebpf = object::load()?;
-        let instance = Instance::claim(&options.pin_root, &cgroup_root, &options.instance)?;
+        let (instance, gaps) = Instance::claim(&options.pin_root, &cgroup_root, &options.instance)?;
         let parent = instance.cgroup().open()?;
         object::pin_maps(&ebpf, instance.pins())?;
         Tables::describe_calls(&mut ebpf)?;
@@ -82,9 +84,15 @@ impl Kernel {
                 generation: AtomicU32::new(0),
                 attached,
             }),
+            gaps: Mutex::new(gaps),
         });
         self_test::run(&kernel, options.probe)?;
         Ok(kernel)
+    }
+
+    /// What instances that were dead at the start had not told, once.
+    pub fn take_gaps(&self) -> Vec<Gap> {
+        std::mem::take(&mut *lock(&self.gaps))
     }
 
     /// The observer in use.
@@ -95,6 +103,11 @@ impl Kernel {
     /// Better observers than the one in use, and why this kernel does not have them.
     pub fn passed_over(&self) -> &[(Backend, String)] {
         &self.inner.attached.passed_over
+    }
+
+    /// Hooks that the observer would use and this kernel does not offer.
+    pub fn lacking(&self) -> &[&'static str] {
+        self.inner.attached.lacking()
     }
 
     /// Generation of the network policy that was set last, over all sessions. Counts from 1.

@@ -1,23 +1,21 @@
 //! One session: a cgroup, its network policy and its stream of effects.
 
-use std::collections::HashSet;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::time::{ClockId, clock_gettime};
-
 use warrantd_common::SessionPolicy;
 
-use crate::policy::network::{Allowed, Table};
+use crate::policy::network::Table;
 use crate::warrant::Effect;
 
 use super::KernelError;
 use super::cgroup::Cgroup;
 use super::doors::Doors;
 use super::file_rules::FileRules;
+use super::names::NamedAddresses;
 use super::queue::Queue;
+use super::retired::Retired;
 use super::runtime::Inner;
 use super::spawn::{self, SpawnSpec};
 
@@ -33,6 +31,7 @@ pub struct Session {
     cgroup_id: u64,
     queue: Arc<Queue>,
     policy: Mutex<Policy>,
+    names: NamedAddresses,
     /// Held by the drain that is going on: two at once would share out the effects.
     gate: Mutex<()>,
 }
@@ -43,16 +42,18 @@ struct Policy {
     current: Option<(u32, Table)>,
     /// Local ports, the resolver, and who may come in.
     doors: Doors,
-    /// File rules in force, and those before them.
+    /// File rules in force.
     files: Option<(u32, FileRules)>,
-    previous_files: Option<(u32, FileRules)>,
-    /// Rules on unix sockets in force, and those before them.
+    /// Rules on unix sockets in force.
     unix: Option<(u32, FileRules)>,
-    previous_unix: Option<(u32, FileRules)>,
-    /// Addresses that names have opened.
-    named: HashSet<[u8; 16]>,
-    /// Kept until the next change: a program that was running when the policy changed may still read it.
-    previous: Option<(u32, Table)>,
+    /// What was in force before, as long as a program may still read it.
+    retired: Retired<Old>,
+}
+
+/// A table that was in force, and its generation.
+enum Old {
+    Network(u32, Table),
+    Files(u32, FileRules),
 }
 
 /// The number of a set of rules, 0 for none.
@@ -79,6 +80,7 @@ impl Session {
         let queue = inner.register(cgroup_id);
         // From here on, dropping cleans up.
         let session = Self {
+            names: NamedAddresses::new(Arc::clone(&inner), cgroup_id),
             inner,
             cgroup,
             cgroup_id,
@@ -149,29 +151,56 @@ impl Session {
     }
 
     /// Replaces the network policy, in one step for every program. Existing connections are judged by
-    /// the new one from their next packet on. On an error the old policy stays in force.
+    /// the new one from their next packet on. On an error the old policy stays in force. Blocks for up to
+    /// a second when it is called more than 256 times within one.
     pub fn set_network(&self, table: &Table) -> Result<(), KernelError> {
         let mut policy = lock(&self.policy);
+        self.make_room(&mut policy);
         let generation = self.inner.next_generation();
         let now = policy.doors.policy(generation, number(&policy.files), number(&policy.unix));
         self.inner.tables().set_table(self.cgroup_id, now, table)?;
-        let replaced = policy.current.replace((generation, table.clone()));
-        let outlived = std::mem::replace(&mut policy.previous, replaced);
-        if let Some((generation, table)) = outlived {
-            self.inner.tables().remove_rules(generation, &table);
+        if let Some((old, table)) = policy.current.replace((generation, table.clone())) {
+            policy.retired.push(Old::Network(old, table), Instant::now());
         }
+        self.remove_outlived(&mut policy);
         Ok(())
+    }
+
+    /// Waits until there is room for one more replaced table.
+    fn make_room(&self, policy: &mut Policy) {
+        while let Some(wait) = policy.retired.until_room(Instant::now()) {
+            thread::sleep(wait);
+            self.remove_outlived(policy);
+        }
+    }
+
+    fn remove_outlived(&self, policy: &mut Policy) {
+        for old in policy.retired.take_outlived(Instant::now()) {
+            self.remove(&old);
+        }
+    }
+
+    fn remove(&self, old: &Old) {
+        match old {
+            Old::Network(generation, table) => {
+                self.inner.tables().remove_rules(*generation, table);
+            }
+            Old::Files(generation, rules) => self.inner.tables().remove_files(*generation, rules),
+        }
     }
 
     /// Replaces what the session may listen on, who may come in and where it asks for names.
     pub fn set_doors(&self, doors: Doors) -> Result<(), KernelError> {
         let mut policy = lock(&self.policy);
+        self.make_room(&mut policy);
         let next = doors.unix_rules().map(|rules| (self.inner.next_generation(), rules));
         let now = doors.policy(number(&policy.current), number(&policy.files), number(&next));
         self.switch(now, &next)?;
         policy.doors = doors;
-        let replaced = std::mem::replace(&mut policy.unix, next);
-        self.forget(std::mem::replace(&mut policy.previous_unix, replaced));
+        if let Some((old, rules)) = std::mem::replace(&mut policy.unix, next) {
+            policy.retired.push(Old::Files(old, rules), Instant::now());
+        }
+        self.remove_outlived(&mut policy);
         Ok(())
     }
 
@@ -179,11 +208,14 @@ impl Session {
     /// nothing; see [`Backend::enforces_files`](super::Backend::enforces_files).
     pub fn set_files(&self, rules: Option<FileRules>) -> Result<(), KernelError> {
         let mut policy = lock(&self.policy);
+        self.make_room(&mut policy);
         let next = rules.map(|rules| (self.inner.next_generation(), rules));
         let now = policy.doors.policy(number(&policy.current), number(&next), number(&policy.unix));
         self.switch(now, &next)?;
-        let replaced = std::mem::replace(&mut policy.files, next);
-        self.forget(std::mem::replace(&mut policy.previous_files, replaced));
+        if let Some((old, rules)) = std::mem::replace(&mut policy.files, next) {
+            policy.retired.push(Old::Files(old, rules), Instant::now());
+        }
+        self.remove_outlived(&mut policy);
         Ok(())
     }
 
@@ -204,31 +236,9 @@ impl Session {
         })
     }
 
-    /// Removes file rules that no program reads any more.
-    fn forget(&self, rules: Option<(u32, FileRules)>) {
-        if let Some((generation, rules)) = rules {
-            self.inner.tables().remove_files(generation, &rules);
-        }
-    }
-
-    /// Lets the session begin connections to an address for a while, because a name led there.
-    /// Connections that have begun outlast it.
-    pub fn open_name(
-        &self,
-        address: IpAddr,
-        allowed: &[Allowed],
-        lives: Duration,
-    ) -> Result<(), KernelError> {
-        let mut policy = lock(&self.policy);
-        let octets = match address {
-            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-            IpAddr::V6(v6) => v6.octets(),
-        };
-        let until =
-            since_boot().saturating_add(u64::try_from(lives.as_nanos()).unwrap_or(u64::MAX));
-        self.inner.tables().open_name(self.cgroup_id, octets, allowed, until)?;
-        policy.named.insert(octets);
-        Ok(())
+    /// The addresses that names have opened, and may open.
+    pub fn names(&self) -> &NamedAddresses {
+        &self.names
     }
 
     /// Packets from elsewhere that were not let in since the session began.
@@ -258,13 +268,13 @@ impl Drop for Session {
             tracing::warn!(%error, "a session could not be removed; its network stays denied");
         }
         let policy = std::mem::take(&mut *lock(&self.policy));
-        for rules in [policy.files, policy.previous_files, policy.unix, policy.previous_unix] {
-            self.forget(rules);
+        let in_force = policy.files.into_iter().chain(policy.unix);
+        let in_force = in_force.map(|(generation, rules)| Old::Files(generation, rules));
+        for old in policy.retired.into_all().chain(in_force) {
+            self.remove(&old);
         }
-        for address in policy.named {
-            self.inner.tables().close_name(self.cgroup_id, address);
-        }
-        let tables: Vec<_> = policy.current.into_iter().chain(policy.previous).collect();
+        self.names.close();
+        let tables: Vec<_> = policy.current.into_iter().collect();
         self.inner.tables().close_session(self.cgroup_id, &tables);
         self.inner.unregister(self.cgroup_id);
     }
@@ -273,10 +283,4 @@ impl Drop for Session {
 /// What a panicking thread left behind is still consistent: every change is one step.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Nanoseconds since boot, suspend included.
-fn since_boot() -> u64 {
-    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from);
-    now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(0))
 }

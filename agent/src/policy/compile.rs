@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::limits::{Limits, limits};
-use super::network::{self, PortRange, Protocol, Rule, Table};
+use super::network::Table;
 use super::rate::RateLimits;
+use super::reach::{self, Reach};
 use super::schema::SchemaOptions;
-use crate::config::{Action, EffectsSection, NetworkProtocol, PolicyFile, Problem, suggestion};
+use crate::config::{Action, EffectsSection, PolicyFile, Problem, suggestion};
 
 /// A validated policy for one server.
 #[derive(Debug)]
@@ -25,8 +26,10 @@ pub struct Policy {
     pub schemas: Option<SchemaOptions>,
     /// Warn of denials.
     pub alert_on_deny: bool,
-    /// What the kernel lets the server reach.
+    /// What the kernel lets the server reach, by address.
     pub network: Table,
+    /// What else it lets it reach: names, its own ports, Unix sockets.
+    pub reach: Reach,
     /// What calls may do.
     pub effects: EffectsSection,
     /// The server's root: absolute, without `.`, `..` and a slash at the end.
@@ -64,6 +67,7 @@ impl Policy {
             Some((index, actor.id.as_str(), actor.rate_limit.as_ref()?))
         });
         let rate_limits = RateLimits::compile(&file.rate_limits, totals)?;
+        let network = reach::table(&file.network)?;
         Ok(Self {
             default_action: file.default_action,
             denied_tools: file.global_deny_list.iter().cloned().collect(),
@@ -72,7 +76,8 @@ impl Policy {
             rate_limits,
             schemas: file.schemas.validate.then(|| schema_options(file)),
             alert_on_deny: file.audit.alert_on_deny,
-            network: network_table(file)?,
+            reach: Reach::compile(&file.network, &network)?,
+            network,
             effects: file.effects.clone(),
             root: root.to_owned(),
         })
@@ -141,21 +146,4 @@ fn actors(file: &PolicyFile, root: &str) -> Result<HashMap<String, Actor>, Probl
 
 fn schema_options(file: &PolicyFile) -> SchemaOptions {
     SchemaOptions { strict: file.schemas.strict, max_string: file.schemas.max_string }
-}
-
-fn network_table(file: &PolicyFile) -> Result<Table, Problem> {
-    let rules: Vec<Rule> = file
-        .network
-        .allow
-        .iter()
-        .map(|rule| Rule {
-            net: rule.cidr,
-            ports: rule.ports.iter().map(|port| PortRange { low: *port, high: *port }).collect(),
-            protocol: rule.protocol.map(|protocol| match protocol {
-                NetworkProtocol::Tcp => Protocol::Tcp,
-                NetworkProtocol::Udp => Protocol::Udp,
-            }),
-        })
-        .collect();
-    network::compile(&rules).map_err(|e| Problem::new("network.allow", e.to_string()))
 }

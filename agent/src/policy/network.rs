@@ -176,8 +176,8 @@ const METADATA: [IpAddr; 5] = [
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254)),
 ];
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
+pub(super) const TCP: u8 = 6;
+pub(super) const UDP: u8 = 17;
 
 /// Compiles rules to the table the kernel uses.
 pub fn compile(rules: &[Rule]) -> Result<Table, NetworkError> {
@@ -223,12 +223,20 @@ impl Table {
             Protocol::Udp => UDP,
             Protocol::Other(_) => return false,
         };
+        self.entry(ip).is_some_and(|entry| entry.allows(number, port))
+    }
+
+    /// Everything that may be reached at `ip`, looked up as in [`Self::lookup`].
+    pub fn allowed(&self, ip: IpAddr) -> &[Allowed] {
+        self.entry(ip).map_or(&[], |entry| &entry.allowed)
+    }
+
+    fn entry(&self, ip: IpAddr) -> Option<&Entry> {
         let address = normalise(ip);
         self.entries
             .iter()
             .filter(|entry| entry.net.contains(&address))
             .max_by_key(|entry| entry.net.prefix_len())
-            .is_some_and(|entry| entry.allows(number, port))
     }
 }
 
@@ -277,7 +285,7 @@ impl Grant {
 }
 
 /// Sorts, and joins ranges that touch or overlap.
-fn merge(allowed: impl Iterator<Item = Allowed>) -> Vec<Allowed> {
+pub(super) fn merge(allowed: impl Iterator<Item = Allowed>) -> Vec<Allowed> {
     let mut sorted: Vec<_> = allowed.collect();
     sorted.sort_unstable();
     let mut merged: Vec<Allowed> = Vec::new();
@@ -306,6 +314,11 @@ fn prune(table: BTreeMap<Ipv6Net, Vec<Allowed>>) -> Vec<Entry> {
         }
     }
     kept
+}
+
+/// The address under which the kernel looks `ip` up: IPv4 for IPv4-mapped, NAT64 and 6to4 ones.
+pub fn looked_up_as(ip: IpAddr) -> IpAddr {
+    IpAddr::V6(normalise(ip)).to_canonical()
 }
 
 /// The address under which the table is searched.

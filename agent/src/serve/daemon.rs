@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::authenticate::{Outcome, authenticate};
+use super::gaps::record_gaps;
 use super::load::{Loaded, LoadedServer};
 use crate::audit::{AuditError, Event, Log, Record, Status};
 use crate::kernel::Kernel;
@@ -48,12 +49,15 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Makes the sockets.
+    /// Records what dead instances left, and makes the sockets.
     pub async fn listen(
         loaded: Loaded,
         kernel: Option<Arc<Kernel>>,
         log: Arc<Log>,
     ) -> Result<Self, DaemonError> {
+        if let Some(kernel) = &kernel {
+            record_gaps(kernel, &log)?;
+        }
         let dir = loaded.runtime_dir;
         let made = DirBuilder::new().recursive(true).mode(0o755).create(&dir);
         made.map_err(|source| DaemonError::Listen { path: dir.clone(), source })?;

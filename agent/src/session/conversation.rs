@@ -10,11 +10,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::call::{End, Recorder};
 use super::gate::{Drain, Gate, Request};
+use super::names;
 use super::server::Server;
 use crate::audit::{Attribution, AuditError, EffectsRecord, Event, Log, Record};
 use crate::auth::Identity;
 use crate::kernel::{self, Kernel, KernelError, SpawnSpec};
 use crate::mcp::{RpcError, code};
+use crate::names::Resolver;
 use crate::transport::{Line, LineReader, LineWriter};
 use crate::warrant::Observation;
 
@@ -62,6 +64,9 @@ pub enum SessionError {
     /// The server could not be confined or started.
     #[error(transparent)]
     Kernel(#[from] KernelError),
+    /// The resolver for the names in its policy could not be started.
+    #[error("cannot start the session's resolver: {0}")]
+    Names(std::io::Error),
     /// The log cannot be written.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -76,6 +81,8 @@ pub(super) struct Conversation {
     pub(super) recorder: Recorder,
     pub(super) gate: Gate,
     pub(super) watch: Option<kernel::Session>,
+    /// Answers for the names in the policy, when there are any.
+    pub(super) resolver: Option<Resolver>,
     pub(super) to_client: LineWriter,
     pub(super) to_server: Option<LineWriter>,
     /// The server has answered a request.
@@ -96,7 +103,7 @@ pub async fn converse<R: AsyncRead + Unpin>(
     let generation = context.kernel.as_ref().map(|kernel| kernel.generation());
     let recorder = Recorder::new(&context.server, Some(identity), generation);
     context.log.append(&recorder.record(Event::SessionStart))?;
-    let (watch, mut child) = start(&context, &recorder.session_id)?;
+    let Started { watch, resolver, mut child } = start(&context, &recorder.session_id)?;
     if let Some(stderr) = child.stderr.take() {
         tokio::spawn(relay_stderr(stderr, context.server.id.clone()));
     }
@@ -106,6 +113,7 @@ pub async fn converse<R: AsyncRead + Unpin>(
         context,
         recorder,
         watch,
+        resolver,
         to_client,
         answered: false,
         terminated: false,
@@ -121,25 +129,38 @@ pub async fn converse<R: AsyncRead + Unpin>(
     ending
 }
 
+/// A server that was started, and what stands around it.
+struct Started {
+    watch: Option<kernel::Session>,
+    resolver: Option<Resolver>,
+    child: Child,
+}
+
 /// The server's process in its cgroup.
-fn start(
-    context: &Context,
-    session_id: &str,
-) -> Result<(Option<kernel::Session>, Child), KernelError> {
+fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
     let server = &context.server;
     let spec = SpawnSpec {
         argv: server.argv.clone(),
         cwd: server.root.clone(),
         env: server.env.clone(),
         user: server.user.clone(),
+        unix_sockets: !server.policy.reach.unix_sockets.is_empty(),
     };
     match &context.kernel {
-        None => Ok((None, kernel::spawn_unconfined(&spec)?)),
+        // Unconfined, it asks whom it likes.
+        None => {
+            let child = kernel::spawn_unconfined(&spec)?;
+            Ok(Started { watch: None, resolver: None, child })
+        }
         Some(kernel) => {
             let name = format!("{}-{session_id}", server.id);
             let watch = kernel.open_session(&name, &server.policy.network)?;
+            // Before the server runs, so that its first question finds an answer.
+            let book = names::book(&watch);
+            let resolver = names::start(server, book).map_err(SessionError::Names)?;
+            watch.set_doors(names::doors(server, resolver.as_ref()))?;
             let child = watch.spawn(&spec)?;
-            Ok((Some(watch), child))
+            Ok(Started { watch: Some(watch), resolver, child })
         }
     }
 }
@@ -191,6 +212,7 @@ impl Conversation {
                 _ = tick.tick() => {
                     self.drain();
                     self.record_unsolicited()?;
+                    self.record_refused_names(false)?;
                 }
                 () = sleep_until(overdue.into()), if next_deadline.is_some() => self.give_up().await?,
                 () = stopped(stop) => return Ok(Ending::ClientLeft),
@@ -212,8 +234,8 @@ impl Conversation {
     pub(super) fn drain(&mut self) {
         if let Some(watch) = &self.watch {
             let drained = watch.drain();
-            let drain =
-                Drain { effects: drained.effects, lost: drained.lost, cut: drained.incomplete };
+            let (effects, ambient) = names::tell(drained.effects, self.resolver.as_ref());
+            let drain = Drain { effects, ambient, lost: drained.lost, cut: drained.incomplete };
             self.gate.enter(drain, &self.context.server.ambient);
         }
     }
@@ -284,6 +306,7 @@ impl Conversation {
             self.to_client.send(error.to_line(Some(&id))).await;
         }
         self.record_unsolicited()?;
+        self.record_refused_names(true)?;
         let mut record = self.recorder.record(Event::SessionEnd);
         record.error = failure.map(ToString::to_string);
         self.append(&record)?;

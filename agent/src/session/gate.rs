@@ -47,6 +47,8 @@ impl Request {
 #[derive(Debug, Default)]
 pub(super) struct Drain {
     pub(super) effects: Vec<Effect>,
+    /// Effects beside these that the session may have at any time: questions to its resolver.
+    pub(super) ambient: u64,
     pub(super) lost: u64,
     pub(super) cut: bool,
 }
@@ -79,6 +81,9 @@ impl Gate {
             let standing = judge(&effect, warrants, ambient);
             let judged = Judged { effect, standing };
             each(flight, startup, unsolicited, |to| to.add(judged.clone()));
+        }
+        if drain.ambient > 0 {
+            each(flight, startup, unsolicited, |to| to.ambient += drain.ambient);
         }
         if drain.lost > 0 || drain.cut {
             each(flight, startup, unsolicited, |to| {

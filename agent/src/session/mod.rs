@@ -7,6 +7,7 @@ mod conversation;
 mod gate;
 mod inbound;
 mod install;
+mod names;
 mod outbound;
 mod resolve;
 mod schemas;

@@ -128,7 +128,8 @@ impl Server {
         let install = install::find(&program, &spec.command, path);
         let rules = Rules::compile(&policy.effects, root_text).map_err(ServerError::Policy)?;
         let ambient = Ambient::new(&install.trees, &policy.effects.ambient.read, root_text)
-            .map_err(ServerError::Policy)?;
+            .map_err(ServerError::Policy)?
+            .with_unix(policy.network.unix.iter().cloned());
         let arguments = spec.command.iter().skip(1).map(OsString::from);
         Ok(Self {
             id: spec.id.clone(),

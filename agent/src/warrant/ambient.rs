@@ -51,6 +51,8 @@ const FLOOR: &[&str] = &[
 #[derive(Debug, Clone)]
 pub struct Ambient {
     read: PathGlobs,
+    /// Unix sockets that the network policy lists.
+    unix: Vec<String>,
 }
 
 impl Ambient {
@@ -68,12 +70,21 @@ impl Ambient {
         let patterns: Vec<&str> = patterns.collect();
         let read = PathGlobs::new(&patterns, root)
             .map_err(|(index, why)| Problem::new(format!("effects.ambient.read[{index}]"), why))?;
-        Ok(Self { read })
+        Ok(Self { read, unix: Vec::new() })
+    }
+
+    /// The same with unix sockets that may be connected to, by absolute path.
+    #[must_use]
+    pub fn with_unix(self, sockets: impl IntoIterator<Item = String>) -> Self {
+        Self { unix: sockets.into_iter().collect(), ..self }
     }
 
     /// Whether the server may have this effect at any time.
     pub fn covers(&self, effect: &Effect) -> bool {
-        let Target::File(file) = &effect.target else { return false };
+        let Target::File(file) = &effect.target else {
+            // Ports are listed, and the kernel lets no other be bound.
+            return effect.kind == EffectKind::Bind && effect.outcome == Outcome::Allowed;
+        };
         if effect.outcome == Outcome::Denied || file.truncated {
             return false;
         }
@@ -81,6 +92,7 @@ impl Ambient {
             EffectKind::FileRead | EffectKind::FileMap => {
                 self.read.matches(&file.path) || is_own_proc(&file.path, effect)
             }
+            EffectKind::ConnectUnix => self.unix.contains(&file.path),
             EffectKind::FileWrite => file.path == "/dev/null",
             _ => false,
         }

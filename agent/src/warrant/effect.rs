@@ -41,7 +41,12 @@ impl fmt::Display for Effect {
             Target::Peer(peer) if *kind == EffectKind::Socket => {
                 write!(f, "{kind} {}", peer.protocol)?;
             }
-            Target::Peer(peer) => write!(f, "{kind} {} {}", peer.protocol, peer.peer)?,
+            Target::Peer(peer) => {
+                write!(f, "{kind} {} {}", peer.protocol, peer.peer)?;
+                if let [first, ..] = peer.names.as_slice() {
+                    write!(f, " ({first})")?;
+                }
+            }
         }
         write!(f, "{denied} by {}[{}]", process.exe.escape_debug(), process.pid)
     }
@@ -155,6 +160,10 @@ pub struct Peer {
     pub peer: SocketAddr,
     /// Transport protocol.
     pub protocol: Protocol,
+    /// Host names for which the session was told this address. Which of them the server meant, the
+    /// kernel does not know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
 }
 
 /// The process that caused an effect.
@@ -183,7 +192,7 @@ pub(super) mod tests {
     /// A network effect by process 7.
     pub(crate) fn peer(kind: EffectKind, address: &str) -> Effect {
         let peer = address.parse().expect("address");
-        effect(kind, Target::Peer(Peer { peer, protocol: Protocol::Tcp }))
+        effect(kind, Target::Peer(Peer { peer, protocol: Protocol::Tcp, names: Vec::new() }))
     }
 
     fn effect(kind: EffectKind, target: Target) -> Effect {

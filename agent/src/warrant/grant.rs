@@ -6,6 +6,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use super::effect::{Effect, EffectKind, FileTarget, Peer, Target};
 use crate::policy::PathGlobs;
+use crate::policy::url::HostPattern;
 
 /// The effects that one approved call may have.
 #[derive(Debug, Clone, Default)]
@@ -78,15 +79,27 @@ impl Scope {
 /// Leave to reach some peers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PeerGrant {
-    pub(super) net: IpNet,
+    pub(super) whom: Whom,
     /// Any when absent.
     pub(super) port: Option<u16>,
 }
 
+/// Which peers a grant is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// By address.
+    Net(IpNet),
+    /// By a name that has led to the address.
+    Name(HostPattern),
+}
+
 impl PeerGrant {
     fn covers(&self, peer: &Peer) -> bool {
-        self.net.contains(&peer.peer.ip().to_canonical())
-            && self.port.is_none_or(|port| port == peer.peer.port())
+        let covered = match &self.whom {
+            Whom::Net(net) => net.contains(&peer.peer.ip().to_canonical()),
+            Whom::Name(pattern) => peer.names.iter().any(|name| pattern.covers(name)),
+        };
+        covered && self.port.is_none_or(|port| port == peer.peer.port())
     }
 }
 
@@ -129,9 +142,12 @@ impl Warrant {
 /// empty.
 impl Serialize for Warrant {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let peers = self.peers.iter().map(|grant| match grant.port {
-            Some(port) => format!("{} port {port}", grant.net),
-            None => grant.net.to_string(),
+        let peers = self.peers.iter().map(|grant| {
+            let whom = match &grant.whom {
+                Whom::Net(net) => net.to_string(),
+                Whom::Name(pattern) => pattern.to_string(),
+            };
+            grant.port.map_or_else(|| whom.clone(), |port| format!("{whom} port {port}"))
         });
         let mut map = serializer.serialize_map(None)?;
         for (name, list) in [

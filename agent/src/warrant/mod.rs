@@ -9,6 +9,7 @@ mod ambient;
 mod derive;
 mod effect;
 mod grant;
+mod peers;
 mod rules;
 mod template;
 mod verify;

@@ -1,13 +1,11 @@
 //! The `effects` of a policy, ready to issue warrants.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
-
-use ipnet::IpNet;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 use super::derive::derive;
-use super::grant::{EXEC, FileGrant, PeerGrant, READ, Scope, WRITE, Warrant};
+use super::grant::{EXEC, FileGrant, READ, Scope, WRITE, Warrant};
+use super::peers::peer;
 use super::template::Template;
 use crate::config::{EffectsSection, Problem, ToolEffects};
 use crate::policy::{Decision, PathGlobs};
@@ -83,7 +81,8 @@ impl Rules {
         }
         for template in &rules.connect {
             for text in template.expand(arguments, &|_, text| vec![text.to_owned()]) {
-                let peer = peer(&text).map_err(|why| IssueError { text, why: why.to_owned() })?;
+                let written = template.is_literal();
+                let peer = peer(&text, written).map_err(|why| IssueError { text, why })?;
                 warrant.peers.push(peer);
             }
         }
@@ -106,29 +105,13 @@ impl Tool {
             texts.iter().enumerate().map(compile).collect::<Result<Vec<_>, _>>()
         };
         let glob = |text: &str| PathGlobs::new(&[text], root).err().map(|(_, why)| why);
-        let address = |text: &str| peer(text).err().map(str::to_owned);
+        let address = |text: &str| peer(text, true).err();
         Ok(Self {
             read: templates("read", &effects.read, &glob)?,
             write: templates("write", &effects.write, &glob)?,
             exec: templates("exec", &effects.exec, &glob)?,
             connect: templates("connect", &effects.connect, &address)?,
         })
-    }
-}
-
-/// Reads `ADDRESS`, `ADDRESS:PORT`, `[ADDRESS]:PORT` or `CIDR`.
-fn peer(text: &str) -> Result<PeerGrant, &'static str> {
-    if let Ok(net) = text.parse::<IpNet>() {
-        return Ok(PeerGrant { net, port: None });
-    }
-    if let Ok(ip) = text.parse::<IpAddr>() {
-        return Ok(PeerGrant { net: ip.to_canonical().into(), port: None });
-    }
-    match text.parse::<SocketAddr>() {
-        Ok(address) => {
-            Ok(PeerGrant { net: address.ip().to_canonical().into(), port: Some(address.port()) })
-        }
-        Err(_) => Err("is not ADDRESS, ADDRESS:PORT, [ADDRESS]:PORT or CIDR"),
     }
 }
 
@@ -145,6 +128,8 @@ tools:
   read: {read: ['${arguments.path}', '/etc/hosts']}
   below: {read: ['${arguments.path}/**']}
   fetch: {connect: ['${arguments.host}:${arguments.port}', 192.0.2.0/24]}
+  fetch_any: {connect: ['${arguments.host}']}
+  browse: {connect: ['${arguments.url}', '*.cdn.example']}
 ";
 
     fn warrant(tool: &str, arguments: &str) -> Result<Warrant, IssueError> {
@@ -196,6 +181,37 @@ tools:
         assert!(covers("fetch", arguments, &peer_effect(EffectKind::Connect, "127.0.0.1:80")));
         assert!(!covers("fetch", arguments, &peer_effect(EffectKind::Connect, "127.0.0.1:81")));
         assert!(covers("fetch", arguments, &peer_effect(EffectKind::Send, "192.0.2.9:53")));
-        assert!(warrant("fetch", r#"{"host":"example.com","port":80}"#).is_err());
+        assert!(warrant("fetch", r#"{"host":"exa mple.com","port":80}"#).is_err());
+    }
+
+    #[test]
+    fn peers_are_granted_by_the_names_that_led_to_them() {
+        let named = |address, name: &str| {
+            let mut effect = peer_effect(EffectKind::Connect, address);
+            if let super::super::effect::Target::Peer(peer) = &mut effect.target {
+                peer.names = vec!["other.example".to_owned(), name.to_owned()];
+            }
+            effect
+        };
+        let arguments = r#"{"host":"API.example.com","port":443}"#;
+        assert!(covers("fetch", arguments, &named("8.8.8.8:443", "api.example.com")));
+        assert!(!covers("fetch", arguments, &named("8.8.8.8:80", "api.example.com")));
+        assert!(!covers("fetch", arguments, &named("8.8.8.8:443", "evil.example")));
+        assert!(!covers("fetch", arguments, &peer_effect(EffectKind::Connect, "8.8.8.8:443")));
+        let url = r#"{"url":"https://api.example.com/a?b"}"#;
+        assert!(covers("browse", url, &named("8.8.8.8:443", "api.example.com")));
+        assert!(!covers("browse", url, &named("8.8.8.8:80", "api.example.com")));
+        assert!(covers("browse", "{}", &named("8.8.8.8:8443", "a.cdn.example")));
+        assert!(!covers("browse", "{}", &named("8.8.8.8:8443", "cdn.example")));
+    }
+
+    #[test]
+    fn an_argument_is_one_peer_and_never_many() {
+        for host in ["0.0.0.0/0", "*", "*.com", "::/0"] {
+            let arguments = serde_json::json!({"host": host, "url": host}).to_string();
+            assert!(warrant("fetch_any", &arguments).is_err(), "{host}");
+            assert!(warrant("browse", &arguments).is_err(), "{host}");
+        }
+        assert!(warrant("fetch_any", r#"{"host":"192.0.2.1"}"#).is_ok());
     }
 }

@@ -107,7 +107,7 @@ mod tests {
 
     use super::super::effect::tests::{file, peer};
     use super::super::effect::{EffectKind, Outcome, Target};
-    use super::super::grant::{FileGrant, PeerGrant, READ, Scope, WRITE};
+    use super::super::grant::{FileGrant, PeerGrant, READ, Scope, WRITE, Whom};
     use super::*;
 
     fn effects() -> impl Strategy<Value = Effect> {
@@ -138,8 +138,8 @@ mod tests {
                 kinds: if write { WRITE } else { READ },
                 scope: Scope::Exactly(format!("/srv/{n}")),
             });
-            let net = format!("192.0.2.{p}/32").parse().expect("net");
-            Warrant { files: files.collect(), peers: vec![PeerGrant { net, port: None }] }
+            let whom = Whom::Net(format!("192.0.2.{p}/32").parse().expect("net"));
+            Warrant { files: files.collect(), peers: vec![PeerGrant { whom, port: None }] }
         })
     }
 

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::deeds;
+use crate::{deeds, gap, load};
 
 /// First argument of an actor.
 pub(crate) const MARK: &str = "act";
@@ -27,8 +27,16 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> ExitCode {
         }
         ["wait"] => std::thread::sleep(Duration::from_secs(60)),
         ["instance", name, log, peer] => deeds::run_instance(name, log, peer),
+        ["gap", pin_root, name, path, peer, log] => {
+            gap::run_instance(pin_root, name, path, peer, log);
+        }
         ["linger", log, peer] => deeds::linger(log, peer),
         ["insist", log, peer] => deeds::insist(log, peer),
+        ["connect-all", peers @ ..] => load::connect_all(peers),
+        ["flood", path, rate, seconds, threads, peer] => {
+            let number = |word: &str| word.parse().expect("a number");
+            load::flood(path, number(rate), number(seconds), number(threads), peer);
+        }
         ["descriptors"] => println!("{}", deeds::descriptors()),
         ["status"] => println!("{}", deeds::status()),
         words => {

@@ -176,7 +176,7 @@ fn pins(name: &str) -> PathBuf {
     options(name).pin_root.join(name)
 }
 
-fn lines(path: &Path) -> Vec<String> {
+pub(crate) fn lines(path: &Path) -> Vec<String> {
     // The last line may still be in the making.
     let text = fs::read_to_string(path).unwrap_or_default();
     text.rsplit_once('\n')
@@ -190,7 +190,7 @@ fn alive(pid: u32) -> bool {
 }
 
 /// Waits for something that must happen soon.
-fn within(what: &str, happens: impl Fn() -> bool) -> Result<(), Failed> {
+pub(crate) fn within(what: &str, happens: impl Fn() -> bool) -> Result<(), Failed> {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !happens() {
         if Instant::now() > deadline {

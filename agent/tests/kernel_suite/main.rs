@@ -11,12 +11,16 @@ mod actor;
 mod confinement;
 mod deeds;
 mod files;
+mod flood;
 mod foreign;
+mod gap;
 mod gate;
 mod lifecycle;
+mod load;
 mod network;
 mod paths;
 mod support;
+mod swaps;
 
 use std::process::ExitCode;
 
@@ -38,8 +42,11 @@ fn main() -> ExitCode {
         network::TESTS,
         foreign::TESTS,
         gate::TESTS,
+        flood::TESTS,
         confinement::TESTS,
         lifecycle::TESTS,
+        swaps::TESTS,
+        gap::TESTS,
     ]
     .concat();
     let obstacle = support::obstacle();

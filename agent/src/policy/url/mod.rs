@@ -6,6 +6,7 @@
 //! exactly that host opens it. The connection itself is judged again, by address, in the kernel.
 #![forbid(unsafe_code)]
 
+mod host;
 mod names;
 mod path;
 mod pattern;
@@ -17,6 +18,7 @@ mod tests;
 use std::fmt;
 use std::net::IpAddr;
 
+pub use host::{HostPattern, host_name};
 use pattern::{List, Pattern};
 pub use special::special;
 use strict::Parts;
@@ -135,6 +137,12 @@ pub fn judge(rules: &UrlRules, argument: &str) -> Result<UrlPeer, UrlDenial> {
         return Err(UrlDenial::new("allowed_urls", format!("{reason} with this path")));
     }
     Ok(peer)
+}
+
+/// Whom a URL reaches, whether or not policy allows it; an error when readers may disagree.
+pub fn peer(argument: &str) -> Result<UrlPeer, UrlDenial> {
+    let parts = strict::read(argument).map_err(|why| UrlDenial::url(why.to_string()))?;
+    Ok(agree(&parts, argument)?.peer)
 }
 
 /// The scheme first: what it denies needs no host to be denied.

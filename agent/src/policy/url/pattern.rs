@@ -67,7 +67,7 @@ pub(super) struct Pattern {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum HostGlob {
+pub(super) enum HostGlob {
     Any,
     Exact(Host),
     /// Labels from the last to the first, each of which may hold `*` within.
@@ -194,7 +194,7 @@ fn compile_authority(text: &str, list: List) -> Result<(HostGlob, PortGlob), Str
     Ok((compile_host(host)?, port))
 }
 
-fn compile_host(text: &str) -> Result<HostGlob, String> {
+pub(super) fn compile_host(text: &str) -> Result<HostGlob, String> {
     if text == "*" || text == "**" {
         return Ok(HostGlob::Any);
     }
@@ -247,7 +247,7 @@ fn compile_path(text: &str, list: List) -> Result<Option<Vec<GlobMatcher>>, Stri
 }
 
 impl HostGlob {
-    fn covers(&self, host: &Host) -> bool {
+    pub(super) fn covers(&self, host: &Host) -> bool {
         match (self, host) {
             (Self::Any, _) => true,
             (Self::Exact(own), host) => own == host,

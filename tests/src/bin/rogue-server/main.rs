@@ -15,9 +15,12 @@
 //! ```
 //!
 //! `rogue-server --linger PEER REPORT` is a process that it leaves behind: it tries again and again
-//! to connect to the peer and appends each outcome to a file.
+//! to connect to the peer and appends each outcome to a file. `--insist DENIED ALLOWED REPORT` does
+//! so faster and with two peers; with `--descendant DENIED ALLOWED REPORT` as its first words the
+//! server starts such a process as soon as it runs.
 #![forbid(unsafe_code)]
 
+mod insist;
 mod linger;
 mod misdeed;
 mod protocol;
@@ -36,7 +39,19 @@ fn main() -> anyhow::Result<()> {
     {
         return linger::run(peer, report.as_ref());
     }
-    let mut tools = Tools::new(Misdeeds::parse(&arguments)?);
+    let mut flags = arguments.as_slice();
+    match arguments.split_first() {
+        Some((flag, [denied, allowed, report])) if flag == "--insist" => {
+            return insist::run(denied, allowed, report);
+        }
+        Some((flag, rest)) if flag == "--descendant" && rest.len() >= 3 => {
+            let (words, rest) = rest.split_at(3);
+            insist::start(words)?;
+            flags = rest;
+        }
+        _ => {}
+    }
+    let mut tools = Tools::new(Misdeeds::parse(flags)?);
     let mut stdout = io::stdout().lock();
     for line in io::stdin().lock().lines() {
         if let Some(response) = protocol::answer(&line?, &mut tools) {
