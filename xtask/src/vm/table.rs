@@ -6,7 +6,7 @@
 //! MATRIX  the attempt  the backend  blocked, reported or not covered  why (may be empty)
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anyhow::{Context, bail, ensure};
@@ -63,15 +63,16 @@ type Column = (Series, String);
 /// Everything that was measured.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    /// In the order in which they came first, which is that of the test.
-    attempts: Vec<String>,
+    /// By name: tests run at the same time, so the order in which they come says nothing.
+    attempts: BTreeSet<String>,
     cells: BTreeMap<(String, Column), (Outcome, String)>,
 }
 
 impl Table {
     /// Takes a line of a test's output. Lines of other kinds are none of its business.
     pub(crate) fn line(&mut self, series: Series, line: &str) -> anyhow::Result<()> {
-        let Some(fields) = line.strip_prefix(MARK) else { return Ok(()) };
+        // A harness with one thread has begun the line with the name of the test.
+        let Some((_, fields)) = line.split_once(MARK) else { return Ok(()) };
         self.fields(series, fields).with_context(|| format!("a row of the kernel matrix: {line}"))
     }
 
@@ -83,9 +84,7 @@ impl Table {
         ensure!(!attempt.is_empty() && !backend.is_empty(), "a field is empty");
         let cell = (Outcome::read(outcome)?, (*reason).to_owned());
         let key = ((*attempt).to_owned(), (series, (*backend).to_owned()));
-        if !self.attempts.iter().any(|known| known == attempt) {
-            self.attempts.push((*attempt).to_owned());
-        }
+        self.attempts.insert((*attempt).to_owned());
         // The same backend may have run with and without `bpf` among the security modules.
         if let Some(before) = self.cells.insert(key, cell.clone()) {
             ensure!(before == cell, "another machine with the same kernel measured {before:?}");
@@ -169,7 +168,7 @@ mod tests {
         let table = table(&[
             (Series::V6_1, "running 45 tests"),
             (Series::V6_1, "MATRIX\trename over a file\tlsm\tblocked\t"),
-            (Series::V6_1, "MATRIX\tmmap | exec\tlsm\treported\tno hook decides"),
+            (Series::V6_1, "test a ... MATRIX\tmmap | exec\tlsm\treported\tno hook decides"),
             (Series::V5_10, "MATRIX\trename over a file\ttracepoint\tnot covered\tno hook sees it"),
             (Series::V5_10, "MATRIX\tmmap | exec\ttracepoint\tnot covered\tno hook sees it"),
             // The other machine of this kernel.
@@ -178,8 +177,8 @@ mod tests {
         let expected = "\
 | attempt | 5.10 tracepoint | 6.1 lsm |
 |---|---|---|
-| rename over a file | **not covered**[^1] | blocked |
 | mmap \\| exec | **not covered**[^1] | reported[^2] |
+| rename over a file | **not covered**[^1] | blocked |
 
 [^1]: no hook sees it
 [^2]: no hook decides
