@@ -15,7 +15,7 @@ pub fn device(mount: Address) -> u32 {
 
 /// Adds what the rule on one object of the path grants.
 #[inline(always)]
-pub fn consult(generation: u32, dev: u32, inode: Address, out: &mut Scratch) {
+pub fn consult(inode: Address, out: &mut Scratch) {
     // A name that does not exist yet has no identity.
     if inode.is_null() {
         return;
@@ -23,7 +23,7 @@ pub fn consult(generation: u32, dev: u32, inode: Address, out: &mut Scratch) {
     let Some(ino) = inode.read::<u64>(layout!(inode_ino)) else {
         return;
     };
-    let key = FileKey { generation, dev, ino };
+    let key = FileKey { generation: out.rules, dev: out.dev, ino };
     // SAFETY: the map does not preallocate, so the element outlives this program run.
     let Some(rule) = (unsafe { FILES.get(key) }) else {
         return;
