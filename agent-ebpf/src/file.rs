@@ -102,7 +102,14 @@ pub fn named(
     decide(power, below(kind, needs, directory, dentry))
 }
 
-/// A whole path: `security_path_truncate` and its kin.
+/// `security_path_truncate`, which before 6.2 every open that cuts its file passes, too: that open says so.
+#[inline(always)]
+pub fn cut(power: Power, path: Address) -> bool {
+    let deed = Place::of_path(path).map(|place| Deed::on(EventKind::Truncate, modes::WRITE, place));
+    decide(power, deed.map(|deed| Deed { report: !registers::in_open(), ..deed }))
+}
+
+/// A whole path: `security_path_chmod` and its kin.
 #[inline(always)]
 pub fn placed(power: Power, kind: EventKind, needs: u32, path: Address) -> bool {
     decide(power, Place::of_path(path).map(|place| Deed::on(kind, needs, place)))

@@ -74,7 +74,9 @@ pub fn walk(task: Address, place: Place, rules: u32, out: &mut Scratch) -> u16 {
     for _ in 0..PATH_COMPONENTS {
         match path_step(owner) {
             GOES_ON => {}
-            AT_TOP => return finish(task, place.dentry, Address::new(load_word(&raw const out.mount))),
+            AT_TOP => {
+                return finish(task, place.dentry, Address::new(load_word(&raw const out.mount)));
+            }
             DETACHED_TREE => return flags::PATHLESS,
             _ => return flags::TRUNCATED,
         }

@@ -58,7 +58,7 @@ pub(super) fn start(mode: KernelMode, instance: String) -> Result<Layer, Failure
         );
         return Ok(Layer { kernel: None, reader: None });
     }
-    let kernel = Kernel::start(KernelOptions {
+    let kernel = Kernel::start(&KernelOptions {
         pin_root: PathBuf::from("/sys/fs/bpf/warrantd"),
         instance,
         probe: vec![OsString::from("/proc/self/exe"), OsString::from("self-test-probe")],

@@ -57,8 +57,8 @@ enum Old {
 }
 
 /// The number of a set of rules, 0 for none.
-fn number<T>(numbered: &Option<(u32, T)>) -> u32 {
-    numbered.as_ref().map_or(0, |(generation, _)| *generation)
+fn number<T>(numbered: Option<&(u32, T)>) -> u32 {
+    numbered.map_or(0, |(generation, _)| *generation)
 }
 
 /// What a session's processes did since the last drain.
@@ -157,7 +157,11 @@ impl Session {
         let mut policy = lock(&self.policy);
         self.make_room(&mut policy);
         let generation = self.inner.next_generation();
-        let now = policy.doors.policy(generation, number(&policy.files), number(&policy.unix));
+        let now = policy.doors.policy(
+            generation,
+            number(policy.files.as_ref()),
+            number(policy.unix.as_ref()),
+        );
         self.inner.tables().set_table(self.cgroup_id, now, table)?;
         if let Some((old, table)) = policy.current.replace((generation, table.clone())) {
             policy.retired.push(Old::Network(old, table), Instant::now());
@@ -194,8 +198,12 @@ impl Session {
         let mut policy = lock(&self.policy);
         self.make_room(&mut policy);
         let next = doors.unix_rules().map(|rules| (self.inner.next_generation(), rules));
-        let now = doors.policy(number(&policy.current), number(&policy.files), number(&next));
-        self.switch(now, &next)?;
+        let now = doors.policy(
+            number(policy.current.as_ref()),
+            number(policy.files.as_ref()),
+            number(next.as_ref()),
+        );
+        self.switch(now, next.as_ref())?;
         policy.doors = doors;
         if let Some((old, rules)) = std::mem::replace(&mut policy.unix, next) {
             policy.retired.push(Old::Files(old, rules), Instant::now());
@@ -210,8 +218,12 @@ impl Session {
         let mut policy = lock(&self.policy);
         self.make_room(&mut policy);
         let next = rules.map(|rules| (self.inner.next_generation(), rules));
-        let now = policy.doors.policy(number(&policy.current), number(&next), number(&policy.unix));
-        self.switch(now, &next)?;
+        let now = policy.doors.policy(
+            number(policy.current.as_ref()),
+            number(next.as_ref()),
+            number(policy.unix.as_ref()),
+        );
+        self.switch(now, next.as_ref())?;
         if let Some((old, rules)) = std::mem::replace(&mut policy.files, next) {
             policy.retired.push(Old::Files(old, rules), Instant::now());
         }
@@ -223,7 +235,7 @@ impl Session {
     fn switch(
         &self,
         policy: SessionPolicy,
-        next: &Option<(u32, FileRules)>,
+        next: Option<&(u32, FileRules)>,
     ) -> Result<(), KernelError> {
         let tables = self.inner.tables();
         if let Some((generation, rules)) = next {

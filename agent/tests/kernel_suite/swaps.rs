@@ -79,7 +79,7 @@ fn without_load() -> Result<(), Failed> {
 fn under_load() -> Result<(), Failed> {
     let stage = Stage::new()?;
     // An instance of its own, whose ring nobody else fills.
-    let kernel = start(options(&format!("swaps-{}", std::process::id())))?;
+    let kernel = start(&options(&format!("swaps-{}", std::process::id())))?;
     let session = kernel.open_session("swaps", stage.policy(0))?;
     let mut words = vec!["connect-all"];
     words.extend(stage.peers.iter().map(String::as_str));

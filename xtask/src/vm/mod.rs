@@ -78,17 +78,7 @@ impl Vm {
     ) -> anyhow::Result<Done> {
         ensure!(cfg!(target_arch = "x86_64"), "the machines are x86-64 ones, unlike this host");
         setup::for_machines()?;
-        let configurations = self.configurations();
         let kernels = self.kernels()?;
-        let mut tree = image::base()?;
-        let argv = match &self.shell_command {
-            Some(command) => vec!["/bin/sh".into(), "-c".into(), command.clone()],
-            None => suite::argv(&mut tree, &self.arguments)?,
-        };
-        for (host, guest) in &self.file {
-            image::add(&mut tree, host, guest)?;
-        }
-        let job = Job { argv, env: self.env.clone(), patience: Duration::from_secs(self.patience) };
         let hardware = Hardware {
             processors: self.processors,
             megabytes: self.memory,
@@ -106,7 +96,21 @@ impl Vm {
             line(configuration, text);
         };
         let at_once = (&hardware, self.jobs);
-        let ends = matrix::run(&configurations, &kernels.found, tree, &job, at_once, each)?;
+        let mut ends = Vec::new();
+        for (configurations, arguments) in self.shares() {
+            let mut tree = image::base()?;
+            let argv = match &self.shell_command {
+                Some(command) => vec!["/bin/sh".into(), "-c".into(), command.clone()],
+                None => suite::argv(&mut tree, &arguments)?,
+            };
+            for (host, guest) in &self.file {
+                image::add(&mut tree, host, guest)?;
+            }
+            let patience = Duration::from_secs(self.patience);
+            let job = Job { argv, env: self.env.clone(), patience };
+            ends.extend(matrix::run(&configurations, &kernels.found, tree, &job, at_once, each)?);
+        }
+        ends.sort_by_key(|(configuration, _)| *configuration);
         let table = table.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(Done { ends, unavailable: kernels.unavailable, table })
     }

@@ -91,6 +91,17 @@ impl Vm {
         self.series().into_iter().flat_map(with).collect()
     }
 
+    /// Which machines run which tests. Unless something else is asked for, those without `bpf` among
+    /// the security modules only try the ways out: the rest does not depend on it.
+    pub(super) fn shares(&self) -> Vec<(Vec<Configuration>, Vec<String>)> {
+        let all = self.configurations();
+        if self.shell_command.is_some() || !self.arguments.is_empty() || self.lsm_bpf.is_some() {
+            return vec![(all, self.arguments.clone())];
+        }
+        let (with, without) = all.into_iter().partition(|configuration| configuration.bpf);
+        vec![(with, Vec::new()), (without, vec!["matrix".to_owned()])]
+    }
+
     /// The kernels among them.
     pub(super) fn series(&self) -> Vec<Series> {
         let wanted = |series: &Series| self.kernel.is_empty() || self.kernel.contains(series);
