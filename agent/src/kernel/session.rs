@@ -10,6 +10,7 @@ use crate::policy::network::Table;
 use crate::warrant::Effect;
 
 use super::KernelError;
+use super::account::Lost;
 use super::cgroup::Cgroup;
 use super::doors::Doors;
 use super::file_rules::FileRules;
@@ -69,6 +70,8 @@ pub struct Drained {
     pub effects: Vec<Effect>,
     /// Events that were lost since the last drain: what is missing in `effects` is not known.
     pub lost: u64,
+    /// The same, by what was lost.
+    pub losses: Lost,
     /// Not every event that had happened could be waited for.
     pub incomplete: bool,
 }
@@ -146,8 +149,8 @@ impl Session {
             }
             now = self.inner.tables().counters(self.cgroup_id);
         }
-        let (effects, lost) = self.queue.take(now, self.inner.misses());
-        Drained { effects, lost, incomplete }
+        let (effects, losses) = self.queue.take(now, self.inner.misses());
+        Drained { effects, lost: losses.total(), losses, incomplete }
     }
 
     /// Replaces the network policy, in one step for every program. Existing connections are judged by
