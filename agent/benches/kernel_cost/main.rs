@@ -80,7 +80,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
 
     let mut report = Report { measured: Vec::new(), missing: Vec::new() };
     for backend in wanted {
-        loaded::await_instances(0)?;
+        // The first start removes what a measurement that was killed left attached.
         match Loaded::start(backend, &place) {
             Ok(loaded) => {
                 loaded.stop();

@@ -56,7 +56,7 @@ impl Work {
         match self {
             Self::Open | Self::Udp => (15, 200),
             Self::Tcp => (15, 40),
-            Self::Exec => (5, 4),
+            Self::Exec => (5, 2),
         }
     }
 }

@@ -26,8 +26,9 @@ use crate::setup;
 use crate::shell::say;
 pub(crate) use init::{is_init, run as run_as_init};
 use job::Job;
-use machine::{Configuration, Size};
-use series::Series;
+pub(crate) use machine::Configuration;
+use machine::Size;
+pub(crate) use series::Series;
 
 /// Whether `bpf` is in the list of security modules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -87,8 +88,39 @@ fn copy(text: &str) -> Result<(String, String), String> {
 }
 
 impl Vm {
+    /// A shell command with a program of this machine, one machine at a time with `bpf` among its security
+    /// modules, so that it has the processors to itself.
+    pub(crate) fn for_program(
+        kernel: Vec<Series>,
+        program: (String, String),
+        shell_command: String,
+        patience: u64,
+    ) -> Self {
+        Self {
+            kernel,
+            lsm_bpf: Some(Switch::On),
+            env: Vec::new(),
+            shell_command: Some(shell_command),
+            file: vec![program],
+            update: false,
+            jobs: 1,
+            processors: 2,
+            memory: 1024,
+            patience,
+            arguments: Vec::new(),
+        }
+    }
+
     /// Runs the job in each machine and says how each ended.
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        self.run_and_read(|configuration, line| println!("[{configuration}] {line}"))
+    }
+
+    /// The same, with each line of output given to `read`.
+    pub(crate) fn run_and_read(
+        self,
+        read: impl Fn(Configuration, &str) + Sync,
+    ) -> anyhow::Result<ExitCode> {
         setup::for_machines()?;
         let mut tree = image::base()?;
         let argv = match &self.shell_command {
@@ -104,7 +136,7 @@ impl Vm {
         let image = scratch.path().join("image");
         fs::write(&image, tree.archive()?)?;
 
-        let ended = self.machines(&image)?;
+        let ended = self.machines(&image, &read)?;
         let mut failed = 0;
         for (configuration, how) in &ended {
             let how = match how {
@@ -140,6 +172,7 @@ impl Vm {
     fn machines(
         &self,
         image: &Path,
+        read: &(impl Fn(Configuration, &str) + Sync),
     ) -> anyhow::Result<Vec<(Configuration, anyhow::Result<String>)>> {
         let configurations = self.configurations();
         let mut kernels = BTreeMap::new();
@@ -164,7 +197,7 @@ impl Vm {
                         let started = Instant::now();
                         let Some(kernel) = kernels.get(&configuration.series) else { continue };
                         say(&format!("{configuration}: starting {}", kernel.release));
-                        let show = |line: &str| println!("[{configuration}] {line}");
+                        let show = |line: &str| read(*configuration, line);
                         let how = machine::run(*configuration, kernel, image, size, show);
                         say(&format!(
                             "{configuration}: ended after {} s",
