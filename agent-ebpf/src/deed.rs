@@ -3,7 +3,7 @@
 use warrantd_common::{EventKind, Outcome, flags, modes};
 
 use crate::kernel::{Address, layout};
-use crate::path::{self, Place};
+use crate::path::{self, OpenFile, Place};
 use crate::process;
 use crate::report::{Scratch, Session};
 use crate::verdict;
@@ -33,7 +33,7 @@ pub struct Deed {
     /// The name.
     pub place: Place,
     /// The open file, when there is one.
-    pub file: Option<Address>,
+    pub file: Option<OpenFile>,
     /// Further bits of [`flags`].
     pub flags: u16,
     /// Whether it is worth an event when it is allowed.
@@ -49,20 +49,20 @@ impl Deed {
 
     /// Something done to an open file.
     #[inline(always)]
-    pub fn with(kind: EventKind, needs: u32, file: Address) -> Option<Self> {
-        let place = Place::of_file(file)?;
-        Some(Self { kind, needs, place, file: Some(file), flags: 0, report: true })
+    pub fn with(kind: EventKind, needs: u32, file: OpenFile) -> Self {
+        Self { kind, needs, place: file.place, file: Some(file), flags: 0, report: true }
     }
 }
 
-/// Judges and reports a deed of the current process; false when it must be refused. What cannot be
-/// looked at is refused where files are enforced.
+/// Judges and reports a deed of the current process; false when it must be refused. `look` finds out what
+/// it is, for processes of sessions alone; what cannot be looked at is refused where files are enforced.
 #[inline(always)]
-pub fn decide(power: Power, deed: Option<Deed>) -> bool {
+pub fn decide(power: Power, look: impl FnOnce() -> Option<Deed>) -> bool {
     let cgroup_id = process::cgroup_id();
     let Some(session) = Session::find(cgroup_id) else {
         return true;
     };
+    let deed = look();
     let policy = verdict::policy(cgroup_id);
     let rules = match policy {
         Some(policy) if power == Power::Refuse => match deed {
@@ -83,7 +83,7 @@ pub fn decide(power: Power, deed: Option<Deed>) -> bool {
         let task = process::current();
         let header = &mut scratch.event.header;
         session.begin(header, deed.kind, Outcome::Allowed, generation);
-        process::describe(task, header);
+        process::describe_current(task, header);
         let bits = deed.flags | describe(task, &deed, rules, scratch);
         scratch.event.header.flags = bits;
         let sure = scratch.event.header.flags & UNSURE == 0;
@@ -102,9 +102,9 @@ pub fn decide(power: Power, deed: Option<Deed>) -> bool {
 fn describe(task: Address, deed: &Deed, rules: u32, scratch: &mut Scratch) -> u16 {
     let inode = match deed.file {
         Some(file) => {
-            scratch.event.open_flags = file.read(layout!(file_flags)).unwrap_or(0);
-            scratch.event.mode = file.read(layout!(file_mode)).unwrap_or(0);
-            file.follow(layout!(file_inode))
+            scratch.event.open_flags = file.flags;
+            scratch.event.mode = file.mode;
+            Some(file.inode)
         }
         // The inode follows parent and name (see Layout::dentry_parent).
         None => deed.place.dentry.follow(layout!(dentry_parent) + 24),

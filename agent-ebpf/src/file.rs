@@ -5,7 +5,7 @@ use warrantd_common::{EventKind, flags, modes};
 
 use crate::deed::{Deed, Power, decide};
 use crate::kernel::{Address, layout};
-use crate::path::Place;
+use crate::path::{OpenFile, Place};
 use crate::registers;
 
 // include/linux/fs.h and include/uapi/asm-generic/fcntl.h, the same on every architecture we build for.
@@ -25,8 +25,16 @@ const S_IFREG: u64 = 0o100_000;
 /// `security_file_open(struct file *file)`.
 #[inline(always)]
 pub fn opened(power: Power, file: Address) -> bool {
-    let flags = file.read::<u32>(layout!(file_flags)).unwrap_or(O_ACCMODE | O_TRUNC);
-    let mode = file.read::<u32>(layout!(file_mode)).unwrap_or(FMODE_CREATED);
+    decide(power, || {
+        let file = OpenFile::of(file)?;
+        let emptied = if file.flags & O_TRUNC != 0 { flags::EMPTIED } else { 0 };
+        Some(Deed { flags: emptied, ..Deed::with(EventKind::Open, needs(file), file) })
+    })
+}
+
+/// What an open must be granted.
+#[inline(always)]
+fn needs(OpenFile { flags, mode, .. }: OpenFile) -> u32 {
     let mut needs = 0;
     if flags & FOR_EXEC != 0 {
         needs |= modes::MAP;
@@ -38,56 +46,57 @@ pub fn opened(power: Power, file: Address) -> bool {
     } else if flags & O_ACCMODE != 0 || flags & O_TRUNC != 0 {
         needs |= modes::WRITE;
     }
-    decide(power, with_emptied(Deed::with(EventKind::Open, needs, file), flags))
-}
-
-#[inline(always)]
-fn with_emptied(deed: Option<Deed>, open_flags: u32) -> Option<Deed> {
-    let mut deed = deed?;
-    if open_flags & O_TRUNC != 0 {
-        deed.flags = flags::EMPTIED;
-    }
-    Some(deed)
+    needs
 }
 
 /// `security_file_receive(struct file *file)`: through a unix socket, or by pidfd_getfd.
 #[inline(always)]
 pub fn received(power: Power, file: Address) -> bool {
-    let flags = file.read::<u32>(layout!(file_flags)).unwrap_or(O_ACCMODE);
-    let needs = match flags & O_ACCMODE {
-        0 => modes::READ,
-        1 => modes::WRITE,
-        _ => modes::READ | modes::WRITE,
-    };
-    decide(power, Deed::with(EventKind::Receive, needs, file))
+    decide(power, || {
+        let file = OpenFile::of(file)?;
+        let needs = match file.flags & O_ACCMODE {
+            0 => modes::READ,
+            1 => modes::WRITE,
+            _ => modes::READ | modes::WRITE,
+        };
+        Some(Deed::with(EventKind::Receive, needs, file))
+    })
+}
+
+/// Whether memory with this protection can be run.
+#[inline(always)]
+pub const fn is_code(protection: u64) -> bool {
+    protection & PROT_EXEC != 0
 }
 
 /// `security_mmap_file` and `security_file_mprotect`, with the protection asked for.
 #[inline(always)]
 pub fn mapped(power: Power, file: Address, protection: u64) -> bool {
     // Anonymous memory has no file.
-    if file.is_null() || protection & PROT_EXEC == 0 {
+    if file.is_null() || !is_code(protection) {
         return true;
     }
-    decide(power, Deed::with(EventKind::Map, modes::MAP, file))
+    decide(power, || Some(Deed::with(EventKind::Map, modes::MAP, OpenFile::of(file)?)))
 }
 
 /// `security_bprm_check(struct linux_binprm *bprm)`. What goes on to run is reported when it runs.
 #[inline(always)]
 pub fn about_to_run(power: Power, program: Address) -> bool {
-    let deed = program
-        .follow(layout!(binprm_file))
-        .and_then(|file| Deed::with(EventKind::Exec, modes::EXEC, file));
-    decide(power, deed.map(|deed| Deed { report: false, ..deed }))
+    decide(power, || {
+        let file = OpenFile::of(program.follow(layout!(binprm_file))?)?;
+        Some(Deed { report: false, ..Deed::with(EventKind::Exec, modes::EXEC, file) })
+    })
 }
 
 /// `security_path_mknod`, which every open that makes a regular file passes, too: that open is reported.
 #[inline(always)]
 pub fn made_node(power: Power, directory: Address, dentry: Address, mode: u64) -> bool {
-    let kind = mode & S_IFMT;
-    let by_open = (kind == S_IFREG || kind == 0) && registers::in_open();
-    let deed = below(EventKind::Create, modes::CREATE, directory, dentry);
-    decide(power, deed.map(|deed| Deed { report: !by_open, ..deed }))
+    decide(power, || {
+        let kind = mode & S_IFMT;
+        let by_open = (kind == S_IFREG || kind == 0) && registers::in_open();
+        let deed = below(EventKind::Create, modes::CREATE, directory, dentry)?;
+        Some(Deed { report: !by_open, ..deed })
+    })
 }
 
 /// A name in a directory: `security_path_unlink` and its kin.
@@ -99,20 +108,22 @@ pub fn named(
     directory: Address,
     dentry: Address,
 ) -> bool {
-    decide(power, below(kind, needs, directory, dentry))
+    decide(power, || below(kind, needs, directory, dentry))
 }
 
 /// `security_path_truncate`, which before 6.2 every open that cuts its file passes, too: that open says so.
 #[inline(always)]
 pub fn cut(power: Power, path: Address) -> bool {
-    let deed = Place::of_path(path).map(|place| Deed::on(EventKind::Truncate, modes::WRITE, place));
-    decide(power, deed.map(|deed| Deed { report: !registers::in_open(), ..deed }))
+    decide(power, || {
+        let deed = Deed::on(EventKind::Truncate, modes::WRITE, Place::of_path(path)?);
+        Some(Deed { report: !registers::in_open(), ..deed })
+    })
 }
 
 /// A whole path: `security_path_chmod` and its kin.
 #[inline(always)]
 pub fn placed(power: Power, kind: EventKind, needs: u32, path: Address) -> bool {
-    decide(power, Place::of_path(path).map(|place| Deed::on(kind, needs, place)))
+    decide(power, || Some(Deed::on(kind, needs, Place::of_path(path)?)))
 }
 
 #[inline(always)]

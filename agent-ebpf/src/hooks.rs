@@ -50,8 +50,12 @@ hook! {
     /// Memory that shows a file becomes code.
     lsm_file_mprotect = "file_mprotect", fentry_file_mprotect = "security_file_mprotect",
     |power, arg| {
-        let file = arg(0).follow(layout!(vma_file)).unwrap_or(Address::new(0));
-        file::mapped(power, file, arg(2).raw())
+        let protection = arg(2).raw();
+        // Whatever does not become code is passed at once.
+        !file::is_code(protection) || {
+            let file = arg(0).follow(layout!(vma_file)).unwrap_or(Address::new(0));
+            file::mapped(power, file, protection)
+        }
     }
 }
 hook! {

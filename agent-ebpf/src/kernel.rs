@@ -104,6 +104,42 @@ impl Address {
     }
 }
 
+/// The beginning of a struct, of which several members are wanted: one read is cheaper than one for each.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Head<const WORDS: usize>([u64; WORDS]);
+
+impl<const WORDS: usize> Head<WORDS> {
+    /// Reads as many words from `offset` on.
+    #[inline(always)]
+    pub fn read(address: Address, offset: u32) -> Option<Self> {
+        address.read(offset)
+    }
+
+    /// Whether a word at this place lies within. To the verifier the answer is a constant, so that it does
+    /// not look at the branch that is not taken.
+    #[inline(always)]
+    pub const fn holds(place: u32) -> bool {
+        place <= (WORDS as u32 - 1) * 8
+    }
+
+    /// The word at this place, which must be [held](Self::holds) and a multiple of eight.
+    #[inline(always)]
+    pub fn word(&self, place: u32) -> u64 {
+        let words: *const u8 = self.0.as_ptr().cast();
+        // SAFETY: callers have asked whether the head holds the place.
+        unsafe { words.add(place as usize).cast::<u64>().read_volatile() }
+    }
+
+    /// The half word at this place, which must be held and a multiple of four.
+    #[inline(always)]
+    pub fn half(&self, place: u32) -> u32 {
+        let words: *const u8 = self.0.as_ptr().cast();
+        // SAFETY: as above.
+        unsafe { words.add(place as usize).cast::<u32>().read_volatile() }
+    }
+}
+
 /// Types for which every bit pattern is a value.
 ///
 /// # Safety
@@ -116,3 +152,5 @@ unsafe impl Plain for u32 {}
 unsafe impl Plain for i32 {}
 // SAFETY: as above.
 unsafe impl Plain for u64 {}
+// SAFETY: as above.
+unsafe impl<const WORDS: usize> Plain for Head<WORDS> {}

@@ -10,7 +10,7 @@ use aya_ebpf::programs::TracePointContext;
 use warrantd_common::{EventKind, Outcome, flags};
 
 use crate::exec::describe_file;
-use crate::kernel::{Address, layout};
+use crate::kernel::{Address, Head, layout};
 use crate::process;
 use crate::registers::{argument, read_user};
 use crate::report::{Scratch, Session};
@@ -63,7 +63,7 @@ fn describe(session: Session, call: u32, fd: u32, scratch: &mut Scratch) {
     let generation = verdict::generation(session.id());
     let header = &mut scratch.event.header;
     session.begin(header, EventKind::Open, Outcome::Allowed, generation);
-    process::describe(task, header);
+    process::describe_current(task, header);
     if asked_to_empty(task, call) {
         header.flags |= flags::EMPTIED;
     }
@@ -76,11 +76,19 @@ fn describe(session: Session, call: u32, fd: u32, scratch: &mut Scratch) {
 /// The file behind a descriptor: `current->files->fdt->fd[fd]`.
 #[inline(always)]
 pub fn file_of(task: Address, fd: u32) -> Option<Address> {
+    /// The table's size and place, neighbours on all kernels known.
+    type Bounds = Head<2>;
     let table = task.follow(layout!(task_files))?.follow(layout!(files_fdt))?;
-    if fd >= table.read::<u32>(layout!(fdtable_max_fds))? {
+    let (size, files) = if layout!(fdtable_fd) == layout!(fdtable_max_fds) + 8 {
+        let bounds = Bounds::read(table, layout!(fdtable_max_fds))?;
+        (bounds.half(0), Address::new(bounds.word(8)))
+    } else {
+        (table.read::<u32>(layout!(fdtable_max_fds))?, table.follow(layout!(fdtable_fd))?)
+    };
+    if fd >= size {
         return None;
     }
-    table.follow(layout!(fdtable_fd))?.at(fd.wrapping_mul(8)).follow(0)
+    files.at(fd.wrapping_mul(8)).follow(0)
 }
 
 /// Whether the arguments of the call asked for `O_TRUNC`; true as well when they cannot be known. Those of

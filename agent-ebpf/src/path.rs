@@ -7,7 +7,7 @@ use aya_ebpf::helpers::generated;
 use warrantd_common::{PATH_BYTES, PATH_COMPONENTS, flags};
 
 use crate::grants;
-use crate::kernel::{Address, Plain, layout, opaque};
+use crate::kernel::{Address, Head, Plain, layout, opaque};
 use crate::maps::{SCRATCH, SCRATCH_SLOTS};
 use crate::report::{Scratch, load, store};
 
@@ -32,13 +32,59 @@ impl Place {
             dentry: path.follow(layout!(path_dentry))?,
         })
     }
+}
 
-    /// Where an open file lies.
+/// What a `struct file` says.
+#[derive(Clone, Copy)]
+pub struct OpenFile {
+    /// Its `f_flags`.
+    pub flags: u32,
+    /// Its `f_mode`.
+    pub mode: u32,
+    /// Its `struct inode`.
+    pub inode: Address,
+    /// Where it lies.
+    pub place: Place,
+}
+
+impl OpenFile {
+    /// Reads it; `None` when it is not readable.
     #[inline(always)]
-    pub fn of_file(file: Address) -> Option<Self> {
+    pub fn of(file: Address) -> Option<Self> {
+        /// All that is wanted lies in the first words, on all kernels known.
+        type Beginning = Head<11>;
+        let held = Beginning::holds(layout!(file_flags))
+            && Beginning::holds(layout!(file_mode))
+            && Beginning::holds(layout!(file_inode))
+            && Beginning::holds(layout!(file_path_mnt))
+            && Beginning::holds(layout!(file_path_dentry));
+        if !held {
+            return Self::of_parts(file);
+        }
+        let head = Beginning::read(file, 0)?;
+        let place = Place {
+            mount: Address::new(head.word(layout!(file_path_mnt))),
+            dentry: Address::new(head.word(layout!(file_path_dentry))),
+        };
         Some(Self {
+            flags: head.half(layout!(file_flags)),
+            mode: head.half(layout!(file_mode)),
+            inode: Address::new(head.word(layout!(file_inode))),
+            place,
+        })
+    }
+
+    #[inline(always)]
+    fn of_parts(file: Address) -> Option<Self> {
+        let place = Place {
             mount: file.follow(layout!(file_path_mnt))?,
             dentry: file.follow(layout!(file_path_dentry))?,
+        };
+        Some(Self {
+            flags: file.read(layout!(file_flags))?,
+            mode: file.read(layout!(file_mode))?,
+            inode: file.follow(layout!(file_inode))?,
+            place,
         })
     }
 }
@@ -116,6 +162,7 @@ pub extern "C" fn path_step(owner: u32) -> u32 {
         grants::consult(Address::new(links.inode), out);
     }
     if dentry.raw() == out.root {
+        // Member by member, to keep the stack small: paths cross few mounts.
         let mount = Address::new(out.mount);
         let (Some(above), Some(mountpoint)) =
             (mount.follow(layout!(mount_parent)), mount.follow(layout!(mount_mountpoint)))
@@ -149,7 +196,7 @@ fn enter(mount: Address, out: &mut Scratch) -> bool {
     out.mount = mount.raw();
     out.root = root.raw();
     if load(&raw const out.rules) != 0 {
-        out.dev = grants::device(seen);
+        out.dev = seen.follow(layout!(vfsmount_sb)).map_or(0, grants::device);
     }
     true
 }

@@ -6,7 +6,7 @@ use core::mem::{MaybeUninit, size_of};
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated;
 use warrantd_common::{
-    EventHeader, EventKind, FileEvent, NetworkEvent, Outcome, PATH_BYTES, RING_BYTES,
+    EventHeader, EventKind, FileEvent, FileNameKey, NetworkEvent, Outcome, PATH_BYTES, RING_BYTES,
     SessionCounters, TAIL_BYTES,
 };
 
@@ -36,6 +36,8 @@ pub struct Scratch {
     pub mount: u64,
     /// The entry at the root of that.
     pub root: u64,
+    /// Key of the rule on the leaf's name, which the stack has no room for.
+    pub key: FileNameKey,
     /// The event.
     pub event: FileEvent,
     /// The components of its path, then its tail.

@@ -17,11 +17,14 @@ const FAMILY_BYTES: u32 = 2;
 /// half of a pair, which nobody can reach by name.
 #[inline(always)]
 pub fn connected(power: Power, other: Address) -> bool {
+    if Session::find(process::cgroup_id()).is_none() {
+        return true;
+    }
     let Some(address) = other.follow(layout!(unix_addr)) else {
         return true;
     };
     match Place::of_path(other.at(layout!(unix_path))) {
-        Some(place) => decide(power, Some(Deed::on(EventKind::Unix, modes::CONNECT, place))),
+        Some(place) => decide(power, || Some(Deed::on(EventKind::Unix, modes::CONNECT, place))),
         None => decide_abstract(power, address),
     }
 }
@@ -39,7 +42,7 @@ fn decide_abstract(power: Power, address: Address) -> bool {
     session.file(EventKind::Unix, |scratch| {
         let header = &mut scratch.event.header;
         session.begin(header, EventKind::Unix, outcome, generation);
-        process::describe(process::current(), header);
+        process::describe_current(process::current(), header);
         header.flags = flags::PATHLESS;
         copy_name(address, scratch);
         true

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for a terminal")]
 
+mod bench;
 mod cache;
 mod demo;
 mod ebpf;
@@ -31,6 +32,9 @@ enum Command {
     Ebpf,
     /// Show in a minute what warrantd does (as root)
     Demo(demo::Demo),
+    /// Measure what warrantd costs
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Test everything that can be tested on one machine
     Test,
     /// Run the kernel tests, or any command, in virtual machines with other kernels (as root)
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Command::Setup => setup::everything().map(|()| ExitCode::SUCCESS),
         Command::Ebpf => ebpf::run().map(|()| ExitCode::SUCCESS),
         Command::Demo(demo) => demo.run().map(|()| ExitCode::SUCCESS),
+        Command::Bench(bench) => bench.run(),
         Command::Test => test::everything(),
         Command::Vm(vm) => vm.run(),
     };

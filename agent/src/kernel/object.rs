@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
 
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::{
@@ -75,7 +76,7 @@ pub(super) struct Attached {
     pub(super) passed_over: Vec<(Backend, String)>,
     misses: Misses,
     /// Holds the programs.
-    _ebpf: Ebpf,
+    ebpf: Ebpf,
     links: Pinned,
 }
 
@@ -88,6 +89,16 @@ impl Attached {
     /// Events that went unseen since the start, by any process of the host; see [`Misses`].
     pub(super) fn misses(&self) -> u64 {
         self.misses.count()
+    }
+
+    /// The programs that are loaded, each with how long it has run and how often; see
+    /// [`Kernel::program_times`](super::Kernel::program_times).
+    pub(super) fn times(&self) -> Vec<(String, Duration, u64)> {
+        let known = self.ebpf.programs().filter_map(|(name, program)| {
+            let info = program.info().ok()?;
+            Some((name.to_owned(), info.run_time(), info.run_count()))
+        });
+        known.collect()
     }
 }
 
@@ -158,7 +169,7 @@ pub(super) fn attach(
             Ok((observers, misses)) => {
                 links.links.extend(observers.links);
                 links.lacking.extend(observers.lacking);
-                return Ok(Attached { backend, passed_over, misses, _ebpf: ebpf, links });
+                return Ok(Attached { backend, passed_over, misses, ebpf, links });
             }
             Err(error) if last => return Err(error),
             Err(error) => passed_over.push((backend, error.to_string())),

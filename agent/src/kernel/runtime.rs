@@ -110,6 +110,13 @@ impl Kernel {
         self.inner.attached.lacking()
     }
 
+    /// The programs, each with how long it has run and how often: zeros unless the kernel keeps
+    /// statistics (`kernel.bpf_stats_enabled`). For measurements.
+    #[doc(hidden)]
+    pub fn program_times(&self) -> Vec<(String, Duration, u64)> {
+        self.inner.attached.times()
+    }
+
     /// Generation of the network policy that was set last, over all sessions. Counts from 1.
     pub fn generation(&self) -> u32 {
         self.inner.generation.load(Ordering::Relaxed)

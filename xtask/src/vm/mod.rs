@@ -31,6 +31,7 @@ pub(crate) use init::{is_init, run as run_as_init};
 pub(crate) use machine::Configuration;
 pub(crate) use matrix::{End, failure};
 pub(crate) use request::Vm;
+pub(crate) use series::Series;
 pub(crate) use table::{PATH as TABLE, Table};
 
 /// What the machines did.

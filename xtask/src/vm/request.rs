@@ -56,6 +56,27 @@ pub(crate) struct Vm {
     pub(super) arguments: Vec<String>,
 }
 
+impl Vm {
+    /// A shell command with a program of this machine, one machine at a time with `bpf` among its security
+    /// modules, so that it has the processors to itself.
+    pub(crate) fn for_program(
+        kernel: Vec<Series>,
+        program: (String, String),
+        shell_command: String,
+        patience: u64,
+    ) -> Self {
+        Self {
+            kernel,
+            lsm_bpf: Some(Switch::On),
+            shell_command: Some(shell_command),
+            file: vec![program],
+            jobs: 1,
+            patience,
+            ..Self::default()
+        }
+    }
+}
+
 /// The whole matrix.
 impl Default for Vm {
     fn default() -> Self {
