@@ -21,13 +21,14 @@ const KERNELS: [Series; 3] = [Series::V6_1, Series::V6_12, Series::V7_2];
 
 /// What the kernel layer adds to opens, connections and programs (as root)
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Kernel {
     /// In virtual machines instead, where every instruction is emulated: ratios count there
     #[arg(long)]
     vm: bool,
     /// Only in a machine with this kernel series; can be repeated
-    #[arg(long, value_name = "SERIES", requires = "vm")]
-    kernel: Vec<Series>,
+    #[arg(long = "kernel", value_name = "SERIES", requires = "vm")]
+    series: Vec<Series>,
     /// Rounds with each backend
     #[arg(long, default_value_t = 30)]
     rounds: u32,
@@ -79,7 +80,7 @@ impl Kernel {
     }
 
     fn in_machines(&self, program: String) -> anyhow::Result<Vec<String>> {
-        let kernels = if self.kernel.is_empty() { KERNELS.to_vec() } else { self.kernel.clone() };
+        let kernels = if self.series.is_empty() { KERNELS.to_vec() } else { self.series.clone() };
         let arguments = self.arguments().join(" ");
         // What goes to the standard error is progress, not part of the tables.
         let command =
