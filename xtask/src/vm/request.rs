@@ -49,7 +49,7 @@ pub(crate) struct Vm {
     #[arg(long, default_value_t = 1024)]
     pub(super) memory: u32,
     /// How long a job may take, in seconds
-    #[arg(long, default_value_t = 600)]
+    #[arg(long, default_value_t = 1800)]
     pub(super) patience: u64,
     /// Arguments for the tests: filters, `--test-threads=1`
     #[arg(last = true)]
@@ -92,7 +92,7 @@ impl Default for Vm {
             jobs: 2,
             processors: 2,
             memory: 1024,
-            patience: 600,
+            patience: 1800,
             arguments: Vec::new(),
         }
     }
