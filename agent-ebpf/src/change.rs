@@ -15,7 +15,7 @@ use crate::exec::{describe_file, tail};
 use crate::kernel::{Address, layout};
 use crate::maps::CALLS;
 use crate::open::{call_and_result, file_of};
-use crate::path::{self, OpenFile, Place};
+use crate::path::{self, Place};
 use crate::process;
 use crate::registers::{argument, numbered};
 use crate::report::{Scratch, Session};
@@ -80,7 +80,7 @@ fn describe(task: Address, call: u32, name: NamedArgument, scratch: &mut Scratch
         Some(CWD) => {
             task.follow(layout!(task_fs)).and_then(|fs| Place::of_path(fs.at(layout!(fs_pwd))))
         }
-        Some(fd) => file_of(task, fd).and_then(OpenFile::of).map(|file| file.place),
+        Some(fd) => file_of(task, fd).and_then(Place::of_file),
         None => None,
     };
     scratch.event.header.flags |= flags::CLAIMED;

@@ -5,7 +5,7 @@ use warrantd_common::{EventKind, flags, modes};
 
 use crate::deed::{Deed, Power, decide};
 use crate::kernel::{Address, layout};
-use crate::path::{OpenFile, Place};
+use crate::path::Place;
 use crate::registers;
 
 // include/linux/fs.h and include/uapi/asm-generic/fcntl.h, the same on every architecture we build for.
@@ -26,15 +26,16 @@ const S_IFREG: u64 = 0o100_000;
 #[inline(always)]
 pub fn opened(power: Power, file: Address) -> bool {
     decide(power, || {
-        let file = OpenFile::of(file)?;
-        let emptied = if file.flags & O_TRUNC != 0 { flags::EMPTIED } else { 0 };
-        Some(Deed { flags: emptied, ..Deed::with(EventKind::Open, needs(file), file) })
+        let asked = file.read::<u32>(layout!(file_flags)).unwrap_or(O_ACCMODE | O_TRUNC);
+        let mode = file.read::<u32>(layout!(file_mode)).unwrap_or(FMODE_CREATED);
+        let emptied = if asked & O_TRUNC != 0 { flags::EMPTIED } else { 0 };
+        Some(Deed { flags: emptied, ..Deed::with(EventKind::Open, needs(asked, mode), file)? })
     })
 }
 
 /// What an open must be granted.
 #[inline(always)]
-fn needs(OpenFile { flags, mode, .. }: OpenFile) -> u32 {
+fn needs(flags: u32, mode: u32) -> u32 {
     let mut needs = 0;
     if flags & FOR_EXEC != 0 {
         needs |= modes::MAP;
@@ -53,13 +54,13 @@ fn needs(OpenFile { flags, mode, .. }: OpenFile) -> u32 {
 #[inline(always)]
 pub fn received(power: Power, file: Address) -> bool {
     decide(power, || {
-        let file = OpenFile::of(file)?;
-        let needs = match file.flags & O_ACCMODE {
+        let asked = file.read::<u32>(layout!(file_flags)).unwrap_or(O_ACCMODE);
+        let needs = match asked & O_ACCMODE {
             0 => modes::READ,
             1 => modes::WRITE,
             _ => modes::READ | modes::WRITE,
         };
-        Some(Deed::with(EventKind::Receive, needs, file))
+        Deed::with(EventKind::Receive, needs, file)
     })
 }
 
@@ -76,15 +77,15 @@ pub fn mapped(power: Power, file: Address, protection: u64) -> bool {
     if file.is_null() || !is_code(protection) {
         return true;
     }
-    decide(power, || Some(Deed::with(EventKind::Map, modes::MAP, OpenFile::of(file)?)))
+    decide(power, || Deed::with(EventKind::Map, modes::MAP, file))
 }
 
 /// `security_bprm_check(struct linux_binprm *bprm)`. What goes on to run is reported when it runs.
 #[inline(always)]
 pub fn about_to_run(power: Power, program: Address) -> bool {
     decide(power, || {
-        let file = OpenFile::of(program.follow(layout!(binprm_file))?)?;
-        Some(Deed { report: false, ..Deed::with(EventKind::Exec, modes::EXEC, file) })
+        let file = program.follow(layout!(binprm_file))?;
+        Some(Deed { report: false, ..Deed::with(EventKind::Exec, modes::EXEC, file)? })
     })
 }
 

@@ -7,10 +7,10 @@ use crate::kernel::{Address, layout, opaque};
 use crate::maps::{FILE_NAMES, FILES};
 use crate::report::{Scratch, load, store, zero};
 
-/// Device of the file system whose `struct super_block` this is; 0, which is none, when it cannot be read.
+/// Device of the file system that a `struct vfsmount` shows; 0, which is none, when it cannot be read.
 #[inline(always)]
-pub fn device(super_block: Address) -> u32 {
-    super_block.read(layout!(super_block_dev)).unwrap_or(0)
+pub fn device(mount: Address) -> u32 {
+    mount.follow(layout!(vfsmount_sb)).and_then(|sb| sb.read(layout!(super_block_dev))).unwrap_or(0)
 }
 
 /// Adds what the rule on one object of the path grants.

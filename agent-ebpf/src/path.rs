@@ -26,102 +26,32 @@ impl Place {
     /// Where a `struct path` leads.
     #[inline(always)]
     pub fn of_path(path: Address) -> Option<Self> {
-        Some(Self {
-            mount: path.follow(layout!(path_mnt))?,
-            dentry: path.follow(layout!(path_dentry))?,
-        })
+        Self::at(path, layout!(path_mnt), layout!(path_dentry))
     }
-}
 
-/// What a `struct file` says.
-#[derive(Clone, Copy)]
-pub struct OpenFile {
-    /// Its `f_flags`.
-    pub flags: u32,
-    /// Its `f_mode`.
-    pub mode: u32,
-    /// Its `struct inode`.
-    pub inode: Address,
-    /// Where it lies.
-    pub place: Place,
-}
-
-impl OpenFile {
-    /// Reads it; `None` when it is not readable.
+    /// Where an open file lies.
     #[inline(always)]
-    pub fn of(file: Address) -> Option<Self> {
-        /// All that is wanted lies in the first words, on all kernels known.
-        type Beginning = Head<11>;
-        let held = Beginning::holds(layout!(file_flags))
-            && Beginning::holds(layout!(file_mode))
-            && Beginning::holds(layout!(file_inode))
-            && Beginning::holds(layout!(file_path_mnt))
-            && Beginning::holds(layout!(file_path_dentry));
-        if !held {
-            return Self::of_parts(file);
+    pub fn of_file(file: Address) -> Option<Self> {
+        Self::at(file, layout!(file_path_mnt), layout!(file_path_dentry))
+    }
+
+    /// Mount and dentry, in one read where they are neighbours, as on all kernels known.
+    #[inline(always)]
+    fn at(container: Address, mount: u32, dentry: u32) -> Option<Self> {
+        if dentry != mount + 8 {
+            let (mount, dentry) = (container.follow(mount)?, container.follow(dentry)?);
+            return Some(Self { mount, dentry });
         }
-        let head = Beginning::read(file, 0)?;
-        let place = Place {
-            mount: Address::new(head.word(layout!(file_path_mnt))),
-            dentry: Address::new(head.word(layout!(file_path_dentry))),
-        };
-        Some(Self {
-            flags: head.half(layout!(file_flags)),
-            mode: head.half(layout!(file_mode)),
-            inode: Address::new(head.word(layout!(file_inode))),
-            place,
-        })
-    }
-
-    #[inline(always)]
-    fn of_parts(file: Address) -> Option<Self> {
-        let place = Place {
-            mount: file.follow(layout!(file_path_mnt))?,
-            dentry: file.follow(layout!(file_path_dentry))?,
-        };
-        Some(Self {
-            flags: file.read(layout!(file_flags))?,
-            mode: file.read(layout!(file_mode))?,
-            inode: file.follow(layout!(file_inode))?,
-            place,
-        })
+        let both: Head<2> = container.read(mount)?;
+        let (mount, dentry) = (Address::new(both.word(0)), Address::new(both.word(8)));
+        if mount.is_null() || dentry.is_null() { None } else { Some(Self { mount, dentry }) }
     }
 }
 
-/// What a `struct mount` says: where it is mounted, and what.
-#[derive(Clone, Copy)]
-struct Mount {
-    above: Address,
-    mountpoint: Address,
-    root: Address,
-    super_block: Address,
-}
-
-impl Mount {
-    #[inline(always)]
-    fn of(mount: Address) -> Option<Self> {
-        /// Four neighbours, on all kernels known.
-        type Neighbours = Head<4>;
-        let root = layout!(mount_mnt) + layout!(vfsmount_root);
-        let super_block = layout!(mount_mnt) + layout!(vfsmount_sb);
-        let first = layout!(mount_parent);
-        if layout!(mount_mountpoint) == first + 8 && root == first + 16 && super_block == first + 24
-        {
-            let words = Neighbours::read(mount, first)?;
-            return Some(Self {
-                above: Address::new(words.word(0)),
-                mountpoint: Address::new(words.word(8)),
-                root: Address::new(words.word(16)),
-                super_block: Address::new(words.word(24)),
-            });
-        }
-        Some(Self {
-            above: mount.follow(first)?,
-            mountpoint: mount.follow(layout!(mount_mountpoint))?,
-            root: mount.follow(root)?,
-            super_block: mount.follow(super_block)?,
-        })
-    }
+/// Where a `struct mount` is mounted: the mount above, and its dentry there.
+#[inline(always)]
+fn above(mount: Address) -> Option<Place> {
+    Place::at(mount, layout!(mount_parent), layout!(mount_mountpoint))
 }
 
 /// Four neighbouring words of a dentry, which one read brings.
@@ -154,10 +84,10 @@ pub fn walk(task: Address, place: Place, rules: u32, out: &mut Scratch) -> u16 {
     let leaf = place.dentry;
     let mut dentry = leaf;
     let mut mount = place.mount.container(layout!(mount_mnt));
-    let Some(mut seen) = Mount::of(mount) else {
+    let Some(mut root) = place.mount.follow(layout!(vfsmount_root)) else {
         return flags::TRUNCATED;
     };
-    let mut dev = if rules == 0 { 0 } else { grants::device(seen.super_block) };
+    let mut dev = if rules == 0 { 0 } else { grants::device(place.mount) };
 
     for _ in 0..PATH_COMPONENTS {
         // Somebody else writes here: whatever comes out is not a path.
@@ -170,18 +100,22 @@ pub fn walk(task: Address, place: Place, rules: u32, out: &mut Scratch) -> u16 {
         if rules != 0 {
             grants::consult(rules, dev, Address::new(links.inode), out);
         }
-        if dentry == seen.root {
-            if seen.above == mount {
+        if dentry == root {
+            let Some(next) = above(mount) else {
+                return flags::TRUNCATED;
+            };
+            if next.mount == mount {
                 return finish(task, leaf, mount);
             }
-            dentry = seen.mountpoint;
-            mount = seen.above;
-            seen = match Mount::of(mount) {
-                Some(seen) => seen,
+            dentry = next.dentry;
+            mount = next.mount;
+            let seen = mount.at(layout!(mount_mnt));
+            root = match seen.follow(layout!(vfsmount_root)) {
+                Some(root) => root,
                 None => return flags::TRUNCATED,
             };
             if rules != 0 {
-                dev = grants::device(seen.super_block);
+                dev = grants::device(seen);
             }
             continue;
         }

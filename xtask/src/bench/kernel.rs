@@ -21,13 +21,14 @@ const KERNELS: [Series; 3] = [Series::V6_1, Series::V6_12, Series::V7_2];
 
 /// What the kernel layer adds to opens, connections and programs (as root)
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct Kernel {
     /// In virtual machines instead, where every instruction is emulated: ratios count there
     #[arg(long)]
     vm: bool,
     /// Only in a machine with this kernel series; can be repeated
-    #[arg(long, value_name = "SERIES", requires = "vm")]
-    kernel: Vec<Series>,
+    #[arg(long = "kernel", value_name = "SERIES", requires = "vm")]
+    series: Vec<Series>,
     /// Rounds with each backend
     #[arg(long, default_value_t = 30)]
     rounds: u32,
@@ -79,11 +80,12 @@ impl Kernel {
     }
 
     fn in_machines(&self, program: String) -> anyhow::Result<Vec<String>> {
-        let kernels = if self.kernel.is_empty() { KERNELS.to_vec() } else { self.kernel.clone() };
+        let kernels = if self.series.is_empty() { KERNELS.to_vec() } else { self.series.clone() };
         let arguments = self.arguments().join(" ");
         // What goes to the standard error is progress, not part of the tables.
-        let command =
-            format!("{PLACE} {arguments} --at-a-time {AT_A_TIME} 2>/tmp/said || cat /tmp/said");
+        let command = format!(
+            "{PLACE} {arguments} --at-a-time {AT_A_TIME} 2>/tmp/said || {{ cat /tmp/said; exit 1; }}"
+        );
         let said = Mutex::new(BTreeMap::<_, String>::new());
         let machines = Vm::for_program(kernels, (program, PLACE.to_owned()), command, 3600);
         let ended = machines.run_and_read(|configuration, line| {
