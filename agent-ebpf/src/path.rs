@@ -7,7 +7,7 @@ use aya_ebpf::helpers::generated;
 use warrantd_common::{PATH_BYTES, PATH_COMPONENTS, flags};
 
 use crate::grants;
-use crate::kernel::{Address, Head, Plain, layout, opaque};
+use crate::kernel::{Address, Plain, layout, opaque};
 use crate::report::{Scratch, load, store};
 
 const NAME_MAX: u32 = 255;
@@ -26,32 +26,20 @@ impl Place {
     /// Where a `struct path` leads.
     #[inline(always)]
     pub fn of_path(path: Address) -> Option<Self> {
-        Self::at(path, layout!(path_mnt), layout!(path_dentry))
+        Some(Self {
+            mount: path.follow(layout!(path_mnt))?,
+            dentry: path.follow(layout!(path_dentry))?,
+        })
     }
 
     /// Where an open file lies.
     #[inline(always)]
     pub fn of_file(file: Address) -> Option<Self> {
-        Self::at(file, layout!(file_path_mnt), layout!(file_path_dentry))
+        Some(Self {
+            mount: file.follow(layout!(file_path_mnt))?,
+            dentry: file.follow(layout!(file_path_dentry))?,
+        })
     }
-
-    /// Mount and dentry, in one read where they are neighbours, as on all kernels known.
-    #[inline(always)]
-    fn at(container: Address, mount: u32, dentry: u32) -> Option<Self> {
-        if dentry != mount + 8 {
-            let (mount, dentry) = (container.follow(mount)?, container.follow(dentry)?);
-            return Some(Self { mount, dentry });
-        }
-        let both: Head<2> = container.read(mount)?;
-        let (mount, dentry) = (Address::new(both.word(0)), Address::new(both.word(8)));
-        if mount.is_null() || dentry.is_null() { None } else { Some(Self { mount, dentry }) }
-    }
-}
-
-/// Where a `struct mount` is mounted: the mount above, and its dentry there.
-#[inline(always)]
-fn above(mount: Address) -> Option<Place> {
-    Place::at(mount, layout!(mount_parent), layout!(mount_mountpoint))
 }
 
 /// Four neighbouring words of a dentry, which one read brings.
@@ -101,14 +89,16 @@ pub fn walk(task: Address, place: Place, rules: u32, out: &mut Scratch) -> u16 {
             grants::consult(rules, dev, Address::new(links.inode), out);
         }
         if dentry == root {
-            let Some(next) = above(mount) else {
+            let (Some(above), Some(mountpoint)) =
+                (mount.follow(layout!(mount_parent)), mount.follow(layout!(mount_mountpoint)))
+            else {
                 return flags::TRUNCATED;
             };
-            if next.mount == mount {
+            if above == mount {
                 return finish(task, leaf, mount);
             }
-            dentry = next.dentry;
-            mount = next.mount;
+            dentry = mountpoint;
+            mount = above;
             let seen = mount.at(layout!(mount_mnt));
             root = match seen.follow(layout!(vfsmount_root)) {
                 Some(root) => root,
