@@ -45,7 +45,7 @@ pub struct SessionPolicy {
     pub mark: u32,
     /// Port of the session's resolver on 127.0.0.1, 0 when there is none.
     pub resolver_v4: u16,
-    /// Port of the session's resolver on ::1, 0 when there is none.
+    /// Port of the session's resolver on `::1`, 0 when there is none.
     pub resolver_v6: u16,
     /// How many of `listen` count.
     pub listen_count: u32,

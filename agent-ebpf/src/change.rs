@@ -11,7 +11,7 @@ use aya_ebpf::programs::TracePointContext;
 use warrantd_common::{EventKind, NamedArgument, Outcome, TAIL_BYTES, flags};
 
 use crate::deed::Power;
-use crate::exec::{describe_file, tail};
+use crate::exec::tail;
 use crate::kernel::{Address, layout};
 use crate::maps::CALLS;
 use crate::open::{call_and_result, file_of};
@@ -67,10 +67,17 @@ fn report(session: Session, call: u32, name: NamedArgument) {
 fn describe(task: Address, call: u32, name: NamedArgument, scratch: &mut Scratch) {
     if name.name == NamedArgument::DESCRIPTOR {
         let fd = numbered(task, call, name.directory).unwrap_or(u64::MAX);
-        return match file_of(task, fd as u32) {
-            Some(file) => describe_file(task, file, scratch),
-            None => scratch.event.header.flags |= flags::VANISHED | flags::TRUNCATED,
+        let file = file_of(task, fd as u32);
+        let inode = file.and_then(|file| file.follow(layout!(file_inode)));
+        if let Some((dev, ino)) = inode.and_then(process::identity_of) {
+            scratch.event.dev = dev;
+            scratch.event.ino = ino;
+        }
+        scratch.event.header.flags |= match file.and_then(place_of) {
+            Some(place) => path::walk(task, place, 0, scratch),
+            None => flags::VANISHED | flags::TRUNCATED,
         };
+        return;
     }
     let directory = match name.directory {
         NamedArgument::CWD => Some(CWD),
@@ -80,7 +87,7 @@ fn describe(task: Address, call: u32, name: NamedArgument, scratch: &mut Scratch
         Some(CWD) => {
             task.follow(layout!(task_fs)).and_then(|fs| Place::of_path(fs.at(layout!(fs_pwd))))
         }
-        Some(fd) => file_of(task, fd).and_then(Place::of_file),
+        Some(fd) => file_of(task, fd).and_then(place_of),
         None => None,
     };
     scratch.event.header.flags |= flags::CLAIMED;
@@ -89,6 +96,15 @@ fn describe(task: Address, call: u32, name: NamedArgument, scratch: &mut Scratch
         scratch.event.header.flags |= path::walk(task, place, 0, scratch);
     }
     copy_name(numbered(task, call, name.name), scratch);
+}
+
+/// Where an open file lies. Member by member, to keep the stack small.
+#[inline(always)]
+fn place_of(file: Address) -> Option<Place> {
+    Some(Place {
+        mount: file.follow(layout!(file_path_mnt))?,
+        dentry: file.follow(layout!(file_path_dentry))?,
+    })
 }
 
 /// Copies the name into the tail, without the zero that ends it.

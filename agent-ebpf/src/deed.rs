@@ -3,7 +3,7 @@
 use warrantd_common::{EventKind, Outcome, flags, modes};
 
 use crate::kernel::{Address, layout};
-use crate::path::{self, Place};
+use crate::path::{self, OpenFile, Place};
 use crate::process;
 use crate::report::{Scratch, Session};
 use crate::verdict;
@@ -33,7 +33,7 @@ pub struct Deed {
     /// The name.
     pub place: Place,
     /// The open file, when there is one.
-    pub file: Option<Address>,
+    pub file: Option<OpenFile>,
     /// Further bits of [`flags`].
     pub flags: u16,
     /// Whether it is worth an event when it is allowed.
@@ -49,9 +49,8 @@ impl Deed {
 
     /// Something done to an open file.
     #[inline(always)]
-    pub fn with(kind: EventKind, needs: u32, file: Address) -> Option<Self> {
-        let place = Place::of_file(file)?;
-        Some(Self { kind, needs, place, file: Some(file), flags: 0, report: true })
+    pub fn with(kind: EventKind, needs: u32, file: OpenFile) -> Self {
+        Self { kind, needs, place: file.place, file: Some(file), flags: 0, report: true }
     }
 }
 
@@ -103,9 +102,9 @@ pub fn decide(power: Power, look: impl FnOnce() -> Option<Deed>) -> bool {
 fn describe(task: Address, deed: &Deed, rules: u32, scratch: &mut Scratch) -> u16 {
     let inode = match deed.file {
         Some(file) => {
-            scratch.event.open_flags = file.read(layout!(file_flags)).unwrap_or(0);
-            scratch.event.mode = file.read(layout!(file_mode)).unwrap_or(0);
-            file.follow(layout!(file_inode))
+            scratch.event.open_flags = file.flags;
+            scratch.event.mode = file.mode;
+            Some(file.inode)
         }
         // The inode follows parent and name (see Layout::dentry_parent).
         None => deed.place.dentry.follow(layout!(dentry_parent) + 24),

@@ -7,7 +7,7 @@ use warrantd_common::{EventKind, Outcome, PATH_BYTES, flags};
 
 use crate::kernel::{Address, layout, opaque};
 use crate::leave;
-use crate::path::{self, Place};
+use crate::path::{self, OpenFile};
 use crate::process;
 use crate::report::{Scratch, Session};
 use crate::verdict;
@@ -49,16 +49,17 @@ fn describe(session: Session, program: Address, scratch: &mut Scratch) {
 /// Writes what there is to know of an open file, and its path.
 #[inline(always)]
 pub fn describe_file(task: Address, file: Address, scratch: &mut Scratch) {
-    if let Some((dev, ino)) = process::identity(file) {
+    let Some(file) = OpenFile::of(file) else {
+        scratch.event.header.flags |= flags::TRUNCATED;
+        return;
+    };
+    if let Some((dev, ino)) = process::identity_of(file.inode) {
         scratch.event.dev = dev;
         scratch.event.ino = ino;
     }
-    scratch.event.open_flags = file.read(layout!(file_flags)).unwrap_or(0);
-    scratch.event.mode = file.read(layout!(file_mode)).unwrap_or(0);
-    scratch.event.header.flags |= match Place::of_file(file) {
-        Some(place) => path::walk(task, place, 0, scratch),
-        None => flags::TRUNCATED,
-    };
+    scratch.event.open_flags = file.flags;
+    scratch.event.mode = file.mode;
+    scratch.event.header.flags |= path::walk(task, file.place, 0, scratch);
 }
 
 /// Copies the arguments, each with the zero that ends it, from the new program's stack.

@@ -5,7 +5,7 @@ use warrantd_common::{EventKind, flags, modes};
 
 use crate::deed::{Deed, Power, decide};
 use crate::kernel::{Address, layout};
-use crate::path::Place;
+use crate::path::{OpenFile, Place};
 use crate::registers;
 
 // include/linux/fs.h and include/uapi/asm-generic/fcntl.h, the same on every architecture we build for.
@@ -26,16 +26,15 @@ const S_IFREG: u64 = 0o100_000;
 #[inline(always)]
 pub fn opened(power: Power, file: Address) -> bool {
     decide(power, || {
-        let asked = file.read::<u32>(layout!(file_flags)).unwrap_or(O_ACCMODE | O_TRUNC);
-        let mode = file.read::<u32>(layout!(file_mode)).unwrap_or(FMODE_CREATED);
-        let emptied = if asked & O_TRUNC != 0 { flags::EMPTIED } else { 0 };
-        Some(Deed { flags: emptied, ..Deed::with(EventKind::Open, needs(asked, mode), file)? })
+        let file = OpenFile::of(file)?;
+        let emptied = if file.flags & O_TRUNC != 0 { flags::EMPTIED } else { 0 };
+        Some(Deed { flags: emptied, ..Deed::with(EventKind::Open, needs(file), file) })
     })
 }
 
 /// What an open must be granted.
 #[inline(always)]
-fn needs(flags: u32, mode: u32) -> u32 {
+fn needs(OpenFile { flags, mode, .. }: OpenFile) -> u32 {
     let mut needs = 0;
     if flags & FOR_EXEC != 0 {
         needs |= modes::MAP;
@@ -54,13 +53,13 @@ fn needs(flags: u32, mode: u32) -> u32 {
 #[inline(always)]
 pub fn received(power: Power, file: Address) -> bool {
     decide(power, || {
-        let asked = file.read::<u32>(layout!(file_flags)).unwrap_or(O_ACCMODE);
-        let needs = match asked & O_ACCMODE {
+        let file = OpenFile::of(file)?;
+        let needs = match file.flags & O_ACCMODE {
             0 => modes::READ,
             1 => modes::WRITE,
             _ => modes::READ | modes::WRITE,
         };
-        Deed::with(EventKind::Receive, needs, file)
+        Some(Deed::with(EventKind::Receive, needs, file))
     })
 }
 
@@ -77,15 +76,15 @@ pub fn mapped(power: Power, file: Address, protection: u64) -> bool {
     if file.is_null() || !is_code(protection) {
         return true;
     }
-    decide(power, || Deed::with(EventKind::Map, modes::MAP, file))
+    decide(power, || Some(Deed::with(EventKind::Map, modes::MAP, OpenFile::of(file)?)))
 }
 
 /// `security_bprm_check(struct linux_binprm *bprm)`. What goes on to run is reported when it runs.
 #[inline(always)]
 pub fn about_to_run(power: Power, program: Address) -> bool {
     decide(power, || {
-        let file = program.follow(layout!(binprm_file))?;
-        Some(Deed { report: false, ..Deed::with(EventKind::Exec, modes::EXEC, file)? })
+        let file = OpenFile::of(program.follow(layout!(binprm_file))?)?;
+        Some(Deed { report: false, ..Deed::with(EventKind::Exec, modes::EXEC, file) })
     })
 }
 
@@ -112,7 +111,16 @@ pub fn named(
     decide(power, || below(kind, needs, directory, dentry))
 }
 
-/// A whole path: `security_path_truncate` and its kin.
+/// `security_path_truncate`, which before 6.2 every open that cuts its file passes, too: that open says so.
+#[inline(always)]
+pub fn cut(power: Power, path: Address) -> bool {
+    decide(power, || {
+        let deed = Deed::on(EventKind::Truncate, modes::WRITE, Place::of_path(path)?);
+        Some(Deed { report: !registers::in_open(), ..deed })
+    })
+}
+
+/// A whole path: `security_path_chmod` and its kin.
 #[inline(always)]
 pub fn placed(power: Power, kind: EventKind, needs: u32, path: Address) -> bool {
     decide(power, || Some(Deed::on(kind, needs, Place::of_path(path)?)))

@@ -1,21 +1,21 @@
 //! What the rules on the way from a file to the root allow; see [`warrantd_common::FileRule`].
 
 use aya_ebpf::helpers::generated;
-use warrantd_common::{FileKey, FileNameKey, NAME_BYTES};
+use warrantd_common::{FileKey, NAME_BYTES};
 
 use crate::kernel::{Address, layout, opaque};
 use crate::maps::{FILE_NAMES, FILES};
 use crate::report::{Scratch, load, store, zero};
 
-/// Device of the file system that a `struct vfsmount` shows; 0, which is none, when it cannot be read.
+/// Device of the file system whose `struct super_block` this is; 0, which is none, when it cannot be read.
 #[inline(always)]
-pub fn device(mount: Address) -> u32 {
-    mount.follow(layout!(vfsmount_sb)).and_then(|sb| sb.read(layout!(super_block_dev))).unwrap_or(0)
+pub fn device(super_block: Address) -> u32 {
+    super_block.read(layout!(super_block_dev)).unwrap_or(0)
 }
 
 /// Adds what the rule on one object of the path grants.
 #[inline(always)]
-pub fn consult(generation: u32, dev: u32, inode: Address, out: &mut Scratch) {
+pub fn consult(inode: Address, out: &mut Scratch) {
     // A name that does not exist yet has no identity.
     if inode.is_null() {
         return;
@@ -23,7 +23,7 @@ pub fn consult(generation: u32, dev: u32, inode: Address, out: &mut Scratch) {
     let Some(ino) = inode.read::<u64>(layout!(inode_ino)) else {
         return;
     };
-    let key = FileKey { generation, dev, ino };
+    let key = FileKey { generation: out.rules, dev: out.dev, ino };
     // SAFETY: the map does not preallocate, so the element outlives this program run.
     let Some(rule) = (unsafe { FILES.get(key) }) else {
         return;
@@ -44,8 +44,8 @@ pub fn consult(generation: u32, dev: u32, inode: Address, out: &mut Scratch) {
 /// What the rule on the leaf's name in this directory grants.
 #[inline(always)]
 fn by_name(directory: FileKey, out: &mut Scratch) -> u32 {
-    let mut key = FileNameKey { directory, name: [0; NAME_BYTES] };
-    zero((&raw mut key.name).cast(), NAME_BYTES / 8);
+    out.key.directory = directory;
+    zero((&raw mut out.key.name).cast(), NAME_BYTES / 8);
     if out.leaf_len >= NAME_BYTES as u32 {
         return 0;
     }
@@ -53,7 +53,7 @@ fn by_name(directory: FileKey, out: &mut Scratch) -> u32 {
     // SAFETY: `length` is below the size of the name; the helper checks the source.
     let status = unsafe {
         generated::bpf_probe_read_kernel(
-            (&raw mut key.name).cast(),
+            (&raw mut out.key.name).cast(),
             length,
             out.leaf_name as *const _,
         )
@@ -62,5 +62,5 @@ fn by_name(directory: FileKey, out: &mut Scratch) -> u32 {
         return 0;
     }
     // SAFETY: the map does not preallocate, so the element outlives this program run.
-    unsafe { FILE_NAMES.get(key) }.copied().unwrap_or(0)
+    unsafe { FILE_NAMES.get(&out.key) }.copied().unwrap_or(0)
 }

@@ -108,7 +108,7 @@ hook! {
 hook! {
     /// A file is cut.
     lsm_path_truncate = "path_truncate", fentry_path_truncate = "security_path_truncate",
-    |power, arg| file::placed(power, EventKind::Truncate, modes::WRITE, arg(0))
+    |power, arg| file::cut(power, arg(0))
 }
 hook! {
     /// Permissions change.

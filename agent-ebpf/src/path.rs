@@ -7,7 +7,8 @@ use aya_ebpf::helpers::generated;
 use warrantd_common::{PATH_BYTES, PATH_COMPONENTS, flags};
 
 use crate::grants;
-use crate::kernel::{Address, Plain, layout, opaque};
+use crate::kernel::{Address, Head, Plain, layout, opaque};
+use crate::maps::{SCRATCH, SCRATCH_SLOTS};
 use crate::report::{Scratch, load, store};
 
 const NAME_MAX: u32 = 255;
@@ -31,13 +32,59 @@ impl Place {
             dentry: path.follow(layout!(path_dentry))?,
         })
     }
+}
 
-    /// Where an open file lies.
+/// What a `struct file` says.
+#[derive(Clone, Copy)]
+pub struct OpenFile {
+    /// Its `f_flags`.
+    pub flags: u32,
+    /// Its `f_mode`.
+    pub mode: u32,
+    /// Its `struct inode`.
+    pub inode: Address,
+    /// Where it lies.
+    pub place: Place,
+}
+
+impl OpenFile {
+    /// Reads it; `None` when it is not readable.
     #[inline(always)]
-    pub fn of_file(file: Address) -> Option<Self> {
+    pub fn of(file: Address) -> Option<Self> {
+        /// All that is wanted lies in the first words, on all kernels known.
+        type Beginning = Head<11>;
+        let held = Beginning::holds(layout!(file_flags))
+            && Beginning::holds(layout!(file_mode))
+            && Beginning::holds(layout!(file_inode))
+            && Beginning::holds(layout!(file_path_mnt))
+            && Beginning::holds(layout!(file_path_dentry));
+        if !held {
+            return Self::of_parts(file);
+        }
+        let head = Beginning::read(file, 0)?;
+        let place = Place {
+            mount: Address::new(head.word(layout!(file_path_mnt))),
+            dentry: Address::new(head.word(layout!(file_path_dentry))),
+        };
         Some(Self {
+            flags: head.half(layout!(file_flags)),
+            mode: head.half(layout!(file_mode)),
+            inode: Address::new(head.word(layout!(file_inode))),
+            place,
+        })
+    }
+
+    #[inline(always)]
+    fn of_parts(file: Address) -> Option<Self> {
+        let place = Place {
             mount: file.follow(layout!(file_path_mnt))?,
             dentry: file.follow(layout!(file_path_dentry))?,
+        };
+        Some(Self {
+            flags: file.read(layout!(file_flags))?,
+            mode: file.read(layout!(file_mode))?,
+            inode: file.follow(layout!(file_inode))?,
+            place,
         })
     }
 }
@@ -58,68 +105,107 @@ unsafe impl Plain for Links {}
 
 /// Writes the components of a path to the scratch, leaf first, and their length and number to its
 /// event. Returns bits of [`flags`]. With a generation of rules, gathers what those on the way grant.
-///
-/// The counts live in the scratch while the walk goes on: to the verifier, what comes from memory is
-/// unknown, so that the states of all rounds look alike and it stops after a few. Counts in registers
-/// would make every round a case of its own.
 #[inline(always)]
 pub fn walk(task: Address, place: Place, rules: u32, out: &mut Scratch) -> u16 {
     out.event.path_len = 0;
     out.event.components = 0;
     store(&raw mut out.level, 0);
     store(&raw mut out.granted, 0);
-    let owner = load(&raw const out.owner);
-    let leaf = place.dentry;
-    let mut dentry = leaf;
-    let mut mount = place.mount.container(layout!(mount_mnt));
-    let Some(mut root) = place.mount.follow(layout!(vfsmount_root)) else {
+    store(&raw mut out.rules, rules);
+    out.dentry = place.dentry.raw();
+    if !enter(place.mount.container(layout!(mount_mnt)), out) {
         return flags::TRUNCATED;
-    };
-    let mut dev = if rules == 0 { 0 } else { grants::device(place.mount) };
-
+    }
+    let owner = load(&raw const out.owner);
     for _ in 0..PATH_COMPONENTS {
-        // Somebody else writes here: whatever comes out is not a path.
-        if load(&raw const out.owner) != owner {
-            return flags::TRUNCATED;
-        }
-        let Some(links) = dentry.read::<Links>(layout!(dentry_parent)) else {
-            return flags::TRUNCATED;
-        };
-        if rules != 0 {
-            grants::consult(rules, dev, Address::new(links.inode), out);
-        }
-        if dentry == root {
-            let (Some(above), Some(mountpoint)) =
-                (mount.follow(layout!(mount_parent)), mount.follow(layout!(mount_mountpoint)))
-            else {
-                return flags::TRUNCATED;
-            };
-            if above == mount {
-                return finish(task, leaf, mount);
+        match path_step(owner) {
+            GOES_ON => {}
+            AT_TOP => {
+                return finish(task, place.dentry, Address::new(load_word(&raw const out.mount)));
             }
-            dentry = mountpoint;
-            mount = above;
-            let seen = mount.at(layout!(mount_mnt));
-            root = match seen.follow(layout!(vfsmount_root)) {
-                Some(root) => root,
-                None => return flags::TRUNCATED,
-            };
-            if rules != 0 {
-                dev = grants::device(seen);
-            }
-            continue;
+            DETACHED_TREE => return flags::PATHLESS,
+            _ => return flags::TRUNCATED,
         }
-        if !append(links, out) {
-            return flags::TRUNCATED;
-        }
-        if dentry == Address::new(links.parent) {
-            // The root of something that is mounted nowhere: a memfd, pipe or socket.
-            return flags::PATHLESS;
-        }
-        dentry = Address::new(links.parent);
-        store(&raw mut out.level, load(&raw const out.level).wrapping_add(1));
     }
     flags::TRUNCATED
+}
+
+/// What a step of a walk comes to.
+const GOES_ON: u32 = 0;
+const AT_TOP: u32 = 1;
+/// The root of something that is mounted nowhere: a memfd, pipe or socket.
+const DETACHED_TREE: u32 = 2;
+const CUT: u32 = 3;
+
+/// One step: takes the name of the entry that the walk has come to, and goes to its parent, or out of the
+/// mount. The thread id names the scratch slot.
+///
+/// A function of its own that takes and returns numbers (a "global function",
+/// Documentation/bpf/verifier.rst): the verifier looks at it once, not at every step of every program.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn path_step(owner: u32) -> u32 {
+    let Some(out) = SCRATCH.get_ptr_mut(owner & (SCRATCH_SLOTS - 1)) else {
+        return CUT;
+    };
+    // SAFETY: the pointer is a value of this processor's own map element.
+    let out = unsafe { &mut *out };
+    // Somebody else writes here: whatever comes out is not a path.
+    if load(&raw const out.owner) != owner {
+        return CUT;
+    }
+    let dentry = Address::new(out.dentry);
+    let Some(links) = dentry.read::<Links>(layout!(dentry_parent)) else {
+        return CUT;
+    };
+    if out.rules != 0 {
+        grants::consult(Address::new(links.inode), out);
+    }
+    if dentry.raw() == out.root {
+        // Member by member, to keep the stack small: paths cross few mounts.
+        let mount = Address::new(out.mount);
+        let (Some(above), Some(mountpoint)) =
+            (mount.follow(layout!(mount_parent)), mount.follow(layout!(mount_mountpoint)))
+        else {
+            return CUT;
+        };
+        if above == mount {
+            return AT_TOP;
+        }
+        out.dentry = mountpoint.raw();
+        return if enter(above, out) { GOES_ON } else { CUT };
+    }
+    if !append(links, out) {
+        return CUT;
+    }
+    if dentry.raw() == links.parent {
+        return DETACHED_TREE;
+    }
+    out.dentry = links.parent;
+    out.level = out.level.wrapping_add(1);
+    GOES_ON
+}
+
+/// Goes on in a mount; false when it cannot be read.
+#[inline(always)]
+fn enter(mount: Address, out: &mut Scratch) -> bool {
+    let seen = mount.at(layout!(mount_mnt));
+    let Some(root) = seen.follow(layout!(vfsmount_root)) else {
+        return false;
+    };
+    out.mount = mount.raw();
+    out.root = root.raw();
+    if load(&raw const out.rules) != 0 {
+        out.dev = seen.follow(layout!(vfsmount_sb)).map_or(0, grants::device);
+    }
+    true
+}
+
+/// Reads a word that the steps have written.
+#[inline(always)]
+fn load_word(field: *const u64) -> u64 {
+    // SAFETY: callers pass a field of the scratch slot.
+    unsafe { field.read_volatile() }
 }
 
 /// What remains to be said of a path that has led to the top.

@@ -79,12 +79,6 @@ fn describe_kin(task: Address, header: &mut EventHeader) {
 #[inline(always)]
 fn executable(task: Address) -> Option<(u32, u64)> {
     let file = task.follow(layout!(task_mm))?.follow(layout!(mm_exe_file))?;
-    identity(file)
-}
-
-/// Device and inode of an open file.
-#[inline(always)]
-pub fn identity(file: Address) -> Option<(u32, u64)> {
     identity_of(file.follow(layout!(file_inode))?)
 }
 

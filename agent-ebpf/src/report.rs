@@ -6,7 +6,7 @@ use core::mem::{MaybeUninit, size_of};
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated;
 use warrantd_common::{
-    EventHeader, EventKind, FileEvent, NetworkEvent, Outcome, PATH_BYTES, RING_BYTES,
+    EventHeader, EventKind, FileEvent, FileNameKey, NetworkEvent, Outcome, PATH_BYTES, RING_BYTES,
     SessionCounters, TAIL_BYTES,
 };
 
@@ -18,14 +18,26 @@ use crate::maps::{EVENTS, SCRATCH, SCRATCH_SLOTS, SESSIONS};
 pub struct Scratch {
     /// Thread id of the task that fills the slot, 0 when it is free.
     pub owner: u32,
+    /// Generation of the rules that a path walk consults, 0 for none.
+    pub rules: u32,
     /// How many directories above the leaf a path walk is.
     pub level: u32,
+    /// Device of the file system that it is in, when it consults rules.
+    pub dev: u32,
     /// What the rules met on the walk grant, in bits of [`warrantd_common::modes`].
     pub granted: u32,
     /// Length of the leaf's name.
     pub leaf_len: u32,
     /// Address of the leaf's name.
     pub leaf_name: u64,
+    /// The entry that a path walk has come to.
+    pub dentry: u64,
+    /// The mount that it is in, a `struct mount`.
+    pub mount: u64,
+    /// The entry at the root of that.
+    pub root: u64,
+    /// Key of the rule on the leaf's name, which the stack has no room for.
+    pub key: FileNameKey,
     /// The event.
     pub event: FileEvent,
     /// The components of its path, then its tail.

@@ -7,6 +7,8 @@ mod filesystem;
 mod floor;
 mod gap;
 mod lifecycle;
+mod names;
+mod names_world;
 mod network;
 mod processes;
 mod python;
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
         filesystem::tests(),
         rogue::tests(),
         network::tests(),
+        names::tests(),
         daemon::tests(),
         lifecycle::tests(),
         crash::tests(),

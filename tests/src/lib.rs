@@ -2,8 +2,11 @@
 //! namespaces, and the reading of audit records.
 #![forbid(unsafe_code)]
 
+pub mod asker;
 pub mod client;
+pub mod dns;
 pub mod harness;
+pub mod nameserver;
 pub mod needs;
 pub mod netns;
 pub mod places;

@@ -22,6 +22,10 @@ pub enum Need {
     FilesystemServer,
     /// The Python environment with the MCP client.
     PythonClient,
+    /// IPv6.
+    Ipv6,
+    /// A program of the system that servers can run, by its name.
+    Program(&'static str),
 }
 
 /// Why the first need that is not met is not met.
@@ -32,6 +36,10 @@ pub fn missing(needs: &[Need]) -> Option<String> {
         Need::Netns => root().or_else(|| program("ip")).or_else(|| program("nsenter")),
         Need::FilesystemServer => places::filesystem_server().err(),
         Need::PythonClient => places::python().err(),
+        Need::Ipv6 => {
+            (!Path::new("/proc/sys/net/ipv6").exists()).then(|| "the kernel has no IPv6".to_owned())
+        }
+        Need::Program(name) => places::system_program(name).err(),
     })
 }
 

@@ -51,6 +51,18 @@ impl Namespace {
         command
     }
 
+    /// Does something on a thread inside. Sockets that are made there stay there.
+    pub fn within<T: Send>(&self, act: impl FnOnce() -> T + Send) -> anyhow::Result<T> {
+        let namespace = std::fs::File::open(self.path()).context("the network namespace")?;
+        thread::scope(|scope| {
+            let inside = scope.spawn(|| -> anyhow::Result<T> {
+                nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET)?;
+                Ok(act())
+            });
+            inside.join().unwrap_or_else(|_| bail!("what was done inside panicked"))
+        })
+    }
+
     fn path(&self) -> PathBuf {
         Path::new("/run/netns").join(&self.name)
     }

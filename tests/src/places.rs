@@ -62,6 +62,13 @@ pub fn python() -> Result<PathBuf, String> {
     Ok(python)
 }
 
+/// A program of the system, where every user finds it. The error says that it is not there.
+pub fn system_program(name: &str) -> Result<PathBuf, String> {
+    let places = ["/usr/local/bin", "/usr/bin", "/bin"];
+    let found = places.map(|place| Path::new(place).join(name)).into_iter().find(|p| p.exists());
+    found.ok_or_else(|| format!("`{name}` is in none of {places:?}"))
+}
+
 /// A script of `tests/clients`.
 pub fn client_script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name)

@@ -105,9 +105,7 @@ fn tcp(address: SocketAddr) -> io::Result<()> {
 fn udp(target: Target) -> io::Result<()> {
     let socket = match target.way {
         Way::UdpConnected => {
-            let fd = datagram_socket(target.address)?;
-            with_address(target.address, |to| connect(fd.as_raw_fd(), to))?;
-            let socket = UdpSocket::from(fd);
+            let socket = connected(target.address)?;
             socket.send(b"?")?;
             socket
         }
@@ -121,6 +119,13 @@ fn udp(target: Target) -> io::Result<()> {
 pub fn send_datagram(to: SocketAddr, bytes: &[u8]) -> io::Result<UdpSocket> {
     let fd = datagram_socket(to)?;
     with_address(to, |to| sendto(fd.as_raw_fd(), bytes, to, MsgFlags::empty()))?;
+    Ok(UdpSocket::from(fd))
+}
+
+/// A datagram socket that is connected and was not bound before.
+pub fn connected(peer: SocketAddr) -> io::Result<UdpSocket> {
+    let fd = datagram_socket(peer)?;
+    with_address(peer, |to| connect(fd.as_raw_fd(), to))?;
     Ok(UdpSocket::from(fd))
 }
 

@@ -67,7 +67,7 @@ impl Seat {
 impl Loaded {
     /// Starts the kernel layer with one backend.
     pub(crate) fn start(backend: Backend, place: &Place) -> anyhow::Result<Self> {
-        let kernel = Kernel::start(KernelOptions {
+        let kernel = Kernel::start(&KernelOptions {
             pin_root: "/sys/fs/bpf/warrantd-bench".into(),
             instance: format!("bench-{}", std::process::id()),
             probe: work::probe(),

@@ -58,15 +58,20 @@ pub(super) fn start(mode: KernelMode, instance: String) -> Result<Layer, Failure
         );
         return Ok(Layer { kernel: None, reader: None });
     }
-    let kernel = Kernel::start(KernelOptions {
+    let kernel = Kernel::start(&options(instance))?;
+    announce(&kernel);
+    let reader = tokio::spawn(kernel.clone().run_reader());
+    Ok(Layer { kernel: Some(kernel), reader: Some(reader) })
+}
+
+/// How instances start.
+pub(super) fn options(instance: String) -> KernelOptions {
+    KernelOptions {
         pin_root: PathBuf::from("/sys/fs/bpf/warrantd"),
         instance,
         probe: vec![OsString::from("/proc/self/exe"), OsString::from("self-test-probe")],
         backends: Backend::ALL.to_vec(),
-    })?;
-    announce(&kernel);
-    let reader = tokio::spawn(kernel.clone().run_reader());
-    Ok(Layer { kernel: Some(kernel), reader: Some(reader) })
+    }
 }
 
 /// Says which observer is in use and what it cannot see: an operator must not find out from an incident.

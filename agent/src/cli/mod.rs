@@ -4,6 +4,7 @@
 mod audit;
 mod check;
 mod connect;
+mod doctor;
 mod explain;
 mod failure;
 mod judge;
@@ -44,6 +45,7 @@ enum Command {
     Schema(schema::Schema),
     Key(key::Key),
     Audit(audit::Audit),
+    Doctor(doctor::Doctor),
     #[command(hide = true)]
     SelfTestProbe(probe::Probe),
 }
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Schema(command) => command.execute(),
         Command::Key(command) => command.execute(),
         Command::Audit(command) => command.execute(),
+        Command::Doctor(command) => command.execute(),
         Command::SelfTestProbe(command) => command.execute(),
     };
     match done {

@@ -11,8 +11,33 @@ use warrantd_common::SessionCounters;
 #[derive(Debug, Default)]
 pub(super) struct Account {
     received: u64,
-    reported_lost: u64,
+    reported: SessionCounters,
     reported_misses: u64,
+}
+
+/// Events that were lost, by what was lost. The first three the kernel counts for each session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Events on files that found no room in the ring.
+    pub files: u64,
+    /// Programs that were started, likewise.
+    pub programs: u64,
+    /// Events on the network, likewise.
+    pub network: u64,
+    /// Runs of observers that the kernel left out, of any session.
+    pub skipped: u64,
+    /// Events that the reader got and had no room for.
+    pub dropped: u64,
+}
+
+impl Lost {
+    /// All together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        [self.files, self.programs, self.network, self.skipped, self.dropped]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
 }
 
 impl Account {
@@ -37,11 +62,16 @@ impl Account {
 
     /// How many events have been lost since the last time this was asked. Runs that the kernel left out
     /// may have been any session's, so every session counts them.
-    pub(super) fn take_lost(&mut self, now: SessionCounters, misses: u64) -> u64 {
-        let lost = now.lost().saturating_sub(self.reported_lost);
-        let skipped = misses.saturating_sub(self.reported_misses);
-        (self.reported_lost, self.reported_misses) = (now.lost(), misses);
-        lost.saturating_add(skipped)
+    pub(super) fn take_lost(&mut self, now: SessionCounters, misses: u64) -> Lost {
+        let before = std::mem::replace(&mut self.reported, now);
+        let misses_before = std::mem::replace(&mut self.reported_misses, misses);
+        Lost {
+            files: now.lost_files.saturating_sub(before.lost_files),
+            programs: now.lost_programs.saturating_sub(before.lost_programs),
+            network: now.lost_network.saturating_sub(before.lost_network),
+            skipped: misses.saturating_sub(misses_before),
+            dropped: 0,
+        }
     }
 }
 
@@ -68,11 +98,11 @@ mod tests {
         let mut account = Account::new(7);
         account.receive();
         assert!(account.reached(counters(3, 2), counters(3, 2)));
-        assert_eq!(account.take_lost(counters(3, 2), 7), 2);
-        assert_eq!(account.take_lost(counters(3, 2), 7), 0);
+        assert_eq!(account.take_lost(counters(3, 2), 7).total(), 2);
+        assert_eq!(account.take_lost(counters(3, 2), 7).total(), 0);
         // A loss after the goal was read lets the gate open early, and is reported with it.
         assert!(account.reached(counters(4, 2), counters(5, 3)));
-        assert_eq!(account.take_lost(counters(5, 3), 9), 3);
-        assert_eq!(account.take_lost(counters(5, 3), 9), 0);
+        assert_eq!(account.take_lost(counters(5, 3), 9).total(), 3);
+        assert_eq!(account.take_lost(counters(5, 3), 9).total(), 0);
     }
 }

@@ -190,7 +190,7 @@ fn peers_are_shown_as_people_write_them() {
     );
     assert_eq!(
         seen(EventKind::Socket, "::", 0, 255),
-        (EffectKind::Packet, denied, "0.0.0.0:0".into(), Protocol::Other(255))
+        (EffectKind::Socket, denied, "0.0.0.0:0".into(), Protocol::Other(255))
     );
 }
 

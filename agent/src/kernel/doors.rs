@@ -16,7 +16,7 @@ pub struct Doors {
     /// When given, only connections from sockets with this mark (`SO_MARK`, socket(7)) come in: those
     /// of warrantd itself, which alone knows it.
     pub mark: Option<u32>,
-    /// Ports of the session's resolver on 127.0.0.1 and ::1. What goes to port 53 goes there instead.
+    /// Ports of the session's resolver on 127.0.0.1 and `::1`. What goes to port 53 goes there instead.
     pub resolver: Option<(u16, Option<u16>)>,
     /// Unix sockets that may be connected to, by absolute path.
     pub unix: Vec<PathBuf>,

@@ -139,7 +139,7 @@ impl FileRules {
     }
 }
 
-/// Device, in the kernel's encoding (include/linux/kdev_t.h), and inode number.
+/// Device, in the kernel's encoding (`include/linux/kdev_t.h`), and inode number.
 fn identity(metadata: &fs::Metadata) -> (u32, u64) {
     let dev = metadata.dev();
     (libc::major(dev) << 20 | libc::minor(dev), metadata.ino())

@@ -164,7 +164,7 @@ fn account(counters: SessionCounters, queue: &Queue, unread: u64) -> SessionGap 
     for effect in &mut effects {
         effect.seq += read;
     }
-    SessionGap { effects, read, unread, lost, ..SessionGap::default() }
+    SessionGap { effects, read, unread, lost: lost.total(), ..SessionGap::default() }
 }
 
 fn open<M: TryFrom<Map, Error = MapError>>(pins: &Path, name: &str) -> Result<M, MapError> {

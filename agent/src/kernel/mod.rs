@@ -40,6 +40,7 @@ mod session;
 mod spawn;
 mod tables;
 
+pub use account::Lost;
 pub use backend::Backend;
 pub use doors::Doors;
 pub use error::KernelError;

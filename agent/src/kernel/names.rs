@@ -12,7 +12,8 @@ use crate::policy::network::Allowed;
 use super::KernelError;
 use super::runtime::Inner;
 
-/// Addresses that a session can have open at once. Beyond that, the one that expired first is closed.
+/// Addresses that a session can have open at once. Beyond that, the one that expires first is closed,
+/// but never the one that has just been opened.
 const MOST: usize = 4096;
 
 /// A session's named addresses. Clones share them; the session's end closes them all.
@@ -21,8 +22,11 @@ pub struct NamedAddresses {
     inner: Arc<Inner>,
     cgroup_id: u64,
     /// `None` once the session has ended.
-    open: Arc<Mutex<Option<HashMap<[u8; 16], Opened>>>>,
+    open: Arc<Mutex<Option<Addresses>>>,
 }
+
+/// What is open, by address; IPv4 as `::ffff:a.b.c.d`.
+type Addresses = HashMap<[u8; 16], Opened>;
 
 #[derive(Default)]
 struct Opened {
@@ -59,7 +63,11 @@ impl NamedAddresses {
         self.inner.tables().open_name(self.cgroup_id, key, &ports, until)?;
         addresses.insert(key, Opened { allowed: ports, until });
         if addresses.len() > MOST
-            && let Some(oldest) = addresses.iter().min_by_key(|(_, one)| one.until).map(|(k, _)| *k)
+            && let Some(oldest) = addresses
+                .iter()
+                .filter(|(address, _)| **address != key)
+                .min_by_key(|(_, one)| one.until)
+                .map(|(address, _)| *address)
         {
             addresses.remove(&oldest);
             self.inner.tables().close_name(self.cgroup_id, oldest);

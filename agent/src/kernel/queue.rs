@@ -8,7 +8,7 @@ use warrantd_common::SessionCounters;
 
 use crate::warrant::Effect;
 
-use super::account::Account;
+use super::account::{Account, Lost};
 use super::decode::{self, FileId};
 
 /// Effects that may wait for a drain. A server that does more between two drains than this is told to
@@ -69,9 +69,10 @@ impl Queue {
 
     /// Takes what waits, and the number of events that were lost since the last time, in the kernel or
     /// here.
-    pub(super) fn take(&self, now: SessionCounters, misses: u64) -> (Vec<Effect>, u64) {
+    pub(super) fn take(&self, now: SessionCounters, misses: u64) -> (Vec<Effect>, Lost) {
         let mut state = self.lock();
-        let lost = state.account.take_lost(now, misses) + std::mem::take(&mut state.dropped);
+        let mut lost = state.account.take_lost(now, misses);
+        lost.dropped = std::mem::take(&mut state.dropped);
         (std::mem::take(&mut state.waiting), lost)
     }
 

@@ -63,7 +63,7 @@ pub(super) struct Inner {
 impl Kernel {
     /// Starts an instance: checks privileges, cleans up after dead instances, loads, attaches and pins
     /// the programs, and demands that a probe process is refused a connection and seen to do so.
-    pub fn start(options: KernelOptions) -> Result<Arc<Self>, KernelError> {
+    pub fn start(options: &KernelOptions) -> Result<Arc<Self>, KernelError> {
         privileges::check()?;
         let cgroup_root = mounts::cgroup2()?.join("warrantd");
         mounts::prepare_pins(&options.pin_root)?;

@@ -10,6 +10,7 @@ use crate::policy::network::Table;
 use crate::warrant::Effect;
 
 use super::KernelError;
+use super::account::Lost;
 use super::cgroup::Cgroup;
 use super::doors::Doors;
 use super::file_rules::FileRules;
@@ -57,8 +58,8 @@ enum Old {
 }
 
 /// The number of a set of rules, 0 for none.
-fn number<T>(numbered: &Option<(u32, T)>) -> u32 {
-    numbered.as_ref().map_or(0, |(generation, _)| *generation)
+fn number<T>(numbered: Option<&(u32, T)>) -> u32 {
+    numbered.map_or(0, |(generation, _)| *generation)
 }
 
 /// What a session's processes did since the last drain.
@@ -69,6 +70,8 @@ pub struct Drained {
     pub effects: Vec<Effect>,
     /// Events that were lost since the last drain: what is missing in `effects` is not known.
     pub lost: u64,
+    /// The same, by what was lost.
+    pub losses: Lost,
     /// Not every event that had happened could be waited for.
     pub incomplete: bool,
 }
@@ -146,8 +149,8 @@ impl Session {
             }
             now = self.inner.tables().counters(self.cgroup_id);
         }
-        let (effects, lost) = self.queue.take(now, self.inner.misses());
-        Drained { effects, lost, incomplete }
+        let (effects, losses) = self.queue.take(now, self.inner.misses());
+        Drained { effects, lost: losses.total(), losses, incomplete }
     }
 
     /// Replaces the network policy, in one step for every program. Existing connections are judged by
@@ -157,7 +160,11 @@ impl Session {
         let mut policy = lock(&self.policy);
         self.make_room(&mut policy);
         let generation = self.inner.next_generation();
-        let now = policy.doors.policy(generation, number(&policy.files), number(&policy.unix));
+        let now = policy.doors.policy(
+            generation,
+            number(policy.files.as_ref()),
+            number(policy.unix.as_ref()),
+        );
         self.inner.tables().set_table(self.cgroup_id, now, table)?;
         if let Some((old, table)) = policy.current.replace((generation, table.clone())) {
             policy.retired.push(Old::Network(old, table), Instant::now());
@@ -194,8 +201,12 @@ impl Session {
         let mut policy = lock(&self.policy);
         self.make_room(&mut policy);
         let next = doors.unix_rules().map(|rules| (self.inner.next_generation(), rules));
-        let now = doors.policy(number(&policy.current), number(&policy.files), number(&next));
-        self.switch(now, &next)?;
+        let now = doors.policy(
+            number(policy.current.as_ref()),
+            number(policy.files.as_ref()),
+            number(next.as_ref()),
+        );
+        self.switch(now, next.as_ref())?;
         policy.doors = doors;
         if let Some((old, rules)) = std::mem::replace(&mut policy.unix, next) {
             policy.retired.push(Old::Files(old, rules), Instant::now());
@@ -210,8 +221,12 @@ impl Session {
         let mut policy = lock(&self.policy);
         self.make_room(&mut policy);
         let next = rules.map(|rules| (self.inner.next_generation(), rules));
-        let now = policy.doors.policy(number(&policy.current), number(&next), number(&policy.unix));
-        self.switch(now, &next)?;
+        let now = policy.doors.policy(
+            number(policy.current.as_ref()),
+            number(next.as_ref()),
+            number(policy.unix.as_ref()),
+        );
+        self.switch(now, next.as_ref())?;
         if let Some((old, rules)) = std::mem::replace(&mut policy.files, next) {
             policy.retired.push(Old::Files(old, rules), Instant::now());
         }
@@ -223,7 +238,7 @@ impl Session {
     fn switch(
         &self,
         policy: SessionPolicy,
-        next: &Option<(u32, FileRules)>,
+        next: Option<&(u32, FileRules)>,
     ) -> Result<(), KernelError> {
         let tables = self.inner.tables();
         if let Some((generation, rules)) = next {

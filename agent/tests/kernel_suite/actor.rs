@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::{changes, deeds, gap, load, reach};
+use crate::{changes, deeds, gap, load, names, reach};
 
 /// First argument of an actor.
 pub(crate) const MARK: &str = "act";
@@ -93,7 +93,11 @@ fn deed(words: &[&str]) -> Option<io::Result<()>> {
         ["user-namespace"] => deeds::user_namespace(),
         ["trace-parent"] => deeds::trace_parent(),
         ["become-root"] => deeds::become_root(),
-        _ => return changes::deed(words).or_else(|| reach::deed(words)),
+        _ => {
+            return changes::deed(words)
+                .or_else(|| reach::deed(words))
+                .or_else(|| names::deed(words));
+        }
     })
 }
 

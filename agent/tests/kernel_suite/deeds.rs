@@ -181,7 +181,7 @@ pub(crate) fn status() -> String {
 
 /// A warrantd of its own, with a server that lingers; runs until it is killed.
 pub(crate) fn run_instance(name: &str, log: &str, peer: &str) {
-    let kernel = Kernel::start(support::options(name)).expect("a second instance starts");
+    let kernel = Kernel::start(&support::options(name)).expect("a second instance starts");
     let session = kernel.open_session("server", &Table::default()).expect("a session opens");
     let _runtime = support::runtime().enter();
     let child = session.spawn(&support::spec(actor::command(&["linger", log, peer])));

@@ -40,7 +40,7 @@ fn flood() -> Result<(), Failed> {
     listener.set_nonblocking(true)?;
     let peer = listener.local_addr()?.to_string();
     // An instance of its own: other tests' drains would help, or hinder, this one's.
-    let kernel = start(options(&format!("two-million-{}", std::process::id())))?;
+    let kernel = start(&options(&format!("two-million-{}", std::process::id())))?;
     let reader = runtime().spawn(Arc::clone(&kernel).run_reader());
     // What starting such an actor alone makes. Its own attempt to connect comes on top.
     let words = |seconds: &'static str| ["flood", &flooded, RATE, seconds, THREADS, &peer];

@@ -28,7 +28,7 @@ const SESSIONS: [&str; 3] = ["early", "late", "survivor"];
 
 /// A warrantd of its own that does known things in three sessions and then waits to be killed.
 pub(crate) fn run_instance(pin_root: &str, name: &str, path: &str, peer: &str, log: &str) {
-    let kernel = Kernel::start(KernelOptions { pin_root: pin_root.into(), ..options(name) })
+    let kernel = Kernel::start(&KernelOptions { pin_root: pin_root.into(), ..options(name) })
         .expect("it starts");
     let [early, late, survivor] =
         SESSIONS.map(|name| kernel.open_session(name, &Table::default()).expect("it opens"));
@@ -82,7 +82,7 @@ impl Pins {
     }
 
     fn start(&self, instance: &str) -> Result<std::sync::Arc<Kernel>, Failed> {
-        Ok(Kernel::start(KernelOptions { pin_root: self.0.clone(), ..options(instance) })?)
+        Ok(Kernel::start(&KernelOptions { pin_root: self.0.clone(), ..options(instance) })?)
     }
 }
 
@@ -203,12 +203,9 @@ fn outline(effects: &[Effect]) -> Vec<String> {
         };
         let (kind, process) = (effect.kind, &effect.process);
         let own = format!("/proc/{}/", process.pid);
-        format!(
-            "{kind} {} {:?} by {}",
-            target.replace(&own, "/proc/self/"),
-            effect.outcome,
-            process.exe
-        )
+        // Before it runs its own program, a process is called as the one that started it.
+        let exe = if process.exe.starts_with('/') { process.exe.as_str() } else { "[...]" };
+        format!("{kind} {} {:?} by {exe}", target.replace(&own, "/proc/self/"), effect.outcome)
     };
     effects.iter().map(line).collect()
 }

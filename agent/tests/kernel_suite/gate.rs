@@ -47,7 +47,7 @@ fn numbered() -> Result<(), Failed> {
 fn flood() -> Result<(), Failed> {
     // An instance of its own: the others' gate would empty the ring.
     let name = format!("flood-{}", std::process::id());
-    let kernel = start(options(&name))?;
+    let kernel = start(&options(&name))?;
     let baseline = {
         let session = kernel.open_session("baseline", &Table::default())?;
         count(&run_in(&session, &["read-many", "/etc/hostname", "0"])?.drained)
@@ -71,7 +71,7 @@ fn flood() -> Result<(), Failed> {
 /// it late for some.
 fn reader() -> Result<(), Failed> {
     let name = format!("reader-{}", std::process::id());
-    let kernel = start(options(&name))?;
+    let kernel = start(&options(&name))?;
     let session = kernel.open_session("reader", &Table::default())?;
     let background = runtime().spawn(std::sync::Arc::clone(&kernel).run_reader());
     let finished = AtomicBool::new(false);

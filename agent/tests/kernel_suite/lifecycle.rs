@@ -68,7 +68,7 @@ fn names() -> Result<(), Failed> {
 
 fn instance_ends() -> Result<(), Failed> {
     let name = format!("leaves-{}", std::process::id());
-    let kernel = start(options(&name))?;
+    let kernel = start(&options(&name))?;
     let (pins, cgroup) = (pins(&name), cgroup_root().join(&name));
     ensure(
         pins.join("link_connect4").exists() && pins.join("map_sessions").exists(),
@@ -83,14 +83,14 @@ fn instance_ends() -> Result<(), Failed> {
 
 fn busy() -> Result<(), Failed> {
     let name = format!("busy-{}", std::process::id());
-    let first = start(options(&name))?;
-    match start(options(&name)) {
+    let first = start(&options(&name))?;
+    match start(&options(&name)) {
         Err(KernelError::InstanceBusy { pid, .. }) => equal(pid, std::process::id())?,
         Err(error) => return Err(error.into()),
         Ok(_) => return Err("two instances of one name".into()),
     }
     drop(first);
-    start(options(&name)).map(drop).map_err(Failed::from)
+    start(&options(&name)).map(drop).map_err(Failed::from)
 }
 
 /// A warrantd is killed with a server that has a child. The server dies with it; the child goes on, still
@@ -122,7 +122,7 @@ pub(crate) fn killed() -> Result<(), Failed> {
     )?;
     ensure(listener.accept().is_err(), "a connection arrived")?;
 
-    let next = Kernel::start(options(&format!("next-{}", std::process::id())))?;
+    let next = Kernel::start(&options(&format!("next-{}", std::process::id())))?;
     within("the child is killed", || !alive(child))?;
     ensure(!pins(&name).exists(), "pins are left")?;
     ensure(!cgroup_root().join(&name).exists(), "cgroups are left")?;
@@ -142,7 +142,7 @@ fn lying_probe() -> Result<(), Failed> {
     ] {
         let mut options = options(&name);
         options.probe = words.into_iter().map(Into::into).collect();
-        match start(options) {
+        match start(&options) {
             Err(error @ KernelError::SelfTest { .. }) => {
                 ensure(error.to_string().contains(missing), &error.to_string())?;
             }

@@ -20,6 +20,7 @@ mod gate;
 mod lifecycle;
 mod load;
 mod matrix;
+mod names;
 mod network;
 mod paths;
 mod reach;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         paths::TESTS,
         network::TESTS,
         foreign::TESTS,
+        names::TESTS,
         gate::TESTS,
         flood::TESTS,
         confinement::TESTS,

@@ -164,7 +164,7 @@ fn sockets() -> Result<(), Failed> {
     equal(connector.printed.as_str(), "EPERM")?;
     // The twins that servers need.
     for (family, kind) in
-        [(libc::AF_UNIX, &dgram), (libc::AF_INET, &dgram), (libc::AF_NETLINK, &raw)]
+        [(libc::AF_INET6, &dgram), (libc::AF_INET, &dgram), (libc::AF_NETLINK, &raw)]
     {
         let made = as_root(&["socket", &number(family), kind, "0"])?;
         equal((made.printed.as_str(), peers(&made)), ("ok", vec![]))?;

@@ -60,17 +60,18 @@ fn read_parent() -> io::Result<()> {
     let mut byte = 0u8;
     let local = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
     let remote = libc::iovec { iov_base: 0x1000 as *mut libc::c_void, iov_len: 1 };
+    let parent = nix::unistd::getppid().as_raw();
     // SAFETY: one byte is written to a place that holds one.
-    let result = unsafe {
-        libc::process_vm_readv(libc::getppid(), &raw const local, 1, &raw const remote, 1, 0)
-    };
+    let result =
+        unsafe { libc::process_vm_readv(parent, &raw const local, 1, &raw const remote, 1, 0) };
     done(i64::try_from(result).unwrap_or(-1))
 }
 
 /// Takes standard input of the process that started this one.
 fn take_descriptor() -> io::Result<()> {
+    let parent = nix::unistd::getppid().as_raw();
     // SAFETY: takes numbers only.
-    let process = unsafe { libc::syscall(libc::SYS_pidfd_open, libc::getppid(), 0) };
+    let process = unsafe { libc::syscall(libc::SYS_pidfd_open, parent, 0) };
     done(process)?;
     // SAFETY: takes numbers only.
     done(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process, 0, 0) })

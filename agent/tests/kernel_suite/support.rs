@@ -62,7 +62,7 @@ fn kernel_or_error() -> Result<Arc<Kernel>, KernelError> {
     if let Some(kernel) = &*kernel {
         return Ok(Arc::clone(kernel));
     }
-    let started = start(options(&format!("test-{}", std::process::id())))?;
+    let started = start(&options(&format!("test-{}", std::process::id())))?;
     *kernel = Some(Arc::clone(&started));
     Ok(started)
 }
@@ -78,7 +78,7 @@ pub(crate) fn stop() {
 pub(crate) static STARTING: Mutex<()> = Mutex::new(());
 
 /// Starts an instance.
-pub(crate) fn start(options: KernelOptions) -> Result<Arc<Kernel>, KernelError> {
+pub(crate) fn start(options: &KernelOptions) -> Result<Arc<Kernel>, KernelError> {
     let _one_at_a_time = STARTING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     Kernel::start(options)
 }

@@ -3,7 +3,9 @@
 //! `net-probe listen ANSWER ADDRESS:PORT…` answers every TCP connection (as HTTP) and every datagram
 //! on these addresses with a text, prints `ready` when it can, and a line `tcp ADDRESS:PORT` or `udp ADDRESS:PORT` for
 //! each answer. `net-probe try TARGET…` tries each target (`"tcp 192.0.2.1:80"`) and prints a line
-//! `TARGET OUTCOME`.
+//! `TARGET OUTCOME`. `net-probe ask TARGET NAME…` asks a name server for the addresses of names, IPv4 ones
+//! and for a name after a colon (`:NAME`) IPv6 ones, and prints a line `NAME from ADDRESS:PORT …` or
+//! `NAME failed WHY` for each.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "its output is its result")]
 
@@ -13,6 +15,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 
 use anyhow::{Context, bail};
+use warrantd_tests::asker::ask;
+use warrantd_tests::dns::{A, AAAA};
 use warrantd_tests::probe::{PATIENCE, Target, attempt};
 
 fn main() -> anyhow::Result<()> {
@@ -28,7 +32,18 @@ fn main() -> anyhow::Result<()> {
             }
             Ok(())
         }
-        _ => bail!("usage: net-probe listen ANSWER ADDRESS:PORT… | net-probe try TARGET…"),
+        Some(("ask", [server, names @ ..])) => {
+            let server: Target = server.parse().map_err(anyhow::Error::msg)?;
+            for word in names {
+                let (kind, name) = word.strip_prefix(':').map_or((A, &**word), |name| (AAAA, name));
+                match ask(server, name, kind) {
+                    Ok(heard) => println!("{name} {heard}"),
+                    Err(error) => println!("{name} failed {error}"),
+                }
+            }
+            Ok(())
+        }
+        _ => bail!("usage: net-probe listen ANSWER ADDRESS:PORT… | try TARGET… | ask TARGET NAME…"),
     }
 }
 

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use serde_json::Value;
 
 use super::document;
 use crate::shell::{cargo, is_root, say};
-use crate::vm::{Series, Vm};
+use crate::vm::{Series, Vm, failure};
 
 /// Where the program is in a virtual machine.
 const PLACE: &str = "/usr/lib/warrantd/kernel_cost";
@@ -21,7 +21,7 @@ const KERNELS: [Series; 3] = [Series::V6_1, Series::V6_12, Series::V7_2];
 
 /// What the kernel layer adds to opens, connections and programs (as root)
 #[derive(Debug, Args)]
-#[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Kernel {
     /// In virtual machines instead, where every instruction is emulated: ratios count there
     #[arg(long)]
@@ -88,14 +88,18 @@ impl Kernel {
         );
         let said = Mutex::new(BTreeMap::<_, String>::new());
         let machines = Vm::for_program(kernels, (program, PLACE.to_owned()), command, 3600);
-        let ended = machines.run_and_read(|configuration, line| {
+        let done = machines.machines(|configuration, line| {
             let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
             let text = said.entry(configuration).or_default();
             text.push_str(line);
             text.push('\n');
         })?;
         let said = said.into_inner().unwrap_or_else(PoisonError::into_inner);
-        ensure!(ended == ExitCode::SUCCESS, "a machine failed: {said:?}");
+        for (configuration, end) in &done.ends {
+            if let Some(how) = failure(end) {
+                bail!("{configuration}: {how}: {:?}", said.get(configuration));
+            }
+        }
         let expected = if self.json { "{" } else { document::BEGINNING };
         for (configuration, text) in &said {
             ensure!(text.starts_with(expected), "{configuration}: {text}");

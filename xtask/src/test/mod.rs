@@ -1,6 +1,8 @@
 //! `cargo xtask test`: everything that can be tested on one machine.
 
+mod counted;
 mod documents;
+mod kernels;
 mod object;
 mod suite;
 mod tally;
@@ -35,6 +37,7 @@ pub(crate) fn everything() -> anyhow::Result<ExitCode> {
     object::check(&mut tally);
     suite::test_workspace(&mut tally)?;
     documents::check(&mut tally)?;
+    kernels::check(&mut tally);
     Ok(tally.report())
 }
 

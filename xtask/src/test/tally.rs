@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::counted::Counted;
 use crate::shell::say;
 
 /// What passed, failed and was skipped so far.
@@ -25,9 +26,12 @@ impl Tally {
         }
     }
 
-    /// Counts what test programs counted.
-    pub(super) fn passed(&mut self, tests: u64) {
-        self.passed += tests;
+    /// Counts what test programs counted. Their names get the prefix.
+    pub(super) fn add(&mut self, counted: Counted, prefix: &str) {
+        self.passed += counted.passed;
+        let named = |test: String| format!("{prefix}{test}");
+        self.failed.extend(counted.failed.into_iter().map(named));
+        self.skipped.extend(counted.ignored.into_iter().map(named));
     }
 
     /// Counts a failure.

@@ -58,8 +58,10 @@ pub(super) fn base() -> anyhow::Result<Tree> {
     // What nobody but root may read.
     tree.put("/etc/shadow", Entry::File { mode: 0o640, content: b"root:*:20000::::::\n".into() })?;
     ensure!(tree.has("/usr/bin/ip"), "the package iproute2 is not installed");
-    let own = env::current_exe().context("the path of this program")?;
-    add(&mut tree, &own.display().to_string(), job::INIT)?;
+    // Its file may have been replaced by a later build since it was started.
+    let own = tempfile::NamedTempFile::new().context("a temporary file")?;
+    fs::copy("/proc/self/exe", own.path()).context("the file of this program")?;
+    add(&mut tree, &own.path().display().to_string(), job::INIT)?;
     Ok(tree)
 }
 

@@ -1,18 +1,19 @@
 //! The first process of a virtual machine: this same program, under the name `/init`.
 //!
 //! It makes the system look like a small Debian, runs one command with its output on the second serial line,
-//! adopts and buries what the command leaves behind, says how it ended, and turns the machine off.
+//! buries what the command leaves behind, says how it ended, and turns the machine off.
 
 use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, PipeReader, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::Context;
+use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -36,15 +37,24 @@ pub(crate) fn run() -> ExitCode {
         Ok(how) => how,
         Err(error) => format!("the machine could not do its job: {error:#}"),
     };
-    // Without the line that says so, the host takes the machine for one that failed.
-    let _ = say(&job::end(&how));
-    nix::unistd::sync();
-    let _ = reboot(RebootMode::RB_POWER_OFF);
+    end(&how);
     ExitCode::FAILURE
 }
 
+/// Says how it ended, and turns the machine off.
+fn end(how: &str) {
+    // Without the line that says so, the host takes the machine for one that failed.
+    let _ = say(&job::end(how));
+    let _ = reboot(RebootMode::RB_POWER_OFF);
+}
+
 fn say(text: &str) -> io::Result<()> {
-    OpenOptions::new().write(true).open(OUTPUT)?.write_all(text.as_bytes())
+    host()?.write_all(text.as_bytes())
+}
+
+/// The line to the host, which must not become the terminal of anyone here.
+fn host() -> io::Result<File> {
+    OpenOptions::new().write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(OUTPUT)
 }
 
 /// File systems, the host name, the loopback device.
@@ -99,6 +109,13 @@ fn real_root() -> anyhow::Result<()> {
 /// Runs the command to its end.
 fn work() -> anyhow::Result<String> {
     let job = Job::read(&fs::read_to_string(job::PATH).context(job::PATH)?)?;
+    let patience = job.patience;
+    std::thread::spawn(move || {
+        std::thread::sleep(patience);
+        // The kernel says on its console which tasks are stuck, and where.
+        let _ = fs::write("/proc/sysrq-trigger", "w");
+        end(&format!("a command that took longer than {} s", patience.as_secs()));
+    });
     let (program, arguments) = job.argv.split_first().context("there is no command")?;
     let (reader, writer) = io::pipe()?;
     let (done, all_read) = mpsc::channel::<()>();
@@ -120,7 +137,7 @@ fn work() -> anyhow::Result<String> {
 
 /// Copies until nobody writes any more.
 fn forward(mut from: PipeReader) -> io::Result<()> {
-    let mut to = OpenOptions::new().write(true).open(OUTPUT)?;
+    let mut to = host()?;
     let mut buffer = [0; 4096];
     loop {
         match from.read(&mut buffer)? {

@@ -1,5 +1,7 @@
 //! What a virtual machine is to do, and how it says that it is done.
 
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
@@ -11,16 +13,20 @@ pub(super) const INIT: &str = "/init";
 const END: &str = "@warrantd-vm ended: ";
 
 /// A command line and its environment.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Job {
     pub(super) argv: Vec<String>,
     pub(super) env: Vec<(String, String)>,
+    /// How long it may take.
+    pub(super) patience: Duration,
 }
 
 impl Job {
     /// As it is put into the machine.
     pub(super) fn written(&self) -> Vec<u8> {
-        json!({ "argv": self.argv, "env": self.env }).to_string().into_bytes()
+        json!({ "argv": self.argv, "env": self.env, "patience": self.patience.as_secs() })
+            .to_string()
+            .into_bytes()
     }
 
     /// As the machine reads it.
@@ -34,7 +40,8 @@ impl Job {
         ensure!(!argv.is_empty(), "{PATH}: there is no command");
         let pair = |value: &Value| Ok((text(&value[0])?, text(&value[1])?));
         let env = list("env")?.iter().map(pair).collect::<anyhow::Result<_>>()?;
-        Ok(Self { argv, env })
+        let patience = value["patience"].as_u64().with_context(|| format!("{PATH}: patience"))?;
+        Ok(Self { argv, env, patience: Duration::from_secs(patience) })
     }
 }
 
@@ -43,9 +50,9 @@ pub(super) fn end(how: &str) -> String {
     format!("{END}{how}\n")
 }
 
-/// How the command ended, if the line says so.
-pub(super) fn read_end(line: &str) -> Option<&str> {
-    line.strip_prefix(END)
+/// How the command ended, if the line says so, after what the command itself wrote in that line.
+pub(super) fn read_end(line: &str) -> Option<(&str, &str)> {
+    line.split_once(END)
 }
 
 #[cfg(test)]
@@ -57,16 +64,19 @@ mod tests {
         let job = Job {
             argv: vec!["/bin/sh".into(), "-c".into(), "echo \"a\nb\"".into()],
             env: vec![("A".into(), "b=c".into())],
+            patience: Duration::from_secs(7),
         };
         let written = String::from_utf8(job.written()).unwrap();
         assert_eq!(Job::read(&written).unwrap(), job);
-        assert!(Job::read(r#"{"argv":[],"env":[]}"#).is_err());
+        assert!(Job::read(r#"{"argv":[],"env":[],"patience":1}"#).is_err());
         assert!(Job::read("{}").is_err());
     }
 
     #[test]
     fn the_end_is_known_by_its_line() {
-        assert_eq!(read_end(end("0").trim_end()), Some("0"));
+        assert_eq!(read_end(end("0").trim_end()), Some(("", "0")));
+        // A command need not end its last line.
+        assert_eq!(read_end(&format!("half a line{END}3")), Some(("half a line", "3")));
         assert_eq!(read_end("test a ... ok"), None);
     }
 }

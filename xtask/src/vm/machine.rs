@@ -16,6 +16,8 @@ use super::series::Series;
 /// What the kernel is told in any case: errors end the machine, and the host needs no protection from it.
 const PARAMETERS: &str =
     "console=ttyS0 quiet panic=-1 oops=panic mitigations=off random.trust_cpu=on";
+/// For the start and the end of a machine: it watches over its job itself, unless it hangs.
+const GRACE: Duration = Duration::from_secs(60);
 /// How much of the kernel's own words is shown when a machine fails.
 const LAST_LINES: usize = 40;
 
@@ -34,12 +36,12 @@ impl std::fmt::Display for Configuration {
 }
 
 /// What a machine has.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Size {
+#[derive(Debug)]
+pub(super) struct Hardware {
     pub(super) processors: u32,
     pub(super) megabytes: u32,
-    /// How long it may run.
-    pub(super) patience: Duration,
+    /// More of what the kernel is told.
+    pub(super) parameters: String,
 }
 
 /// Runs a machine to its end. Each line of the job's output is given to `line`; the result says how the job
@@ -48,13 +50,14 @@ pub(super) fn run(
     configuration: Configuration,
     kernel: &Kernel,
     image: &Path,
-    size: Size,
+    hardware: &Hardware,
+    patience: Duration,
     mut line: impl FnMut(&str),
 ) -> anyhow::Result<String> {
     let scratch = tempfile::tempdir().context("a temporary directory")?;
     let console = scratch.path().join("console");
     let started = Instant::now();
-    let mut machine = Machine(start(configuration, kernel, image, size, &console)?);
+    let mut machine = Machine(start(configuration, kernel, image, hardware, &console)?);
     let output = machine.0.stdout.take().context("the output is piped")?;
     let (sender, lines) = mpsc::channel();
     let reader = std::thread::spawn(move || {
@@ -69,14 +72,22 @@ pub(super) fn run(
         }
     });
     let end = loop {
-        let left = size.patience.saturating_sub(started.elapsed());
+        let left = (patience + GRACE).saturating_sub(started.elapsed());
         match lines.recv_timeout(left) {
             Ok(text) => match job::read_end(&text) {
-                Some(end) => break Ok(end.to_owned()),
+                Some((rest, end)) => {
+                    if !rest.is_empty() {
+                        line(rest);
+                    }
+                    break Ok(end.to_owned());
+                }
                 None => line(&text),
             },
             Err(RecvTimeoutError::Timeout) => {
-                break Err(format!("did not end within {} s", size.patience.as_secs()));
+                break Err(format!(
+                    "hangs: it gave no sign within {} s",
+                    (patience + GRACE).as_secs()
+                ));
             }
             Err(RecvTimeoutError::Disconnected) => {
                 break Err("ended before its job did".to_owned());
@@ -86,26 +97,30 @@ pub(super) fn run(
     drop(machine);
     // Ends with the machine, which has the other end of its pipe.
     let _ = reader.join();
-    end.or_else(|what| bail!("{configuration} {what}; its last words:\n{}", last_words(&console)))
+    let console = fs::read(&console).unwrap_or_default();
+    let console = String::from_utf8_lossy(&console);
+    complaints(&console).for_each(|text| line(&format!("the kernel says: {text}")));
+    match end {
+        Ok(end) if end.bytes().all(|digit| digit.is_ascii_digit()) => Ok(end),
+        Ok(how) | Err(how) => bail!("{how}; the kernel's last words:\n{}", last_words(&console)),
+    }
 }
 
 fn start(
     configuration: Configuration,
     kernel: &Kernel,
     image: &Path,
-    size: Size,
+    hardware: &Hardware,
     console: &Path,
 ) -> anyhow::Result<Child> {
-    let mut parameters = PARAMETERS.to_owned();
-    if let Some(list) = configuration.series.security_modules(configuration.bpf) {
-        parameters = format!("{parameters} {list}");
-    }
+    let modules = configuration.series.security_modules(configuration.bpf).unwrap_or_default();
+    let parameters = format!("{PARAMETERS} {modules} {}", hardware.parameters);
     let mut command = Command::new("qemu-system-x86_64");
     command
         .args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"])
         // Every instruction is emulated: that works on every host, also on one that is a machine of this kind.
         .args(["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"])
-        .args(["-smp", &size.processors.to_string(), "-m", &size.megabytes.to_string()])
+        .args(["-smp", &hardware.processors.to_string(), "-m", &hardware.megabytes.to_string()])
         .arg("-serial")
         .arg(format!("file:{}", console.display()))
         .args(["-serial", "stdio"])
@@ -120,12 +135,17 @@ fn start(
 }
 
 /// What the kernel said at last.
-fn last_words(console: &Path) -> String {
-    let text = fs::read(console).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<_> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+fn last_words(console: &str) -> String {
+    let lines: Vec<_> =
+        console.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     let from = lines.len().saturating_sub(LAST_LINES);
     if lines.is_empty() { "(it said nothing)".into() } else { lines[from..].join("\n") }
+}
+
+/// Errors of the kernel itself, which tests may have brought about without failing.
+fn complaints(console: &str) -> impl Iterator<Item = &str> {
+    let marks = ["BUG: ", "WARNING: ", "Oops: ", "Kernel panic", "INFO: task "];
+    console.lines().filter(move |line| marks.iter().any(|mark| line.contains(mark)))
 }
 
 /// Ends with the scope.
@@ -135,5 +155,21 @@ impl Drop for Machine {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_words_and_complaints_are_told() {
+        let console =
+            "[    1.2] hello\r\n\r\n[    2.0] WARNING: CPU: 0 PID: 1 at kernel/bpf/x.c\r\n";
+        assert_eq!(complaints(console).count(), 1);
+        assert!(last_words(console).ends_with("kernel/bpf/x.c"));
+        let long: Vec<_> = (0..100).map(|number| format!("line {number}")).collect();
+        assert!(last_words(&long.join("\n")).starts_with("line 60\n"));
+        assert_eq!(last_words(" \n"), "(it said nothing)");
     }
 }

@@ -30,17 +30,17 @@ impl Series {
         }
     }
 
-    /// The Debian release that has it.
-    pub(super) fn suite(self) -> &'static str {
+    /// The Debian releases that have it. What is not released moves on, so there are two to look in.
+    pub(super) fn suites(self) -> &'static [&'static str] {
         match self {
-            Self::V5_10 => "bullseye",
-            Self::V6_1 => "bookworm",
-            Self::V6_12 => "trixie",
-            Self::V7_2 => "sid",
+            Self::V5_10 => &["bullseye"],
+            Self::V6_1 => &["bookworm"],
+            Self::V6_12 => &["trixie"],
+            Self::V7_2 => &["sid", "forky"],
         }
     }
 
-    /// Whether the release has an archive of security updates.
+    /// Whether it is of a release with an archive of security updates.
     pub(super) fn has_security_updates(self) -> bool {
         self != Self::V7_2
     }

@@ -50,11 +50,15 @@ impl Mirrors {
 
 /// The sources of one series.
 pub(super) fn list(series: Series, mirrors: &Mirrors) -> String {
-    let options = format!("deb [arch=amd64 signed-by={KEYRING}]");
-    let suite = series.suite();
-    let mut list = format!("{options} {} {suite} main\n", mirrors.archive);
-    if series.has_security_updates() {
-        list += &format!("{options} {} {suite}-security main\n", mirrors.security);
+    let line = |archive: &str, suite: String| {
+        format!("deb [arch=amd64 signed-by={KEYRING}] {archive} {suite} main\n")
+    };
+    let mut list = String::new();
+    for suite in series.suites() {
+        list.push_str(&line(&mirrors.archive, (*suite).to_owned()));
+        if series.has_security_updates() {
+            list.push_str(&line(&mirrors.security, format!("{suite}-security")));
+        }
     }
     list
 }
@@ -87,6 +91,18 @@ pub(super) fn configuration(place: &Path, access: &str) -> String {
 pub(super) fn names(depends: &str) -> Vec<String> {
     let names = depends.split(',').filter_map(|dependency| dependency.split_whitespace().next());
     names.map(str::to_owned).collect()
+}
+
+/// The versions in what `apt-cache madison` says, newest first.
+pub(super) fn versions(text: &str) -> Vec<String> {
+    text.lines().filter_map(|line| line.split('|').nth(1)).map(|word| word.trim().into()).collect()
+}
+
+/// The first of these that is of the series.
+pub(super) fn newest_of(series: Series, versions: &[String]) -> Option<&String> {
+    versions.iter().find(|version| {
+        version.strip_prefix(series.name()).is_some_and(|rest| rest.starts_with('.'))
+    })
 }
 
 #[cfg(test)]
@@ -125,6 +141,16 @@ mod tests {
     fn releases_with_security_updates_have_both_sources() {
         let mirrors = Mirrors::named_in("");
         assert_eq!(list(Series::V5_10, &mirrors).lines().count(), 2);
-        assert_eq!(list(Series::V7_2, &mirrors).lines().count(), 1);
+        assert!(!list(Series::V7_2, &mirrors).contains("security"));
+    }
+
+    #[test]
+    fn the_newest_of_a_series_is_found() {
+        let text = "p |   7.4.1-1 | http://m.example/debian sid/main amd64 Packages\n\
+                    p | 7.2.13-1 | http://m.example/debian forky/main amd64 Packages\n\
+                    p | 7.2.9-1 | http://m.example/debian forky/main amd64 Packages\n";
+        let versions = versions(text);
+        assert_eq!(newest_of(Series::V7_2, &versions).map(String::as_str), Some("7.2.13-1"));
+        assert_eq!(newest_of(Series::V6_1, &["6.12.1-1".to_owned()]), None);
     }
 }

@@ -10,6 +10,7 @@ mod others;
 mod sockets;
 
 use std::fmt;
+use std::process::Command;
 
 use libtest_mimic::Failed;
 use warrantd::kernel::Backend;
@@ -23,7 +24,26 @@ pub(crate) const TESTS: &[Test] = &[
     ("matrix_of_the_network", || all(network::ROWS)),
     ("matrix_of_unix_sockets", || all(sockets::ROWS)),
     ("matrix_of_other_ways_out", || all(others::ROWS)),
+    ("the_same_matrix_with_tracepoints", with_tracepoints),
 ];
+
+/// Where a better observer is in use, tries all rows with the last resort as well, in a process of its own.
+fn with_tracepoints() -> Result<(), Failed> {
+    if kernel()?.backend() == Backend::Tracepoint {
+        return Ok(());
+    }
+    let output = Command::new(std::env::current_exe()?)
+        .arg("matrix_of")
+        .env("WARRANTD_BACKEND", Backend::Tracepoint.name())
+        .output()?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    print!(
+        "{}",
+        printed.lines().filter(|l| l.starts_with("MATRIX")).collect::<Vec<_>>().join("\n")
+    );
+    println!();
+    if output.status.success() { Ok(()) } else { Err(printed.into_owned().into()) }
+}
 
 /// A way out: its name in the table, and the attempt.
 pub(crate) type Row = (&'static str, fn(Backend) -> Result<Answer, Failed>);
@@ -51,16 +71,16 @@ impl fmt::Display for Answer {
 /// Tries all rows, and tells of all that fail.
 fn all(rows: &[Row]) -> Result<(), Failed> {
     let backend = kernel()?.backend();
-    let mut failures = String::new();
+    let mut failures = Vec::new();
     for (name, attempt) in rows {
         match patiently(*attempt, backend) {
             Ok(answer) => println!("MATRIX\t{name}\t{backend}\t{answer}"),
             Err(failure) => {
-                failures += &format!("{name}: {}\n", failure.message().unwrap_or_default());
+                failures.push(format!("{name}: {}", failure.message().unwrap_or_default()));
             }
         }
     }
-    if failures.is_empty() { Ok(()) } else { Err(failures.into()) }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n").into()) }
 }
 
 /// A kernel that preempts itself leaves out runs of an observer now and then, and says so: the attempt is
