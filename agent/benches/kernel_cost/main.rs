@@ -87,7 +87,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
                 let figures = Figures::new();
                 report.measured.push(Measured { backend, figures, programs: Vec::new() });
             }
-            Err(error) => report.missing.push((backend, format!("{error:#}"))),
+            Err(error) => report.missing.push((backend, error.to_string())),
         }
     }
     let mut done = 0;

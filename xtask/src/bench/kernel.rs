@@ -83,8 +83,9 @@ impl Kernel {
         let kernels = if self.series.is_empty() { KERNELS.to_vec() } else { self.series.clone() };
         let arguments = self.arguments().join(" ");
         // What goes to the standard error is progress, not part of the tables.
-        let command =
-            format!("{PLACE} {arguments} --at-a-time {AT_A_TIME} 2>/tmp/said || cat /tmp/said");
+        let command = format!(
+            "{PLACE} {arguments} --at-a-time {AT_A_TIME} 2>/tmp/said || {{ cat /tmp/said; exit 1; }}"
+        );
         let said = Mutex::new(BTreeMap::<_, String>::new());
         let machines = Vm::for_program(kernels, (program, PLACE.to_owned()), command, 3600);
         let done = machines.machines(|configuration, line| {
