@@ -1,7 +1,7 @@
 //! `cargo xtask ebpf`: builds the kernel object from `agent-ebpf/`.
 //!
 //! The object is committed, with a hash of the sources it was made from, so that everything else builds
-//! with stable Rust alone. The compiler is pinned: the same sources give the same bytes, wherever the
+//! with stable Rust alone. The compiler is pinned: the same sources give the same code, wherever the
 //! checkout lies.
 
 use std::fs;
@@ -77,6 +77,35 @@ pub(crate) fn build_to(object: &Path) -> anyhow::Result<()> {
     // The kernel reads BTF, not DWARF.
     let mut strip = Command::new(format!("{LLVM}/bin/llvm-strip"));
     run_command(strip.arg("--strip-debug").arg("-o").arg(object).arg(&made))
+}
+
+/// What an object consists of: its instructions, relocations and data. Compilers put a number that
+/// depends on where the checkout lies into the names of some functions; it is left out.
+pub(crate) fn listing(object: &Path) -> anyhow::Result<String> {
+    let mut dump = Command::new(format!("{LLVM}/bin/llvm-objdump"));
+    dump.args(["--disassemble", "--reloc", "--full-contents", "--no-show-raw-insn"]);
+    for section in ["maps", "license", ".rodata"] {
+        dump.arg(format!("--section={section}"));
+    }
+    let data = output(dump.arg(object)).context("llvm-objdump")?;
+    let mut code = Command::new(format!("{LLVM}/bin/llvm-objdump"));
+    code.args(["--disassemble", "--reloc", "--no-show-raw-insn"]).arg(object);
+    let code = output(&mut code).context("llvm-objdump")?;
+    let without_name = |text: &str| text.lines().skip(1).collect::<Vec<_>>().join("\n");
+    let mut listing = without_name(&code) + &without_name(&data);
+    for name in ["_13warrantd_ebpf", "_15warrantd_common"] {
+        while let Some(number) = number_before(&listing, name) {
+            listing = listing.replace(&format!("{number}{name}"), "_");
+        }
+    }
+    Ok(listing)
+}
+
+/// The letters and digits before the first occurrence of a crate's name in a symbol, from `Cs` on.
+fn number_before(listing: &str, name: &str) -> Option<String> {
+    let before = &listing[..listing.find(name)?];
+    let start = before.rfind("Cs")?;
+    before.get(start..).map(str::to_owned)
 }
 
 /// Installs what building an object needs, where it is missing.
@@ -186,4 +215,16 @@ fn ensure_linker() -> anyhow::Result<()> {
         bail!("bpf-linker is not at {} although it was installed there", linker.display());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_in_a_symbol_is_found() {
+        let listing = "call _RNvNtCs1VqQWas4tzv_13warrantd_ebpf4file";
+        assert_eq!(number_before(listing, "_13warrantd_ebpf").as_deref(), Some("Cs1VqQWas4tzv"));
+        assert_eq!(number_before("exit", "_13warrantd_ebpf"), None);
+    }
 }

@@ -22,9 +22,8 @@ pub(super) fn check(tally: &mut Tally) {
             let scratch = tempfile::tempdir().context("a temporary directory")?;
             let fresh = scratch.path().join("warrantd.bpf.o");
             ebpf::build_to(&fresh)?;
-            let committed = fs::read(root().join(ebpf::OBJECT)).context(ebpf::OBJECT)?;
             ensure!(
-                fs::read(&fresh)? == committed,
+                ebpf::listing(&fresh)? == ebpf::listing(&root().join(ebpf::OBJECT))?,
                 "{} is another one: run `cargo xtask ebpf` and commit it",
                 ebpf::OBJECT
             );
