@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
+use serde_json::Value;
 
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
@@ -21,6 +22,23 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(cargo);
     command.args(arguments).current_dir(root());
     command
+}
+
+/// Builds with these arguments to cargo, and gives the program of the target with this name.
+pub(crate) fn built(arguments: &[&str], target: &str) -> anyhow::Result<String> {
+    let mut build = cargo(arguments);
+    build.arg("--message-format=json-render-diagnostics");
+    let output = build.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
+    ensure!(output.status.success(), "{target} does not build: cargo: {}", output.status);
+    let text = String::from_utf8(output.stdout).context("cargo's messages")?;
+    executable(&text, target).with_context(|| format!("cargo names no program of {target}"))
+}
+
+/// The program of a target in what cargo says.
+fn executable(messages: &str, target: &str) -> Option<String> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut ours = messages.filter(|message| message["target"]["name"] == target);
+    ours.find_map(|message| message["executable"].as_str().map(str::to_owned))
 }
 
 /// Says what is being done.
@@ -56,4 +74,21 @@ pub(crate) fn is_root() -> bool {
 fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::executable;
+
+    #[test]
+    fn the_program_is_found_in_what_cargo_says() {
+        let messages = r#"
+{"reason":"compiler-artifact","target":{"name":"warrantd"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"kernel_suite"},"executable":"/t/deps/kernel_suite-1"}
+{"reason":"build-finished","success":true}"#;
+        let found = executable(messages, "kernel_suite");
+        assert_eq!(found.as_deref(), Some("/t/deps/kernel_suite-1"));
+        assert_eq!(executable(messages, "warrantd"), None);
+        assert_eq!(executable("{}\nnot json", "kernel_suite"), None);
+    }
 }

@@ -68,6 +68,7 @@ impl Loaded {
     /// Starts the kernel layer with one backend.
     pub(crate) fn start(backend: Backend, place: &Place) -> anyhow::Result<Self> {
         let kernel = Kernel::start(&KernelOptions {
+            cleans_up: true,
             pin_root: "/sys/fs/bpf/warrantd-bench".into(),
             instance: format!("bench-{}", std::process::id()),
             probe: work::probe(),

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Failure, kernel, output};
-use crate::kernel::{Kernel, floor_shortcomings};
+use crate::kernel::{Backend, Kernel, KernelOptions, floor_shortcomings};
 
 /// Look at this host: what its kernel enforces and shows, and what stays out of sight
 ///
@@ -75,13 +75,15 @@ fn examine() -> Findings {
         limits: Vec::new(),
         landlock,
     };
-    match Kernel::start(&kernel::options(format!("doctor-{}", std::process::id()))) {
+    let options = kernel::options(format!("doctor-{}", std::process::id()));
+    // What a dead instance left is evidence, and belongs into a log that this command does not write.
+    match Kernel::start(&KernelOptions { cleans_up: false, ..options }) {
         Err(error) => Findings { obstacle: Some(error.to_string()), ..findings },
         Ok(layer) => {
             let backend = layer.backend();
             let lacking = layer.lacking().iter().map(|hook| format!("no hook {hook}"));
             let spots = backend.blind_spots().iter().map(|spot| (*spot).to_owned());
-            let passed = |(backend, why): &(crate::kernel::Backend, String)| Passed {
+            let passed = |(backend, why): &(Backend, String)| Passed {
                 observer: backend.name(),
                 why: why.clone(),
             };

@@ -71,6 +71,7 @@ pub(super) fn options(instance: String) -> KernelOptions {
         instance,
         probe: vec![OsString::from("/proc/self/exe"), OsString::from("self-test-probe")],
         backends: Backend::ALL.to_vec(),
+        cleans_up: true,
     }
 }
 

@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::KernelError;
 use super::cgroup::Cgroup;
 use super::gap::{self, Found, Gap};
 use super::process::Identity;
+use super::{KernelError, KernelOptions};
 
 /// An instance's place in both trees. Dropped, everything in it is killed and removed.
 #[derive(Debug)]
@@ -32,12 +32,12 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Cleans up after dead instances, tells what they had not told, and claims `name`.
+    /// Cleans up after dead instances, tells what they had not told, and claims the name.
     pub(super) fn claim(
-        pin_root: &Path,
+        options: &KernelOptions,
         cgroup_root: &Path,
-        name: &str,
     ) -> Result<(Self, Vec<Gap>), KernelError> {
+        let (pin_root, name) = (options.pin_root.as_path(), options.instance.as_str());
         check_name(name)?;
         let mut gaps = Vec::new();
         let directory = File::open(pin_root).map_err(KernelError::file("opening", pin_root))?;
@@ -53,6 +53,7 @@ impl Instance {
                         return Err(KernelError::InstanceBusy { instance: other, pid: owner.pid });
                     }
                 }
+                _ if other != name && !options.cleans_up => {}
                 dead => gaps.push(bury(&pins, &cgroup_root.join(&other), &other, dead)?),
             }
         }

@@ -38,6 +38,9 @@ pub struct KernelOptions {
     pub probe: Vec<OsString>,
     /// Which observers may be used, best first: [`Backend::ALL`] unless a test wants one.
     pub backends: Vec<Backend>,
+    /// Whether to clean up after dead instances of other names. Who does has the only copy of what they had
+    /// not told, and must record it; see [`Kernel::take_gaps`].
+    pub cleans_up: bool,
 }
 
 /// The kernel layer: programs attached to a parent cgroup, and the ring they report to.
@@ -68,7 +71,7 @@ impl Kernel {
         let cgroup_root = mounts::cgroup2()?.join("warrantd");
         mounts::prepare_pins(&options.pin_root)?;
         let mut ebpf = object::load()?;
-        let (instance, gaps) = Instance::claim(&options.pin_root, &cgroup_root, &options.instance)?;
+        let (instance, gaps) = Instance::claim(options, &cgroup_root)?;
         let parent = instance.cgroup().open()?;
         object::pin_maps(&ebpf, instance.pins())?;
         Tables::describe_calls(&mut ebpf)?;

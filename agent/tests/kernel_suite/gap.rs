@@ -81,8 +81,12 @@ impl Pins {
         Self(format!("/sys/fs/bpf/warrantd-{purpose}-{}", std::process::id()).into())
     }
 
+    fn options(&self, instance: &str) -> KernelOptions {
+        KernelOptions { pin_root: self.0.clone(), ..options(instance) }
+    }
+
     fn start(&self, instance: &str) -> Result<std::sync::Arc<Kernel>, Failed> {
-        Ok(Kernel::start(&KernelOptions { pin_root: self.0.clone(), ..options(instance) })?)
+        Ok(Kernel::start(&self.options(instance))?)
     }
 }
 
@@ -123,6 +127,11 @@ fn dead(purpose: &str) -> Result<Dead, Failed> {
 
 fn told() -> Result<(), Failed> {
     let dead = dead("gap")?;
+    // One that only looks at the host leaves it to the next.
+    let looking = dead.pins.options(&format!("looking-{}", dead.name));
+    let looker = Kernel::start(&KernelOptions { cleans_up: false, ..looking })?;
+    equal(looker.take_gaps().len(), 0)?;
+    drop(looker);
     let next = dead.pins.start(&format!("after-{}", dead.name))?;
     let gaps = next.take_gaps();
     ensure(next.take_gaps().is_empty(), "a gap is told twice")?;

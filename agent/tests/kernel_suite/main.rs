@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     }
 
     let arguments = Arguments::from_args();
-    let tests: Vec<Test> = [
+    let mut tests: Vec<Test> = [
         files::TESTS,
         paths::TESTS,
         network::TESTS,
@@ -58,6 +58,7 @@ fn main() -> ExitCode {
     ]
     .concat();
     let obstacle = support::obstacle();
+    tests.extend(matrix::again());
     if let Some(reason) = &obstacle {
         eprintln!("kernel tests cannot run here, none was run: {reason}");
     }

@@ -90,6 +90,7 @@ pub(crate) fn options(instance: &str) -> KernelOptions {
         instance: instance.into(),
         probe: actor::command(&["probe"]),
         backends: backends(),
+        cleans_up: true,
     }
 }
 

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use clap::Args;
-use serde_json::Value;
 
 use super::document;
-use crate::shell::{cargo, is_root, say};
+use crate::shell::{built, is_root, say};
 use crate::vm::{Series, Vm, failure};
 
 /// Where the program is in a virtual machine.
@@ -109,35 +108,10 @@ impl Kernel {
 
     fn built(&self) -> anyhow::Result<String> {
         say("building the measurement");
-        let mut build = cargo(&["build", "--quiet", "--package", "warrantd"]);
-        build.args(["--bench", "kernel_cost", "--message-format=json-render-diagnostics"]);
+        let mut build = vec!["build", "--quiet", "--package", "warrantd", "--bench", "kernel_cost"];
         if self.release {
-            build.arg("--release");
+            build.push("--release");
         }
-        let output = build.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
-        ensure!(output.status.success(), "the measurement does not build: {}", output.status);
-        let text = String::from_utf8(output.stdout).context("cargo's messages")?;
-        executable(&text).context("cargo names no program of the measurement")
-    }
-}
-
-/// The program of the measurement in what cargo says.
-fn executable(messages: &str) -> Option<String> {
-    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut ours = messages.filter(|message| message["target"]["name"] == "kernel_cost");
-    ours.find_map(|message| message["executable"].as_str().map(str::to_owned))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_program_is_found_in_what_cargo_says() {
-        let messages = r#"
-{"reason":"compiler-artifact","target":{"name":"warrantd"},"executable":null}
-{"reason":"compiler-artifact","target":{"name":"kernel_cost"},"executable":"/t/deps/kernel_cost-1"}"#;
-        assert_eq!(executable(messages).as_deref(), Some("/t/deps/kernel_cost-1"));
-        assert_eq!(executable("not json"), None);
+        built(&build, "kernel_cost")
     }
 }

@@ -23,9 +23,10 @@ const HEAD: &str = "\
 Measured by the kernel tests in virtual machines; `cargo xtask vm --write-table` makes this file and
 `cargo xtask test` compares it with what it measures.
 
-- **blocked**: the attempt fails, and is reported as denied.
+- **blocked**: the attempt fails. When a kernel program refuses it, it is also reported as denied; the system
+  call filter, missing rights and the kernel itself refuse without a report.
 - **reported**: the attempt succeeds, and is in the record of effects.
-- **not covered**: the attempt succeeds, and no effect says so.
+- **not covered**: neither, for the reason given.
 - –: this backend does not run on this kernel.
 
 ";
