@@ -23,7 +23,7 @@ pub use key_hash::{KeyHash, KeyHashError};
 pub use network::{ListenRule, NetworkProtocol, NetworkRule, NetworkSection};
 pub use policy::{
     Action, ActorRule, AmbientSection, AuditSection, Constraint, Dialect, EffectsSection,
-    ErrorHandling, OnVerdict, PolicyFile, RateLimit, SchemaSection, ToolEffects,
+    ErrorHandling, NetworkOpening, OnVerdict, PolicyFile, RateLimit, SchemaSection, ToolEffects,
 };
 pub use sanitize::{Kind, SanitizeConfig, ToolSanitize, Treatment};
 pub use source::Source;

@@ -1,6 +1,7 @@
 //! Effects that a server may have at any time, because its runtime does.
 
 use super::effect::{Effect, EffectKind, Outcome, Target};
+use super::grant::PeerGrant;
 use crate::config::Problem;
 use crate::policy::PathGlobs;
 
@@ -51,6 +52,8 @@ pub(super) const FLOOR: &[&str] = &[
 #[derive(Debug, Clone)]
 pub struct Ambient {
     read: PathGlobs,
+    /// Peers that may be reached.
+    peers: Vec<PeerGrant>,
     /// Unix sockets that the network policy lists.
     unix: Vec<String>,
 }
@@ -70,7 +73,12 @@ impl Ambient {
         let patterns: Vec<&str> = patterns.collect();
         let read = PathGlobs::new(&patterns, root)
             .map_err(|(index, why)| Problem::new(format!("effects.ambient.read[{index}]"), why))?;
-        Ok(Self { read, unix: Vec::new() })
+        Ok(Self { read, peers: Vec::new(), unix: Vec::new() })
+    }
+
+    /// Peers that may be reached at any time.
+    pub fn peers(&self) -> &[PeerGrant] {
+        &self.peers
     }
 
     /// The same with unix sockets that may be connected to, by absolute path.

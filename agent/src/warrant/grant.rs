@@ -78,15 +78,16 @@ impl Scope {
 
 /// Leave to reach some peers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PeerGrant {
-    pub(super) whom: Whom,
-    /// Any when absent.
-    pub(super) port: Option<u16>,
+pub struct PeerGrant {
+    /// The peers.
+    pub whom: Whom,
+    /// Their port; any when absent.
+    pub port: Option<u16>,
 }
 
 /// Which peers a grant is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Whom {
+pub enum Whom {
     /// By address.
     Net(IpNet),
     /// By a name that has led to the address.
@@ -127,6 +128,11 @@ impl Warrant {
                     && self.peers.iter().any(|grant| grant.covers(peer))
             }
         }
+    }
+
+    /// The peers that it covers.
+    pub fn peers(&self) -> &[PeerGrant] {
+        &self.peers
     }
 
     fn list(&self, kinds: &[EffectKind]) -> Vec<String> {

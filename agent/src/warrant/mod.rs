@@ -18,7 +18,7 @@ mod verify;
 pub use crate::policy::network::Protocol;
 pub use ambient::Ambient;
 pub use effect::{Effect, EffectKind, FileTarget, Outcome, Peer, Process, Target};
-pub use grant::Warrant;
+pub use grant::{PeerGrant, Warrant, Whom};
 pub use roots::Roots;
 pub use rules::{IssueError, Rules};
 pub use verify::{Judged, Observation, Standing, Verdict, judge};
