@@ -32,6 +32,9 @@ impl Conversation {
             self.settle(Some(id))?;
         }
         self.drain();
+        if self.judge_start()? {
+            return Ok(());
+        }
         match message {
             Ok(Message::Response { id: Some(id), result }) => match self.gate.end(&id) {
                 Some(request) => self.conclude(&id, request, line, &result).await,
