@@ -4,6 +4,7 @@
 
 mod call;
 mod conversation;
+mod files;
 mod floor;
 mod gate;
 mod inbound;
