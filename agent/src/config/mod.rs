@@ -10,6 +10,7 @@ mod daemon;
 mod error;
 mod key_hash;
 mod network;
+mod pinning;
 mod policy;
 mod position;
 mod sanitize;
@@ -21,6 +22,7 @@ pub use daemon::{ActorConfig, AuditConfig, AuthMethod, DaemonConfig, KernelMode,
 pub use error::{ConfigError, Problem, suggestion};
 pub use key_hash::{KeyHash, KeyHashError};
 pub use network::{ListenRule, NetworkProtocol, NetworkRule, NetworkSection};
+pub use pinning::{OnChange, OnNew, PinEntry, PinFile, PinningSection};
 pub use policy::{
     Action, ActorRule, AmbientSection, AuditSection, Constraint, Dialect, EffectsSection,
     ErrorHandling, OnVerdict, PolicyFile, RateLimit, SchemaSection, ToolEffects,

@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::call::{End, Recorder};
 use super::gate::{Drain, Gate, Request};
 use super::names;
+use super::pins::Seen;
 use super::server::Server;
 use crate::audit::{Attribution, AuditError, EffectsRecord, Event, Log, Record};
 use crate::auth::Identity;
@@ -84,6 +85,8 @@ pub(super) struct Conversation {
     pub(super) context: Context,
     pub(super) recorder: Recorder,
     pub(super) gate: Gate,
+    /// What the server listed in this session.
+    pub(super) seen: Seen,
     pub(super) watch: Option<kernel::Session>,
     /// Answers for the names in the policy, when there are any.
     pub(super) resolver: Option<Resolver>,
@@ -114,6 +117,7 @@ pub async fn converse<R: AsyncRead + Unpin>(
     let mut conversation = Conversation {
         gate: Gate::new(context.server.startup.clone()),
         to_server: child.stdin.take().map(|stdin| LineWriter::new(stdin, QUEUE)),
+        seen: Seen::default(),
         context,
         recorder,
         watch,

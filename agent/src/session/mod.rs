@@ -8,13 +8,16 @@ mod floor;
 mod gate;
 mod inbound;
 mod install;
+mod listing;
 mod loader;
 mod names;
 mod outbound;
+mod pins;
 mod resolve;
 mod schemas;
 mod server;
 
 pub use conversation::{Context, Ending, SessionError, converse};
 pub(crate) use conversation::{MAX_REQUEST, stopped};
+pub(crate) use pins::{Content, Store, StoreError};
 pub use server::{RunAs, Server, ServerError, ServerSpec};

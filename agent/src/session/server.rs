@@ -9,10 +9,11 @@ use std::time::Instant;
 use nix::unistd::{self, Uid};
 use secrecy::SecretSlice;
 
+use super::pins::Pins;
 use super::schemas::Schemas;
 use super::{floor, install};
 use crate::audit::Sanitizer;
-use crate::config::{PolicyFile, Problem};
+use crate::config::{ConfigError, PolicyFile, Problem};
 use crate::kernel::{Floor, User};
 use crate::policy::{Policy, RateLimiter, TooSoon};
 use crate::warrant::{Ambient, Rules, Warrant};
@@ -74,6 +75,9 @@ pub enum ServerError {
     /// Its policy does not fit.
     #[error("{}", .0.message)]
     Policy(Problem),
+    /// The definitions of its tools that were accepted cannot be read.
+    #[error(transparent)]
+    Pins(ConfigError),
 }
 
 /// A server, its policy and everything that follows from both.
@@ -101,6 +105,8 @@ pub struct Server {
     pub(super) sanitizer: Sanitizer,
     /// What the tools take.
     pub(super) schemas: Schemas,
+    /// What was accepted of what it says of its tools.
+    pub(super) pins: Pins,
     limiter: Mutex<RateLimiter>,
     /// Where the limiter's clock starts.
     prepared: Instant,
@@ -156,6 +162,7 @@ impl Server {
             enforced,
             sanitizer: sanitizer(policy)?,
             schemas: Schemas::default(),
+            pins: Pins::open(policy.pinning.as_ref()).map_err(ServerError::Pins)?,
             limiter: Mutex::default(),
             prepared: Instant::now(),
         })
