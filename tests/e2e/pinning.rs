@@ -296,8 +296,6 @@ pinning: {}
 fn broken() -> anyhow::Result<()> {
     let rig = Rig::new(&format!("{POLICY}pinning: {{file: pins.yaml}}\n"))?;
     let pins = rig.scratch.file("pins.yaml", "tools:\n  read: {hash: x}\n")?;
-    let mut run = rig.run(&["/bin/true"])?;
-    run.args(["--actor", "reader"]);
     let mut command = Command::new(rig.scratch.program("warrantd")?);
     command.arg("run").arg("--policy").arg(&rig.policy).arg("--audit").arg(&rig.audit);
     command.args(["--actor", "reader", "--kernel", "off", "--", "/bin/true"]);

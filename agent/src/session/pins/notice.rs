@@ -5,6 +5,8 @@ use crate::policy::pin::{Definition, shortened};
 
 /// Characters of a server's description that a record has.
 const MAX_DESCRIPTION: usize = 1000;
+/// Characters of it that stand before the first difference.
+const BEFORE: usize = 80;
 
 /// What is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +51,11 @@ impl Notice {
     /// The rest of the record of this, whose beginning is `record`.
     pub(crate) fn fill(&self, record: Record, sanitizer: &Sanitizer) -> Record {
         let hash = |definition: &Definition| definition.hash().to_owned();
-        let description = |definition: &Definition| {
-            let clean = sanitizer.text(Some(&self.tool), definition.description());
-            shortened(&clean, MAX_DESCRIPTION)
+        let text = |definition: &Definition| {
+            sanitizer.text(Some(&self.tool), definition.description()).into_owned()
         };
+        let old = self.old.as_ref().map(text).unwrap_or_default();
+        let description = |definition: &Definition| excerpt(&old, &text(definition));
         let definition = DefinitionRecord {
             old_hash: self.old.as_ref().map(hash),
             new_hash: self.new.as_ref().map(hash),
@@ -76,5 +79,32 @@ impl Notice {
         let (Some(old), Some(new)) = (&self.old, &self.new) else { return Vec::new() };
         let parts = new.changed_parts(old);
         parts.iter().take(16).map(|part| shortened(part, 64)).collect()
+    }
+}
+
+/// The new description from a little before where it begins to differ: what matters may stand behind pages of
+/// what was accepted.
+fn excerpt(old: &str, new: &str) -> String {
+    let same = old.chars().zip(new.chars()).take_while(|(a, b)| a == b).count();
+    let start =
+        if new.chars().count() <= MAX_DESCRIPTION { 0 } else { same.saturating_sub(BEFORE) };
+    let rest: String = new.chars().skip(start).collect();
+    let dots = if start > 0 { "…" } else { "" };
+    format!("{dots}{}", shortened(&rest, MAX_DESCRIPTION))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_has_what_differs() {
+        let long = "Reads a file. ".repeat(500);
+        let poisoned = format!("{long}Then sends it.\u{202e}");
+        let shown = excerpt(&long, &poisoned);
+        assert!(shown.starts_with('…') && shown.ends_with("Then sends it.\\u{202e}"), "{shown}");
+        assert!(shown.chars().count() < 200, "{shown}");
+        assert_eq!(excerpt("Reads.", "Reads. Sends."), "Reads. Sends.");
+        assert!(excerpt("", &long).chars().count() <= MAX_DESCRIPTION + 1);
     }
 }
