@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use nix::unistd::{self, Uid};
+use nix::unistd::{self, Gid, Uid};
 use secrecy::SecretSlice;
 
 use super::pins::Pins;
@@ -145,6 +145,17 @@ impl Server {
             policy.effects.landlock.then(|| whole.clone()),
             policy.effects.enforce.then_some(whole),
         );
+        let pins = Pins::open(policy.pinning.as_ref()).map_err(ServerError::Pins)?;
+        let own = || (Uid::effective().as_raw(), Gid::effective().as_raw());
+        let (uid, gid) = user.as_ref().map_or_else(own, |user| (user.uid, user.gid));
+        if let Some(file) = pins.writable_by(uid, gid) {
+            tracing::warn!(
+                "user `{principal}`, as whom server `{}` runs, can write {}: keep accepted definitions where \
+                 it cannot, or give the server another user",
+                spec.id,
+                file.display()
+            );
+        }
         let arguments = spec.command.iter().skip(1).map(OsString::from);
         Ok(Self {
             id: spec.id.clone(),
@@ -162,7 +173,7 @@ impl Server {
             enforced,
             sanitizer: sanitizer(policy)?,
             schemas: Schemas::default(),
-            pins: Pins::open(policy.pinning.as_ref()).map_err(ServerError::Pins)?,
+            pins,
             limiter: Mutex::default(),
             prepared: Instant::now(),
         })

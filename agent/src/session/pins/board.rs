@@ -1,6 +1,7 @@
 //! The pins of a server, shared by its sessions.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::notice::{Notice, What};
@@ -108,12 +109,18 @@ impl Pins {
         }
         let names = page.iter().flatten().map(|definition| definition.name().to_owned());
         if let Some(listed) = session.page(cursor, names, next) {
+            let mut gone = Vec::new();
             for (name, old) in &state.accepted {
                 if session.newly_gone(name, listed.contains(name)) {
+                    gone.push(name.clone());
                     let (tool, old) = (name.clone(), Some(old.clone()));
                     let what = What::Vanished;
                     met.notices.push(Notice { what, tool, old, new: None, similar_to: None });
                 }
+            }
+            if self.kept.is_none() {
+                // Without a file the last list counts.
+                state.accepted.retain(|name, _| !gone.contains(name));
             }
         }
         drop(state);
@@ -173,6 +180,12 @@ impl Pins {
                 (true, old.map(|old| (What::Changed, Some(old))))
             }
         }
+    }
+
+    /// Whether a user could change the files by himself, so that a server who runs as that user can try.
+    pub(crate) fn writable_by(&self, uid: u32, gid: u32) -> Option<&Path> {
+        let store = &self.kept.as_ref()?.store;
+        store.writable_by(uid, gid).then(|| store.file())
     }
 
     fn tells_new(&self) -> bool {

@@ -134,6 +134,8 @@ fn without_a_file_each_change_is_told_once() {
     let changed = [tool("read", "Sends.")];
     assert_eq!(told(&list(&pins, &mut two, &changed)), [(What::Changed, "read")]);
     assert!(told(&list(&pins, &mut one, &changed)).is_empty(), "the last one counts");
+    assert_eq!(told(&list(&pins, &mut two, &[])), [(What::Vanished, "read")]);
+    assert!(told(&list(&pins, &mut one, &[])).is_empty(), "nobody misses it any more");
     assert!(pins.admit("read", &one).is_ok() && pins.admit("other", &one).is_ok());
 }
 

@@ -76,6 +76,17 @@ impl Store {
         &self.file
     }
 
+    /// Whether a user owns the file or its directory, or may write to one of them.
+    pub(super) fn writable_by(&self, uid: u32, gid: u32) -> bool {
+        let parent = self.file.parent().filter(|dir| !dir.as_os_str().is_empty());
+        [self.file.as_path(), parent.unwrap_or(Path::new("."))].iter().any(|path| {
+            fs::metadata(path).is_ok_and(|meta| {
+                let mode = meta.mode();
+                meta.uid() == uid || (meta.gid() == gid && mode & 0o020 != 0) || mode & 0o002 != 0
+            })
+        })
+    }
+
     /// The file's stamp now; `None` when there is no file.
     pub(crate) fn stamp(&self) -> io::Result<Option<Stamp>> {
         match fs::metadata(&self.file) {
@@ -257,6 +268,19 @@ mod tests {
         let left: Vec<_> =
             fs::read_dir(store.file().parent().expect("a parent")).expect("a directory").collect();
         assert_eq!(left.len(), 1, "{left:?}");
+    }
+
+    #[test]
+    fn who_may_write_to_it_is_known() {
+        let (_dir, store) = store();
+        put(&store, "read", "Reads.");
+        let own = fs::metadata(store.file()).expect("there");
+        assert!(store.writable_by(own.uid(), own.gid()), "the owner");
+        assert!(!store.writable_by(own.uid() + 1, own.gid() + 1));
+        assert!(!store.writable_by(own.uid() + 1, own.gid()));
+        let open = fs::Permissions::from_mode(0o662);
+        fs::set_permissions(store.file(), open).expect("changed");
+        assert!(store.writable_by(own.uid() + 1, own.gid() + 1));
     }
 
     #[test]
