@@ -10,6 +10,7 @@ mod lifecycle;
 mod names;
 mod names_world;
 mod network;
+mod pinning;
 mod processes;
 mod python;
 mod rig;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         crash::tests(),
         gap::tests(),
         floor::tests(),
+        pinning::tests(),
         startup::tests(),
     ];
     warrantd_tests::harness::run(subjects.into_iter().flatten().collect())

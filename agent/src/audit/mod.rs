@@ -6,5 +6,8 @@ mod record;
 mod sanitize;
 
 pub use log::{AuditError, Log};
-pub use record::{Attribution, Counts, EffectsRecord, Event, Record, ResultMetadata, Status, now};
+pub use record::{
+    Attribution, Counts, DefinitionRecord, EffectsRecord, Event, Record, ResultMetadata, Status,
+    now,
+};
 pub use sanitize::{SanitizeError, Sanitizer};

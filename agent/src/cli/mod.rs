@@ -11,6 +11,7 @@ mod judge;
 mod kernel;
 mod key;
 mod output;
+mod pin;
 mod probe;
 mod run;
 mod schema;
@@ -44,6 +45,7 @@ enum Command {
     Test(test::Test),
     Schema(schema::Schema),
     Key(key::Key),
+    Pin(pin::Pin),
     Audit(audit::Audit),
     Doctor(doctor::Doctor),
     #[command(hide = true)]
@@ -69,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Test(command) => command.execute(),
         Command::Schema(command) => command.execute(),
         Command::Key(command) => command.execute(),
+        Command::Pin(command) => command.execute(),
         Command::Audit(command) => command.execute(),
         Command::Doctor(command) => command.execute(),
         Command::SelfTestProbe(command) => command.execute(),

@@ -11,6 +11,7 @@ mod effects;
 mod error;
 mod key_hash;
 mod network;
+mod pinning;
 mod policy;
 mod position;
 mod sanitize;
@@ -26,6 +27,7 @@ pub use effects::{
 pub use error::{ConfigError, Problem, suggestion};
 pub use key_hash::{KeyHash, KeyHashError};
 pub use network::{ListenRule, NetworkProtocol, NetworkRule, NetworkSection};
+pub use pinning::{OnChange, OnNew, PinEntry, PinFile, PinningSection};
 pub use policy::{
     Action, ActorRule, AuditSection, Constraint, Dialect, ErrorHandling, PolicyFile, RateLimit,
     SchemaSection,

@@ -14,6 +14,7 @@ use super::files::Files;
 use super::gate::{Drain, Gate, Request};
 use super::names;
 use super::opening;
+use super::pins::Seen;
 use super::server::Server;
 use crate::audit::{Attribution, AuditError, EffectsRecord, Event, Log, Record, Sanitizer, Status};
 use crate::auth::Identity;
@@ -89,6 +90,8 @@ pub(super) struct Conversation {
     pub(super) context: Context,
     pub(super) recorder: Recorder,
     pub(super) gate: Gate,
+    /// What the server listed in this session.
+    pub(super) seen: Seen,
     pub(super) watch: Option<kernel::Session>,
     /// What of its network the server may use now.
     pub(super) leave: Leave,
@@ -124,6 +127,7 @@ pub async fn converse<R: AsyncRead + Unpin>(
         gate: Gate::new(context.server.startup.clone()),
         leave: opening::at_start(&context.server),
         to_server: child.stdin.take().map(|stdin| LineWriter::new(stdin, QUEUE)),
+        seen: Seen::default(),
         context,
         recorder,
         watch,

@@ -51,10 +51,11 @@ impl Conversation {
             Ok(Message::Request { id, method, params }) if method == "tools/call" => {
                 self.call(id, &params, line).await
             }
-            Ok(Message::Request { id, method, .. }) if PASSIVE.contains(&method.as_str()) => {
+            Ok(Message::Request { id, method, params }) if PASSIVE.contains(&method.as_str()) => {
                 self.drain();
                 self.record_unsolicited()?;
-                self.gate.begin(id, Request::new(method, Instant::now(), None));
+                let request = Request::new(method, Instant::now(), None);
+                self.gate.begin(id, request.of_page(params.get("cursor")));
                 self.forward(line).await;
                 Ok(())
             }
@@ -104,6 +105,10 @@ impl Conversation {
                 decide(&server.policy, Call { actor, tool, arguments, resolve, schema })
             }
             Err(why) => Decision::denied("inputSchema", format!("the tool's schema: {why}")),
+        };
+        let decision = match server.pins.admit(&call.name, &self.seen) {
+            Err(why) if decision.action == Action::Allow => Decision::denied("pinning", why),
+            _ => decision,
         };
         let logged =
             server.sanitizer.value(Some(&call.name), &Value::Object(call.arguments.clone()));

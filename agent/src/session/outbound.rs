@@ -76,11 +76,12 @@ impl Conversation {
     ) -> Result<(), SessionError> {
         self.answered = true;
         self.ended(&request);
-        if let ("tools/list", Ok(result), Some(options)) =
-            (request.method.as_str(), result, self.context.server.policy.schemas)
-        {
-            self.context.server.schemas.learn(result, options);
-        }
+        let line = match (request.method.as_str(), result) {
+            ("tools/list", Ok(result)) => self
+                .list(&request, line, result)?
+                .unwrap_or_else(|refusal| refusal.to_line(Some(id))),
+            _ => line,
+        };
         let effects = self.effects_of(&request);
         let verdict = effects.verdict;
         let unremarkable = matches!(verdict, Verdict::Within | Verdict::Unobserved);
