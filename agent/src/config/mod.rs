@@ -9,6 +9,7 @@ mod cases;
 mod daemon;
 mod error;
 mod key_hash;
+mod mode;
 mod network;
 mod policy;
 mod position;
@@ -20,6 +21,7 @@ pub use cases::{Case, CasesFile};
 pub use daemon::{ActorConfig, AuditConfig, AuthMethod, DaemonConfig, KernelMode, ServerConfig};
 pub use error::{ConfigError, Problem, suggestion};
 pub use key_hash::{KeyHash, KeyHashError};
+pub use mode::Mode;
 pub use network::{ListenRule, NetworkProtocol, NetworkRule, NetworkSection};
 pub use policy::{
     Action, ActorRule, AmbientSection, AuditSection, Constraint, Dialect, EffectsSection,

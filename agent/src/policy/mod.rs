@@ -10,6 +10,7 @@ mod limits;
 mod names;
 mod near_miss;
 pub mod network;
+mod observe;
 mod paths;
 mod rate;
 mod reach;

@@ -1,8 +1,9 @@
 //! Effects that a server may have at any time, because its runtime does.
 
-use super::effect::{Effect, EffectKind, Outcome, Target};
-use crate::config::Problem;
+use super::effect::{Effect, EffectKind, Outcome, Peer, Target};
+use crate::config::{ListenRule, NetworkProtocol, Problem};
 use crate::policy::PathGlobs;
+use crate::policy::network::Protocol;
 
 /// What every runtime reads: libraries, locale, time zone, certificates, and facts about the
 /// machine by which it sizes itself. Not `/etc/passwd`, not `/etc/hosts`, no configuration of
@@ -53,6 +54,8 @@ pub struct Ambient {
     read: PathGlobs,
     /// Unix sockets that the network policy lists.
     unix: Vec<String>,
+    /// Ports that may be bound; `None` where the kernel lets no other be bound than those that are listed.
+    listen: Option<Vec<ListenRule>>,
 }
 
 impl Ambient {
@@ -70,7 +73,7 @@ impl Ambient {
         let patterns: Vec<&str> = patterns.collect();
         let read = PathGlobs::new(&patterns, root)
             .map_err(|(index, why)| Problem::new(format!("effects.ambient.read[{index}]"), why))?;
-        Ok(Self { read, unix: Vec::new() })
+        Ok(Self { read, unix: Vec::new(), listen: None })
     }
 
     /// The same with unix sockets that may be connected to, by absolute path.
@@ -79,11 +82,32 @@ impl Ambient {
         Self { unix: sockets.into_iter().collect(), ..self }
     }
 
+    /// The same for a server that can bind any port, of which it may bind these alone.
+    #[must_use]
+    pub fn with_ports(self, listed: Vec<ListenRule>) -> Self {
+        Self { listen: Some(listed), ..self }
+    }
+
+    fn may_bind(&self, peer: &Peer) -> bool {
+        let listed = |rule: &ListenRule| {
+            rule.port == peer.peer.port()
+                && match rule.protocol {
+                    None => matches!(peer.protocol, Protocol::Tcp | Protocol::Udp),
+                    Some(NetworkProtocol::Tcp) => peer.protocol == Protocol::Tcp,
+                    Some(NetworkProtocol::Udp) => peer.protocol == Protocol::Udp,
+                }
+        };
+        self.listen.as_ref().is_none_or(|rules| rules.iter().any(listed))
+    }
+
     /// Whether the server may have this effect at any time.
     pub fn covers(&self, effect: &Effect) -> bool {
-        let Target::File(file) = &effect.target else {
-            // Ports are listed, and the kernel lets no other be bound.
-            return effect.kind == EffectKind::Bind && effect.outcome == Outcome::Allowed;
+        let file = match &effect.target {
+            Target::File(file) => file,
+            Target::Peer(peer) => {
+                let bound = effect.kind == EffectKind::Bind && effect.outcome == Outcome::Allowed;
+                return bound && self.may_bind(peer);
+            }
         };
         if effect.outcome == Outcome::Denied || file.truncated {
             return false;
@@ -135,6 +159,15 @@ mod tests {
         for kind in [EffectKind::FileWrite, EffectKind::FileCreate, EffectKind::Exec] {
             assert!(!ambient().covers(&file(kind, "/usr/lib/x.so")), "{kind:?}");
         }
+    }
+
+    #[test]
+    fn ports_are_judged_where_any_can_be_bound() {
+        let bound = |address| super::super::effect::tests::peer(EffectKind::Bind, address);
+        assert!(ambient().covers(&bound("0.0.0.0:80")), "the kernel has judged it");
+        let rule = ListenRule { port: 80, protocol: Some(NetworkProtocol::Tcp) };
+        let open = ambient().with_ports(vec![rule]);
+        assert!(open.covers(&bound("0.0.0.0:80")) && !open.covers(&bound("0.0.0.0:81")));
     }
 
     #[test]
