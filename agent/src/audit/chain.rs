@@ -16,7 +16,9 @@ pub enum ChainError {
     #[error("it was changed: its hash is not that of its bytes")]
     Changed,
     /// Another one should stand here.
-    #[error("record {expected} should stand here, and {found} does: lines are missing or were moved")]
+    #[error(
+        "record {expected} should stand here, and {found} does: lines are missing or were moved"
+    )]
     Number {
         /// Which one should.
         expected: u64,

@@ -6,7 +6,7 @@ mod log;
 mod record;
 mod sanitize;
 
+pub use chain::{Chain, ChainError};
 pub use log::{AuditError, Log};
 pub use record::{Attribution, Counts, EffectsRecord, Event, Record, ResultMetadata, Status, now};
-pub use chain::{Chain, ChainError};
 pub use sanitize::{SanitizeError, Sanitizer, is_redacted};

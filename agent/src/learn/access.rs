@@ -32,7 +32,9 @@ pub(super) fn sort(effect: &Effect) -> Sort<'_> {
         return Sort::Never("the kernel refused it");
     }
     let file = match &effect.target {
-        Target::File(file) if file.truncated => return Sort::Never("its path could not be read whole"),
+        Target::File(file) if file.truncated => {
+            return Sort::Never("its path could not be read whole");
+        }
         Target::File(file) => file,
         Target::Peer(_) => {
             return match effect.kind {

@@ -29,47 +29,79 @@ pub(super) fn constraint(
     (!nothing).then_some(learned)
 }
 
+/// The path arguments of a tool.
+#[derive(Debug, Default)]
+struct Named {
+    /// What each of them named.
+    paths: BTreeMap<String, Paths>,
+    /// In how many calls each was taken out of the log.
+    redacted: BTreeMap<String, usize>,
+    /// Those that led to another file than they name.
+    links: BTreeSet<String>,
+}
+
+impl Named {
+    fn of(material: &Material, calls: &[&Call], effects: &ToolEffects) -> Self {
+        let mut named = Self::default();
+        for call in calls {
+            for argument in arguments(call) {
+                let is_path = means_path(&argument.name);
+                if argument.redacted && is_path {
+                    *named.redacted.entry(argument.name.clone()).or_default() += 1;
+                }
+                // A name that means a path may still stand for something else: `target: production`.
+                let slash = is_path && argument.texts.iter().any(|text| text.contains('/'));
+                if slash || effects.path_arguments.contains(&argument.name) {
+                    named.paths.entry(argument.name).or_default();
+                }
+            }
+        }
+        // Where an argument led that says nothing itself: only within what is the server's.
+        let inside = |path: &str| material.roots.is_empty() || material.root_of(path).is_some();
+        for (argument, led) in &effects.led_to {
+            for (path, from) in led.iter().filter(|(path, _)| inside(path)) {
+                if !named.redacted.contains_key(argument) {
+                    named.links.insert(argument.clone());
+                }
+                let paths = named.paths.entry(argument.clone()).or_default();
+                paths.entry(path.clone()).or_default().merge(from);
+            }
+        }
+        for call in calls {
+            for argument in arguments(call) {
+                let Some(paths) = named.paths.get_mut(&argument.name) else { continue };
+                for path in argument.paths(call.root.as_deref()) {
+                    paths.entry(path).or_default().add(call.place);
+                }
+            }
+        }
+        named
+    }
+}
+
 fn paths(
     material: &Material,
     calls: &[&Call],
     effects: &ToolEffects,
     learned: &mut LearnedConstraint,
 ) {
-    let mut named: BTreeMap<String, Paths> = BTreeMap::new();
-    let mut lost: BTreeMap<String, usize> = BTreeMap::new();
-    for call in calls {
-        for argument in arguments(call) {
-            let is_path = effects.path_arguments.contains(&argument.name)
-                || (means_path(&argument.name) && argument.texts.iter().any(|t| t.contains('/')));
-            if argument.redacted && means_path(&argument.name) {
-                *lost.entry(argument.name.clone()).or_default() += 1;
-            }
-            for path in argument.paths(call.root.as_deref()).into_iter().filter(|_| is_path) {
-                let paths = named.entry(argument.name.clone()).or_default();
-                paths.entry(path).or_default().add(call.place);
-            }
-        }
-    }
-    for (argument, led) in &effects.led_to {
-        for (path, from) in led {
-            let paths = named.entry(argument.clone()).or_default();
-            paths.entry(path.clone()).or_default().merge(from);
-        }
-    }
+    let Named { paths: named, redacted, links } = Named::of(material, calls, effects);
     if named.is_empty() {
         return;
     }
     let covers = |call: &&&Call| {
-        arguments(call).iter().any(|a| named.contains_key(&a.name) && (a.redacted || !a.texts.is_empty()))
+        arguments(call)
+            .iter()
+            .any(|a| named.contains_key(&a.name) && (a.redacted || !a.texts.is_empty()))
     };
     let without = calls.len() - calls.iter().filter(covers).count();
     if without > 0 {
         // A limit on paths denies every call that names none.
-        let names: Vec<_> = named.keys().map(String::as_str).collect();
+        let list: Vec<_> = named.keys().map(String::as_str).collect();
         learned.review.push(format!(
             "paths are not limited: {without} of {} calls name none ({})",
             calls.len(),
-            names.join(", ")
+            list.join(", ")
         ));
         return;
     }
@@ -81,16 +113,16 @@ fn paths(
         }
     }
     learned.allowed_paths = places::named(material, &all, Unit::Call);
-    for (argument, count) in lost {
+    for (argument, count) in redacted {
         learned.review.push(format!(
             "argument `{argument}` is taken out of the log in {count} calls; what they touched stands for it"
         ));
     }
-    if effects.led_to.values().any(|led| !led.is_empty()) {
-        let names: Vec<_> = effects.led_to.keys().map(|name| format!("`{name}`")).collect();
+    if !links.is_empty() {
+        let list: Vec<_> = links.iter().map(|name| format!("`{name}`")).collect();
         learned.review.push(format!(
             "{} led to another file than it names (a link?); that is allowed, too",
-            names.join(", ")
+            list.join(", ")
         ));
     }
 }

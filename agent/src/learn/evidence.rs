@@ -6,11 +6,11 @@ use super::item::{Seen, Unit};
 
 /// A record's place: its file among the log's, by name, and its number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub(super) struct Place {
     /// Index of the file.
-    pub file: usize,
+    pub(super) file: usize,
     /// Number of the record.
-    pub seq: u64,
+    pub(super) seq: u64,
 }
 
 /// The records that show something.
@@ -46,7 +46,10 @@ impl Evidence {
             unit,
             count: self.0.len(),
             first_seq: first.map_or(0, |place| place.seq),
-            file: first.and_then(|place| files.get(place.file)).filter(|_| files.len() > 1).cloned(),
+            file: first
+                .and_then(|place| files.get(place.file))
+                .filter(|_| files.len() > 1)
+                .cloned(),
         }
     }
 }

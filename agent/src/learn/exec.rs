@@ -12,9 +12,6 @@ use super::review;
 use crate::audit::is_redacted;
 use crate::warrant::Effect;
 
-/// Arguments of a program are told up to about 500 bytes. Where they come near that, they may have been cut.
-const CUT: usize = 450;
-
 /// Programs that were run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Execs(BTreeMap<String, Ran>);
@@ -38,22 +35,18 @@ impl Execs {
         at: Place,
     ) {
         let words = words(effect, arguments);
-        match self.0.get_mut(&program) {
-            Some(ran) => {
-                ran.from.add(at);
-                ran.begins = match (ran.begins.take(), words) {
-                    (Some(known), Some(words)) => {
-                        let same = known.into_iter().zip(words).take_while(|(a, b)| a == b);
-                        Some(same.map(|(word, _)| word).collect())
-                    }
-                    _ => None,
-                };
-            }
-            None => {
-                let ran =
-                    Ran { from: Evidence::of(at), begins: words, review: review::program(path) };
-                self.0.insert(program, ran);
-            }
+        if let Some(ran) = self.0.get_mut(&program) {
+            ran.from.add(at);
+            ran.begins = match (ran.begins.take(), words) {
+                (Some(known), Some(words)) => {
+                    let same = known.into_iter().zip(words).take_while(|(a, b)| a == b);
+                    Some(same.map(|(word, _)| word).collect())
+                }
+                _ => None,
+            };
+        } else {
+            let ran = Ran { from: Evidence::of(at), begins: words, review: review::program(path) };
+            self.0.insert(program, ran);
         }
     }
 
@@ -76,14 +69,18 @@ impl Execs {
 /// the first that was taken out of the log; `None` when they may not be all.
 fn words(effect: &Effect, arguments: &[Argument]) -> Option<Vec<String>> {
     let (_, words) = effect.argv.split_first()?;
-    if effect.argv.iter().map(|word| word.len() + 1).sum::<usize>() >= CUT {
+    if effect.argv_cut {
         return None;
     }
     let known = words.iter().take_while(|word| !is_redacted(word) && !word.contains('\u{fffd}'));
     let template = |word: &String| {
         // A short word is one by chance.
-        let is = |a: &&Argument| word.len() > 2 && matches!(a.texts.as_slice(), [text] if text == word);
-        arguments.iter().find(is).map_or_else(|| word.clone(), |a| format!("${{arguments.{}}}", a.name))
+        let is =
+            |a: &&Argument| word.len() > 2 && matches!(a.texts.as_slice(), [text] if text == word);
+        arguments
+            .iter()
+            .find(is)
+            .map_or_else(|| word.clone(), |a| format!("${{arguments.{}}}", a.name))
     };
     let written: Vec<_> = known.take_while(|word| !word.contains("${")).map(template).collect();
     Some(written)

@@ -3,14 +3,15 @@
 use serde_json::Value;
 
 /// Words that YAML readers take for something else than a text.
-const RESERVED: [&str; 10] =
-    ["null", "true", "false", "yes", "no", "on", "off", "y", "n", "~"];
+const RESERVED: [&str; 10] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n", "~"];
 
 /// A value in flow style.
 pub(super) fn value(value: &Value) -> String {
     match value {
         Value::String(text) => scalar(text),
-        Value::Array(items) => format!("[{}]", items.iter().map(self::value).collect::<Vec<_>>().join(", ")),
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(self::value).collect::<Vec<_>>().join(", "))
+        }
         Value::Object(map) => {
             let pairs: Vec<_> = order(map)
                 .into_iter()
@@ -45,7 +46,12 @@ pub(super) fn scalar(text: &str) -> String {
     quoted
         .chars()
         .map(|c| match c {
-            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+            '\u{7f}'..='\u{9f}'
+            | '\u{2028}'
+            | '\u{2029}'
+            | '\u{feff}'
+            | '\u{fffe}'
+            | '\u{ffff}' => {
                 format!("\\u{:04x}", u32::from(c))
             }
             c => c.to_string(),

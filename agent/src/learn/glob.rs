@@ -55,7 +55,7 @@ pub(super) fn without_random(name: &str) -> Option<String> {
         glob.push_str(&literal(separator));
         rest = after;
     }
-    let fixed = glob.chars().filter(|c| c.is_alphanumeric()).count();
+    let fixed = glob.chars().filter(|c| *c != '*').count();
     (found && fixed >= 2).then_some(glob)
 }
 
@@ -66,7 +66,8 @@ fn is_separator(c: char) -> bool {
 /// What comes before the random part of a word: `tmp` of `tmpk3_9xw2a`, nothing of `5fd1c02e`.
 fn random_part(word: &str) -> Option<&str> {
     let known = ["tmp", "temp", "pip", "npm", "node"];
-    let prefix = known.iter().find(|prefix| word.starts_with(**prefix) && word.len() > prefix.len());
+    let prefix =
+        known.iter().find(|prefix| word.starts_with(**prefix) && word.len() > prefix.len());
     let (prefix, rest) = match prefix {
         Some(prefix) => word.split_at(prefix.len()),
         None => ("", word),
@@ -88,7 +89,8 @@ mod tests {
 
     #[test]
     fn literals_match_themselves_alone() {
-        for path in ["/a b/c", "/x/*", "/x/[a]", "/x/{a,b}", "/x/\\*", "/x/${arguments.a}", "/x\\y"] {
+        for path in ["/a b/c", "/x/*", "/x/[a]", "/x/{a,b}", "/x/\\*", "/x/${arguments.a}", "/x\\y"]
+        {
             let glob = literal(path);
             let globs = PathGlobs::new(&[&glob], "/").expect("a glob");
             assert!(globs.matches(path), "{glob} does not match {path}");

@@ -38,7 +38,9 @@ impl Globs {
         let glob = temporary(path, made).or_else(|| of_process(path));
         if let Some(glob) = glob {
             self.explained(glob.clone(), at);
-            note.into_iter().for_each(|note| self.remark(&glob, note));
+            if let Some(note) = note {
+                self.remark(&glob, note);
+            }
             return;
         }
         self.paths.entry(path.to_owned()).or_default().add(at);

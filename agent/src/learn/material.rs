@@ -83,7 +83,9 @@ impl Reason {
             Self::Exceeded => "EXCEEDED under an enforced policy",
             Self::Incomplete => "INCOMPLETE: kernel events were lost",
             Self::Unobserved => "UNOBSERVED: no kernel view",
-            Self::Shared => "in flight together with others, so whose effects they are is not known",
+            Self::Shared => {
+                "in flight together with others, so whose effects they are is not known"
+            }
             Self::Failed => "failed",
         }
     }

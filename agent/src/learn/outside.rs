@@ -62,7 +62,9 @@ impl Beside {
         self.note_network(effect, at);
         let outside_of_calls = "outside of calls, where no policy can allow it";
         match sort(effect) {
-            Sort::File(Access::Read | Access::Map, file) => self.read.path(&file.path, false, at, None),
+            Sort::File(Access::Read | Access::Map, file) => {
+                self.read.path(&file.path, false, at, None);
+            }
             Sort::File(Access::Exec, file) if starting => {
                 let program = literal(&file.path);
                 self.startup_execs.ran(program, &file.path, effect, &[], at);
@@ -97,7 +99,8 @@ impl Beside {
     fn take_from(&mut self, tools: &mut BTreeMap<&str, ToolEffects>) {
         let mut readers: BTreeMap<String, usize> = BTreeMap::new();
         for tool in tools.values() {
-            for (path, _) in tool.files.get(&Access::Read).into_iter().flat_map(Globs::unexplained) {
+            for (path, _) in tool.files.get(&Access::Read).into_iter().flat_map(Globs::unexplained)
+            {
                 *readers.entry(path.clone()).or_default() += 1;
             }
         }

@@ -44,7 +44,8 @@ impl Peers {
         let named = explain(peer, arguments);
         let name = named.as_ref().and_then(|(_, name)| name.clone());
         let name = name.or_else(|| peer.names.iter().min().cloned());
-        let mut notes: BTreeSet<String> = review::peer(peer.peer.ip()).map(str::to_owned).into_iter().collect();
+        let mut notes: BTreeSet<String> =
+            review::peer(peer.peer.ip()).map(str::to_owned).into_iter().collect();
         if named.is_none() && peer.names.len() > 1 {
             notes.insert(format!("its address has several names: {}", sorted(&peer.names)));
         }
@@ -124,7 +125,10 @@ impl Peers {
 }
 
 /// Ports that were bound, as lines of `network.listen`.
-pub(super) fn ports(material: &Material, bound: &BTreeMap<(u16, &'static str), Evidence>) -> Vec<Item> {
+pub(super) fn ports(
+    material: &Material,
+    bound: &BTreeMap<(u16, &'static str), Evidence>,
+) -> Vec<Item> {
     let item = |((port, protocol), from): (&(u16, &str), &Evidence)| {
         let rule = json!({ "port": port, "protocol": protocol });
         let mut item = material.item(rule, from, Unit::Record);
@@ -145,7 +149,13 @@ fn explain(peer: &Peer, arguments: &[Argument]) -> Option<(String, Option<String
         for text in &argument.texts {
             let itself = format!("${{arguments.{}}}", argument.name);
             let Some((host, port)) = read(text) else { continue };
-            let Some(name) = is_host(peer, &host) else { continue };
+            if !is_host(peer, &host) {
+                continue;
+            }
+            let name = match host {
+                Host::Name(name) => Some(name),
+                Host::Ip(_) => None,
+            };
             match port {
                 Some(port) if port == peer.peer.port() => return Some((itself, name)),
                 Some(_) => {}
@@ -186,10 +196,10 @@ fn read(text: &str) -> Option<(Host, Option<u16>)> {
     }
 }
 
-/// Whether a peer is this host; by which name, if by one.
-fn is_host(peer: &Peer, host: &Host) -> Option<Option<String>> {
+/// Whether a peer is this host.
+fn is_host(peer: &Peer, host: &Host) -> bool {
     match host {
-        Host::Ip(ip) => (ip.to_canonical() == peer.peer.ip().to_canonical()).then_some(None),
-        Host::Name(name) => peer.names.contains(name).then(|| Some(name.clone())),
+        Host::Ip(ip) => ip.to_canonical() == peer.peer.ip().to_canonical(),
+        Host::Name(name) => peer.names.contains(name),
     }
 }

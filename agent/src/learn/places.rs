@@ -63,7 +63,9 @@ fn each(material: &Material, group: &BTreeMap<&str, &Evidence>, unit: Unit) -> V
 
 fn directory(material: &Material, group: &BTreeMap<&str, &Evidence>, unit: Unit) -> Item {
     let mut from = Evidence::default();
-    group.values().for_each(|evidence| from.merge(evidence));
+    for evidence in group.values() {
+        from.merge(evidence);
+    }
     let common = common(group.keys().copied());
     let mut item = material.item(tree(&common), &from, unit);
     for path in group.keys() {
@@ -154,7 +156,10 @@ mod tests {
         assert_eq!(globs(&["/srv/a/x"], named), ["/srv/a/x"]);
         assert_eq!(globs(&["/srv/a/x", "/srv/a/b/y"], named), ["/srv/a/**"]);
         assert_eq!(globs(&["/srv/a", "/srv/a/b"], named), ["/srv/a/**"]);
-        assert_eq!(globs(&["/srv/a/b/x", "/srv/a/b/y", "/srv/c"], named), ["/srv/a/b/**", "/srv/c"]);
+        assert_eq!(
+            globs(&["/srv/a/b/x", "/srv/a/b/y", "/srv/c"], named),
+            ["/srv/a/b/**", "/srv/c"]
+        );
     }
 
     #[test]

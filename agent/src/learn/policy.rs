@@ -105,7 +105,9 @@ pub fn learn(material: &Material) -> Learned {
     let beside = Beside::of(material, &mut tools);
     let mut network = beside.peers.clone();
     network.merge(&beside.startup_peers);
-    tools.values().for_each(|tool| network.merge(&tool.peers));
+    for tool in tools.values() {
+        network.merge(&tool.peers);
+    }
     let constraints = by_tool.iter().filter_map(|(tool, calls)| {
         let learned = constraint(material, calls, tools.get(tool)?)?;
         Some(((*tool).to_owned(), learned))
@@ -173,7 +175,9 @@ fn actors(material: &Material) -> Vec<LearnedActor> {
     }
     let actor = |(id, tools): (&str, BTreeMap<&str, Evidence>)| {
         let mut all = Evidence::default();
-        tools.values().for_each(|from| all.merge(from));
+        for from in tools.values() {
+            all.merge(from);
+        }
         let tools = tools.iter().map(|(tool, from)| material.item(*tool, from, Unit::Call));
         LearnedActor { allowed_tools: tools.collect(), id: material.item(id, &all, Unit::Call) }
     };

@@ -23,11 +23,24 @@ fn is_secret(path: &str) -> bool {
     let directories =
         [".ssh", ".aws", ".gnupg", ".kube", ".docker", ".azure", ".config/gcloud", "secrets"];
     let names = [
-        ".netrc", ".npmrc", ".pypirc", ".pgpass", ".my.cnf", ".git-credentials", ".htpasswd",
-        "credentials", "credentials.json", "shadow", "gshadow", "sudoers", "environ", "authorized_keys",
+        ".netrc",
+        ".npmrc",
+        ".pypirc",
+        ".pgpass",
+        ".my.cnf",
+        ".git-credentials",
+        ".htpasswd",
+        "credentials",
+        "credentials.json",
+        "shadow",
+        "gshadow",
+        "sudoers",
+        "environ",
+        "authorized_keys",
     ];
     let endings = [".pem", ".key", ".p12", ".pfx", ".kdbx", ".jks", ".keystore", ".ppk"];
-    let private = name.starts_with("id_") && !name.ends_with(".pub");
+    let public = name.rsplit_once('.').is_some_and(|(_, ending)| ending == "pub");
+    let private = name.starts_with("id_") && !public;
     name == ".env"
         || name.starts_with(".env.")
         || private
@@ -61,12 +74,21 @@ mod tests {
     #[test]
     fn secrets_are_noticed_and_other_files_are_not() {
         for secret in [
-            "/srv/.env", "/srv/.env.local", "/home/a/.ssh/config", "/home/a/.ssh/id_rsa", "/x/id_ed25519",
-            "/etc/shadow", "/srv/tls.KEY", "/home/a/.aws/config", "/proc/7/environ",
+            "/srv/.env",
+            "/srv/.env.local",
+            "/home/a/.ssh/config",
+            "/home/a/.ssh/id_rsa",
+            "/x/id_ed25519",
+            "/etc/shadow",
+            "/srv/tls.KEY",
+            "/home/a/.aws/config",
+            "/proc/7/environ",
         ] {
             assert_eq!(path(secret), Some("looks like a secret"), "{secret}");
         }
-        for plain in ["/srv/.envrc.md", "/srv/id_rsa.pub", "/etc/hosts", "/srv/keys.md", "/srv/ssh/a"] {
+        for plain in
+            ["/srv/.envrc.md", "/srv/id_rsa.pub", "/etc/hosts", "/srv/keys.md", "/srv/ssh/a"]
+        {
             assert_eq!(path(plain), None, "{plain}");
         }
     }

@@ -19,7 +19,7 @@ pub enum LearnError {
     #[error("the log is of several servers; choose one with --server: {}", .0.join(", "))]
     Several(Vec<String>),
     /// The chosen server is not there.
-    #[error("the log has no record of server `{0}`; it has: {}", .1.join(", "))]
+    #[error("the log has no record of server `{0}`; it has: {known}", known = .1.join(", "))]
     Unknown(String, Vec<String>),
     /// No call can be learned from.
     #[error("there is no call of server `{server}` to learn from ({why})")]
@@ -154,7 +154,7 @@ fn call(
     let arguments = entry.arguments.as_ref().and_then(|value| value.as_object().cloned());
     Ok(Call {
         place,
-        at: entry.timestamp.parse::<jiff::Timestamp>().map_or(0, |time| time.as_millisecond()),
+        at: entry.timestamp.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_millisecond),
         actor: actor.clone(),
         tool: tool.clone(),
         arguments: arguments.unwrap_or_default(),
@@ -184,10 +184,8 @@ fn effects_outside(effects: &EntryEffects, starting: bool) -> Vec<Effect> {
     let own = effects.warranted.iter().filter(ran).filter(|e| Some(e.process.pid) == first);
     let own: BTreeSet<&str> = own.filter_map(path_of).collect();
     let granted = effects.warranted.iter().filter(|effect| {
-        let run = matches!(
-            effect.kind,
-            EffectKind::Exec | EffectKind::FileMap | EffectKind::FileRead
-        );
+        let run =
+            matches!(effect.kind, EffectKind::Exec | EffectKind::FileMap | EffectKind::FileRead);
         !(run && path_of(effect).is_some_and(|path| own.contains(path)))
     });
     let mut all: Vec<_> = granted.chain(&effects.exceeded).cloned().collect();

@@ -69,11 +69,13 @@ impl ToolEffects {
                     self.path_arguments.extend(argument);
                     self.execs.ran(program, &file.path, effect, &arguments, call.place);
                 }
-                Sort::File(Access::Read | Access::Map, file) if run.contains(file.path.as_str()) => {}
+                Sort::File(Access::Read | Access::Map, file)
+                    if run.contains(file.path.as_str()) => {}
                 Sort::File(access, file) => {
                     let path = file.path.as_str();
                     let globs = self.files.entry(access).or_default();
-                    if let Some((_, _, argument, template)) = explain(path, &arguments, call.root.as_deref())
+                    if let Some((_, _, argument, template)) =
+                        explain(path, &arguments, call.root.as_deref())
                     {
                         globs.explained(template.clone(), call.place);
                         if let Some(why) = review::path(path) {
@@ -126,12 +128,7 @@ impl ToolEffects {
 }
 
 /// Enters an effect that no policy can allow.
-pub(super) fn never(
-    list: &mut BTreeMap<String, Evidence>,
-    effect: &Effect,
-    why: &str,
-    at: Place,
-) {
+pub(super) fn never(list: &mut BTreeMap<String, Evidence>, effect: &Effect, why: &str, at: Place) {
     let what = match &effect.target {
         Target::File(file) => format!("{} {}", effect.kind, file.path.escape_debug()),
         Target::Peer(peer) => format!("{} {} {}", effect.kind, peer.protocol, peer.peer),
@@ -146,8 +143,7 @@ fn explain(path: &str, arguments: &[Argument], root: Option<&str>) -> Option<Exp
         for named in argument.paths(root) {
             let Some((follows, rest)) = follows(path, &named) else { continue };
             let template = format!("${{arguments.{}}}{rest}", argument.name);
-            let found =
-                (follows, std::cmp::Reverse(named.len()), argument.name.clone(), template);
+            let found = (follows, std::cmp::Reverse(named.len()), argument.name.clone(), template);
             if best.as_ref().is_none_or(|best| found < *best) {
                 best = Some(found);
             }
@@ -196,9 +192,8 @@ impl Parts {
                 }
             }
         }
-        let several = |(template, values): (String, BTreeSet<String>)| {
-            (values.len() > 1).then_some(template)
-        };
+        let several =
+            |(template, values): (String, BTreeSet<String>)| (values.len() > 1).then_some(template);
         Self { templates: values.into_iter().filter_map(several).collect() }
     }
 
@@ -216,7 +211,7 @@ fn parts<'a>(
     let texts = arguments
         .iter()
         .filter(|argument| !means_path(&argument.name))
-        .flat_map(|argument| argument.texts.iter().map(|text| (argument, text.as_str())));
+        .flat_map(|argument| argument.texts.iter().map(move |text| (argument, text.as_str())));
     texts.filter_map(move |(argument, text)| {
         let plain = text.len() >= PART && !text.contains('/') && text != "...";
         let (before, after) = path.split_once(text).filter(|_| plain)?;

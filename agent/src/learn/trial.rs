@@ -1,6 +1,7 @@
 //! What a policy says of the calls that another was learned from.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::Serialize;
 
@@ -44,7 +45,10 @@ pub struct Refusal {
 
 /// What is said of one call.
 pub(super) enum Sentence {
-    Denied { rule: String, reason: String },
+    Denied {
+        rule: String,
+        reason: String,
+    },
     /// With the effects that nothing covers.
     Judged(Vec<Effect>),
 }
@@ -75,9 +79,9 @@ impl Court {
         let mut homes = BTreeMap::new();
         let known = material.calls.iter().filter_map(|call| call.root.clone());
         for root in known.chain(["/".to_owned()]) {
-            if !homes.contains_key(&root) {
-                let home = Home::new(file, &root)?;
-                homes.insert(root, home);
+            if let Entry::Vacant(place) = homes.entry(root) {
+                let home = Home::new(file, place.key())?;
+                place.insert(home);
             }
         }
         Ok(Self { homes })
@@ -91,12 +95,14 @@ impl Court {
     /// led.
     pub(super) fn judge(&self, call: &Call) -> Sentence {
         let Some(home) = self.home(call.root.as_deref()) else {
-            return Sentence::Denied { rule: String::new(), reason: "no such directory".to_owned() };
+            return Sentence::Denied {
+                rule: String::new(),
+                reason: "no such directory".to_owned(),
+            };
         };
         let arguments = &call.arguments;
         let (actor, tool) = (call.actor.as_str(), call.tool.as_str());
-        let asked =
-            policy::Call { actor, tool, arguments, resolve: &str::to_owned, schema: None };
+        let asked = policy::Call { actor, tool, arguments, resolve: &str::to_owned, schema: None };
         let decision = decide(&home.policy, asked);
         if decision.action == Action::Deny {
             return Sentence::Denied { rule: decision.rule, reason: decision.reason };
@@ -115,7 +121,8 @@ impl Home {
     fn new(file: &PolicyFile, root: &str) -> Result<Self, Problem> {
         let ambient = Ambient::new(&[], &file.effects.ambient.read, root)?
             .with_unix(file.network.unix.iter().cloned())
-            .with_ports(file.network.listen.clone());
+            .with_ports(file.network.listen.clone())
+            .with_connect(&file.effects.ambient.connect)?;
         Ok(Self {
             policy: Policy::compile(file, root)?,
             rules: Rules::compile(&file.effects, root)?,

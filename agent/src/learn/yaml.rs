@@ -27,7 +27,10 @@ impl Learned {
     }
 
     fn head(&self, out: &mut String, trial: Option<&Trial>) {
-        note(out, "Learned by `warrantd learn` from what was seen. Read every line before it is used.");
+        note(
+            out,
+            "Learned by `warrantd learn` from what was seen. Read every line before it is used.",
+        );
         self.source.write(out);
         if let Some(trial) = trial {
             trial.write(out);
@@ -138,7 +141,8 @@ impl Learned {
 
     /// Every line.
     fn items(&self) -> impl Iterator<Item = &Item> {
-        let actors = self.actors.iter().flat_map(|a| std::iter::once(&a.id).chain(&a.allowed_tools));
+        let actors =
+            self.actors.iter().flat_map(|a| std::iter::once(&a.id).chain(&a.allowed_tools));
         let limits =
             self.constraints.values().flat_map(|c| c.allowed_paths.iter().chain(&c.allowed_urls));
         let network = [&self.network_allow, &self.network_listen, &self.network_unix];
@@ -165,7 +169,13 @@ impl Header {
             note(out, &format!("the server's directory: {root}"));
         }
         let (calls, actors) = (self.calls, self.actors);
-        note(out, &format!("learned from: {calls} calls by {actors} actors, {} records outside of calls", self.outside));
+        note(
+            out,
+            &format!(
+                "learned from: {calls} calls by {actors} actors, {} records outside of calls",
+                self.outside
+            ),
+        );
         for aside in &self.aside {
             aside.write("calls", out);
         }
@@ -195,7 +205,10 @@ impl Trial {
             note(out, "Under this policy all of these calls are allowed and WITHIN.");
         } else {
             let (refused, calls) = (self.refused.len(), self.calls);
-            note(out, &format!("Under this policy {refused} of these {calls} calls are not WITHIN:"));
+            note(
+                out,
+                &format!("Under this policy {refused} of these {calls} calls are not WITHIN:"),
+            );
         }
         for refusal in self.refused.iter().take(20) {
             note(out, &format!("  seq {}: {}", refusal.seq, refusal.why));

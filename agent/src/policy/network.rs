@@ -74,6 +74,18 @@ pub struct Allowed {
     pub ports: PortRange,
 }
 
+impl Allowed {
+    /// Whether a port is among them.
+    pub fn covers(&self, protocol: Protocol, port: u16) -> bool {
+        let number = match protocol {
+            Protocol::Tcp => TCP,
+            Protocol::Udp => UDP,
+            Protocol::Other(_) => return false,
+        };
+        self.protocol == number && (self.ports.low..=self.ports.high).contains(&port)
+    }
+}
+
 /// One prefix of the table, with everything that may be reached under it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

@@ -170,13 +170,17 @@ impl Conversation {
                 "not enforced: denied: {reason}"
             );
         }
-        // What happened until now is not this call's.
-        self.drain();
-        self.record_startup()?;
-        self.record_unsolicited()?;
         let info =
             CallInfo { counted, ..CallInfo::new(correlation, &call, logged, &decision, warrant) };
-        self.gate.begin(id, Request::new("tools/call".to_owned(), arrived, Some(info)));
+        let request = Request::new("tools/call".to_owned(), arrived, Some(info));
+        // What happened until now is not this call's.
+        self.drain();
+        if self.judge_start()? {
+            return self.refuse_after_start(&id, &request).await;
+        }
+        self.record_startup()?;
+        self.record_unsolicited()?;
+        self.gate.begin(id, request);
         self.forward(line).await;
         Ok(())
     }
@@ -220,7 +224,7 @@ impl Conversation {
     }
 
     /// Answers a call that policy denies, after recording it.
-    async fn deny(
+    pub(super) async fn deny(
         &mut self,
         id: Option<&Id>,
         correlation: String,
