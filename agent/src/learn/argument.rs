@@ -17,16 +17,25 @@ pub(super) struct Argument {
 }
 
 impl Argument {
-    /// The paths that it names: absolute, without `.` and `..`. Of an argument whose name says nothing, only
-    /// texts with a slash are paths.
+    /// The paths that it may name: absolute, without `.` and `..`. Of an argument whose name says nothing,
+    /// only texts with a slash are paths.
     pub(super) fn paths(&self, root: Option<&str>) -> Vec<String> {
         let named = means_path(&self.name);
-        let plain = |text: &&String| {
+        self.paths_of(root, |text| named || text.contains('/'))
+    }
+
+    /// The paths that it names, being known to name paths.
+    pub(super) fn all_paths(&self, root: Option<&str>) -> Vec<String> {
+        self.paths_of(root, |_| true)
+    }
+
+    fn paths_of(&self, root: Option<&str>, counts: impl Fn(&str) -> bool) -> Vec<String> {
+        let path = |text: &String| {
             let uri = text.contains("://") && !text.starts_with("file:");
-            !uri && (named || text.contains('/')) && (text.starts_with('/') || root.is_some())
+            let known = text.starts_with('/') || root.is_some();
+            (!uri && known && counts(text)).then(|| absolute(text, root.unwrap_or("/")).ok())?
         };
-        let texts = self.texts.iter().filter(plain);
-        texts.filter_map(|text| absolute(text, root.unwrap_or("/")).ok()).collect()
+        self.texts.iter().filter_map(path).collect()
     }
 }
 

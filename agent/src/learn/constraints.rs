@@ -70,7 +70,7 @@ impl Named {
         for call in calls {
             for argument in arguments(call) {
                 let Some(paths) = named.paths.get_mut(&argument.name) else { continue };
-                for path in argument.paths(call.root.as_deref()) {
+                for path in argument.all_paths(call.root.as_deref()) {
                     paths.entry(path).or_default().add(call.place);
                 }
             }

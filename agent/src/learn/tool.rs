@@ -1,5 +1,6 @@
 //! What the calls of one tool did.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::access::{Access, Sort, sort};
@@ -36,8 +37,18 @@ enum Follows {
     Below,
 }
 
-/// An explanation: how, not by how much of the path, by which argument, and as what.
-type Explanation = (Follows, std::cmp::Reverse<usize>, String, String);
+/// An explanation of a path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Explanation {
+    // In the order in which explanations are preferred.
+    follows: Follows,
+    /// How much of the path is named.
+    named: Reverse<usize>,
+    /// The argument's name does not say that it is a path.
+    unnamed: bool,
+    argument: String,
+    template: String,
+}
 
 impl ToolEffects {
     /// Learns from all calls of a tool.
@@ -64,8 +75,11 @@ impl ToolEffects {
             match sort(effect) {
                 Sort::File(Access::Exec, file) => {
                     let (program, argument) = explain(&file.path, &arguments, call.root.as_deref())
-                        .filter(|e| e.0 == Follows::Itself)
-                        .map_or_else(|| (literal(&file.path), None), |e| (e.3, Some(e.2)));
+                        .filter(|e| e.follows == Follows::Itself)
+                        .map_or_else(
+                            || (literal(&file.path), None),
+                            |e| (e.template, Some(e.argument)),
+                        );
                     self.path_arguments.extend(argument);
                     self.execs.ran(program, &file.path, effect, &arguments, call.place);
                 }
@@ -74,7 +88,7 @@ impl ToolEffects {
                 Sort::File(access, file) => {
                     let path = file.path.as_str();
                     let globs = self.files.entry(access).or_default();
-                    if let Some((_, _, argument, template)) =
+                    if let Some(Explanation { argument, template, .. }) =
                         explain(path, &arguments, call.root.as_deref())
                     {
                         globs.explained(template.clone(), call.place);
@@ -143,7 +157,13 @@ fn explain(path: &str, arguments: &[Argument], root: Option<&str>) -> Option<Exp
         for named in argument.paths(root) {
             let Some((follows, rest)) = follows(path, &named) else { continue };
             let template = format!("${{arguments.{}}}{rest}", argument.name);
-            let found = (follows, std::cmp::Reverse(named.len()), argument.name.clone(), template);
+            let found = Explanation {
+                follows,
+                named: Reverse(named.len()),
+                unnamed: !means_path(&argument.name),
+                argument: argument.name.clone(),
+                template,
+            };
             if best.as_ref().is_none_or(|best| found < *best) {
                 best = Some(found);
             }
