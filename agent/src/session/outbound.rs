@@ -109,7 +109,11 @@ impl Conversation {
         if verdict == Verdict::Exceeded || verdict == Verdict::Incomplete {
             let tool = request.call.as_ref().map_or(request.method.as_str(), |call| &call.tool);
             let correlation_id = correlation.as_deref();
-            tracing::warn!(tool, correlation_id, ?verdict, "{}", why(&effects));
+            if self.context.server.is_observed() {
+                tracing::debug!(tool, correlation_id, ?verdict, "{}", why(&effects));
+            } else {
+                tracing::warn!(tool, correlation_id, ?verdict, "{}", why(&effects));
+            }
         }
         self.append(&self.recorder.ended(&request, end, effects))?;
         if withheld.is_some() {
