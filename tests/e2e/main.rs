@@ -6,6 +6,7 @@ mod daemon;
 mod filesystem;
 mod floor;
 mod gap;
+mod learn;
 mod lifecycle;
 mod names;
 mod names_world;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         floor::tests(),
         pinning::tests(),
         startup::tests(),
+        learn::tests(),
     ];
     warrantd_tests::harness::run(subjects.into_iter().flatten().collect())
 }

@@ -1,10 +1,10 @@
 //! One audit record.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::auth::Method;
-use crate::config::Action;
+use crate::config::{Action, Mode};
 use crate::warrant::{Effect, Observation, Standing, Verdict, Warrant};
 
 /// The time of day as records have it: ISO 8601 in UTC with milliseconds.
@@ -14,7 +14,7 @@ pub fn now() -> String {
 }
 
 /// What a record is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// A request that can act, allowed or denied.
@@ -50,7 +50,7 @@ pub enum Event {
 }
 
 /// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
     /// The server answered with a result, and it was released.
@@ -106,6 +106,11 @@ pub struct Record {
 
     /// What the record is about.
     pub event: Event,
+    /// Whether policy was enforced or only tried. With `observe`, a denied call was forwarded all the
+    /// same and no response was withheld.
+    pub mode: Option<Mode>,
+    /// The server's working directory, from which relative paths count; in `session_start` alone.
+    pub server_root: Option<String>,
     /// The JSON-RPC method.
     pub method: Option<String>,
     /// What the call was allowed to do.
@@ -142,6 +147,8 @@ impl Record {
             end_user_id: None,
             effective_principal: None,
             event,
+            mode: None,
+            server_root: None,
             method: None,
             warrant: None,
             effects: None,
@@ -178,7 +185,7 @@ pub struct ResultMetadata {
 }
 
 /// Whose effects these are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Attribution {
     /// This call was alone in flight.
@@ -217,6 +224,8 @@ pub struct Counts {
     pub exceeded: usize,
     /// Kernel events that were lost.
     pub lost: u64,
+    /// Whether more was done than could be waited for.
+    pub cut: bool,
 }
 
 impl EffectsRecord {
@@ -236,6 +245,7 @@ impl EffectsRecord {
                 warranted: warranted.len(),
                 exceeded: exceeded.len(),
                 lost: observation.lost,
+                cut: observation.cut,
             },
             warranted: effects(warranted),
             exceeded: effects(exceeded),

@@ -10,6 +10,7 @@ mod failure;
 mod judge;
 mod kernel;
 mod key;
+mod learn;
 mod output;
 mod pin;
 mod probe;
@@ -44,6 +45,7 @@ enum Command {
     Explain(explain::Explain),
     Test(test::Test),
     Schema(schema::Schema),
+    Learn(learn::Learn),
     Key(key::Key),
     Pin(pin::Pin),
     Audit(audit::Audit),
@@ -70,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Explain(command) => command.execute(),
         Command::Test(command) => command.execute(),
         Command::Schema(command) => command.execute(),
+        Command::Learn(command) => command.execute(),
         Command::Key(command) => command.execute(),
         Command::Pin(command) => command.execute(),
         Command::Audit(command) => command.execute(),

@@ -10,6 +10,7 @@ mod daemon;
 mod effects;
 mod error;
 mod key_hash;
+mod mode;
 mod network;
 mod pinning;
 mod policy;
@@ -26,6 +27,7 @@ pub use effects::{
 };
 pub use error::{ConfigError, Problem, suggestion};
 pub use key_hash::{KeyHash, KeyHashError};
+pub use mode::Mode;
 pub use network::{ListenRule, NetworkProtocol, NetworkRule, NetworkSection};
 pub use pinning::{OnChange, OnNew, PinEntry, PinFile, PinningSection};
 pub use policy::{

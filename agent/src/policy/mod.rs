@@ -11,6 +11,7 @@ mod names;
 mod narrow;
 mod near_miss;
 pub mod network;
+mod observe;
 mod offer;
 mod paths;
 pub mod pin;
@@ -20,6 +21,7 @@ pub mod schema;
 pub mod sql;
 pub mod url;
 
+pub use arguments::{means_path, means_url};
 pub use compile::Policy;
 pub use decide::{ApprovedPath, Call, Decision, decide};
 pub use names::{MAX_FREEDOM, NameDenial, NameMatch, Names};

@@ -19,12 +19,15 @@ use crate::warrant::Warrant;
 
 /// What is open while the server starts.
 pub(super) fn at_start(server: &Server) -> Leave {
-    match server.policy.effects.network {
-        NetworkOpening::Always => Leave::Everything,
-        NetworkOpening::PerCall => {
-            Leave::Peers([server.startup.peers(), server.ambient.peers()].concat())
-        }
+    if stays_open(server) {
+        return Leave::Everything;
     }
+    Leave::Peers([server.startup.peers(), server.ambient.peers()].concat())
+}
+
+/// Whether the server may use all that its policy lists at any time.
+fn stays_open(server: &Server) -> bool {
+    server.is_observed() || server.policy.effects.network == NetworkOpening::Always
 }
 
 /// The rules on files while the server starts, if policy has them enforced.
@@ -85,7 +88,7 @@ impl Conversation {
             watch.set_files(Some(rules))?;
         }
         let server = &self.context.server;
-        if server.policy.effects.network == NetworkOpening::Always {
+        if stays_open(server) {
             return Ok(());
         }
         let mut peers = server.ambient.peers().to_vec();
