@@ -11,6 +11,7 @@ mod names;
 mod narrow;
 mod near_miss;
 pub mod network;
+mod observe;
 mod paths;
 mod rate;
 mod reach;

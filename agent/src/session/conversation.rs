@@ -109,7 +109,10 @@ pub async fn converse<R: AsyncRead + Unpin>(
 ) -> Result<Ending, SessionError> {
     let generation = context.kernel.as_ref().map(|kernel| kernel.generation());
     let recorder = Recorder::new(&context.server, Some(identity), generation);
-    context.log.append(&recorder.record(Event::SessionStart))?;
+    context.log.append(&Record {
+        server_root: Some(context.server.root.to_string_lossy().into_owned()),
+        ..recorder.record(Event::SessionStart)
+    })?;
     let Started { watch, resolver, mut child } = start(&context, &recorder.session_id)?;
     if let Some(stderr) = child.stderr.take() {
         tokio::spawn(relay_stderr(stderr, context.server.id.clone()));
@@ -153,7 +156,7 @@ fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
         env: server.env.clone(),
         user: server.user.clone(),
         floor: server.floor.clone(),
-        unix_sockets: !server.policy.reach.unix_sockets.is_empty(),
+        unix_sockets: server.policy.reach.has_unix_sockets(),
     };
     match &context.kernel {
         // Unconfined, it asks whom it likes.
@@ -282,7 +285,9 @@ impl Conversation {
 
     /// Frees the slot that a call took of its limits.
     pub(super) fn ended(&self, request: &Request) {
-        if let (Some(call), Some(identity)) = (&request.call, &self.recorder.identity) {
+        if let (Some(call), Some(identity)) = (&request.call, &self.recorder.identity)
+            && call.counted
+        {
             self.context.server.let_go(&identity.actor, &call.tool);
         }
     }

@@ -52,6 +52,7 @@ pub(super) fn doors(server: &Server, resolver: Option<&Resolver>) -> Doors {
         mark: None,
         resolver: resolver.map(|resolver| (resolver.v4_port(), resolver.v6_port())),
         unix: server.policy.reach.unix_sockets.clone(),
+        any_unix: server.policy.reach.any_unix_socket,
     }
 }
 

@@ -14,12 +14,15 @@ use crate::mcp::{Id, RpcError, code};
 
 /// What is open while the server starts.
 pub(super) fn at_start(server: &Server) -> Leave {
-    match server.policy.effects.network {
-        NetworkOpening::Always => Leave::Everything,
-        NetworkOpening::PerCall => {
-            Leave::Peers([server.startup.peers(), server.ambient.peers()].concat())
-        }
+    if is_always_open(server) {
+        return Leave::Everything;
     }
+    Leave::Peers([server.startup.peers(), server.ambient.peers()].concat())
+}
+
+/// A server that is only observed is refused nothing that another one could do in a call.
+fn is_always_open(server: &Server) -> bool {
+    server.policy.effects.network == NetworkOpening::Always || server.is_observed()
 }
 
 impl Conversation {
@@ -54,7 +57,7 @@ impl Conversation {
     /// Opens what the requests in flight may reach, but for one that is `ending`, and closes all else.
     pub(super) fn settle(&mut self, ending: Option<&Id>) -> Result<(), KernelError> {
         let Context { server, .. } = &self.context;
-        if server.policy.effects.network == NetworkOpening::Always {
+        if is_always_open(server) {
             return Ok(());
         }
         let Some(watch) = &self.watch else { return Ok(()) };

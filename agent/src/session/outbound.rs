@@ -42,7 +42,11 @@ impl Conversation {
             },
             Ok(Message::Notification { method, .. }) => {
                 if !NOTIFICATIONS.contains(&method.as_str()) {
-                    return self.dropped(&format!("sent `{method}`, which policy does not cover"));
+                    let what = format!("sent `{method}`, which policy does not cover");
+                    if !self.context.server.is_observed() {
+                        return self.dropped(&what);
+                    }
+                    self.append(&self.recorder.not_enforced(&format!("the server {what}")))?;
                 }
                 // It may carry what a call in flight must not have read.
                 if self.action(self.gate.worst_in_flight()) == OnVerdict::Report {
@@ -166,6 +170,9 @@ impl Conversation {
     /// What policy wants done by verdict.
     fn action(&self, verdict: Verdict) -> OnVerdict {
         let effects = &self.context.server.policy.effects;
+        if self.context.server.is_observed() {
+            return OnVerdict::Report;
+        }
         match verdict {
             Verdict::Within | Verdict::Unobserved => OnVerdict::Report,
             Verdict::Exceeded => effects.on_exceeded,

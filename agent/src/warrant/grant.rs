@@ -198,11 +198,6 @@ impl Warrant {
         }
     }
 
-    /// The peers that it covers.
-    pub fn peers(&self) -> &[PeerGrant] {
-        &self.peers
-    }
-
     fn list(&self, kinds: &[EffectKind]) -> Vec<String> {
         self.files
             .iter()
