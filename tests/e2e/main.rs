@@ -1,10 +1,12 @@
 //! End-to-end tests of warrantd: real servers, real clients, a rogue server, the real kernel.
 #![forbid(unsafe_code)]
 
+mod attribution;
 mod crash;
 mod daemon;
 mod filesystem;
 mod floor;
+mod frozen;
 mod gap;
 mod lifecycle;
 mod names;
@@ -14,7 +16,9 @@ mod processes;
 mod python;
 mod rig;
 mod rogue;
+mod start_effects;
 mod startup;
+mod tasks;
 
 use std::process::ExitCode;
 
@@ -30,6 +34,10 @@ fn main() -> ExitCode {
         gap::tests(),
         floor::tests(),
         startup::tests(),
+        start_effects::tests(),
+        attribution::tests(),
+        tasks::tests(),
+        frozen::tests(),
     ];
     warrantd_tests::harness::run(subjects.into_iter().flatten().collect())
 }

@@ -23,6 +23,8 @@ pub enum Event {
     Authentication,
     /// A message that was refused before policy.
     ProtocolError,
+    /// A call that went on as a task ended: all its effects, those told with its answer included.
+    Task,
     /// Effects of a server before its first call.
     Startup,
     /// Effects that belong to no call.
@@ -31,6 +33,12 @@ pub enum Event {
     NameRefused,
     /// A session began.
     SessionStart,
+    /// The processes of a session were frozen; `error` says why.
+    Frozen,
+    /// An operator let a frozen session go on.
+    Thawed,
+    /// An operator killed a session.
+    Killed,
     /// A session ended.
     SessionEnd,
     /// The daemon started.
@@ -63,6 +71,8 @@ pub struct Record {
     pub timestamp: String,
     /// Joins the record to the error that a client got.
     pub correlation_id: Option<String>,
+    /// The call that asked for the input which this one brings, by its correlation id.
+    pub continues: Option<String>,
     /// The session.
     pub session_id: Option<String>,
     /// The authenticated caller.
@@ -111,6 +121,8 @@ pub struct Record {
     pub warrant: Option<Warrant>,
     /// What the kernel saw.
     pub effects: Option<EffectsRecord>,
+    /// The user who thawed or killed a session (`SO_PEERCRED`, unix(7)).
+    pub operator_uid: Option<u32>,
     /// Generation of the policy in the kernel.
     pub policy_generation: Option<u32>,
 }
@@ -121,6 +133,7 @@ impl Record {
         Self {
             timestamp: now(),
             correlation_id: None,
+            continues: None,
             session_id: None,
             actor: None,
             source_ip: None,
@@ -144,6 +157,7 @@ impl Record {
             method: None,
             warrant: None,
             effects: None,
+            operator_uid: None,
             policy_generation: None,
         }
     }

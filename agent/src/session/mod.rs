@@ -5,6 +5,7 @@
 mod call;
 mod conversation;
 mod floor;
+mod frozen;
 mod gate;
 mod inbound;
 mod install;
@@ -12,11 +13,20 @@ mod loader;
 mod names;
 mod opening;
 mod outbound;
+mod queue;
+mod request;
 mod resolve;
+mod rounds;
 mod schemas;
 mod server;
+mod sessions;
 mod startup;
+mod status;
+mod stock;
+mod tasks;
 
 pub use conversation::{Context, Ending, SessionError, converse};
 pub(crate) use conversation::{MAX_REQUEST, stopped};
 pub use server::{RunAs, Server, ServerError, ServerSpec};
+pub use sessions::{OrderError, Sessions};
+pub use status::{FlyingCall, FrozenStatus, SessionStatus, VerdictCounts};

@@ -6,7 +6,7 @@
 
 use super::call::End;
 use super::conversation::{Context, Conversation, SessionError};
-use super::gate::Request;
+use super::request::Request;
 use super::server::Server;
 use crate::config::NetworkOpening;
 use crate::kernel::{KernelError, Leave};
@@ -34,7 +34,7 @@ impl Conversation {
         request: Request,
         line: Vec<u8>,
     ) -> Result<(), SessionError> {
-        self.gate.begin(id.clone(), request);
+        self.gate.begin(id.clone(), request, std::time::Instant::now());
         let Err(error) = self.settle(None) else {
             self.forward(line).await;
             return Ok(());

@@ -24,12 +24,14 @@ mod insist;
 mod linger;
 mod misdeed;
 mod protocol;
+mod tasks;
 mod tools;
 
 use std::env;
 use std::io::{self, BufRead, Write};
 
 use crate::misdeed::Misdeeds;
+use crate::tasks::Tasks;
 use crate::tools::Tools;
 
 fn main() -> anyhow::Result<()> {
@@ -52,9 +54,10 @@ fn main() -> anyhow::Result<()> {
         _ => {}
     }
     let mut tools = Tools::new(Misdeeds::parse(flags)?);
+    let mut tasks = Tasks::default();
     let mut stdout = io::stdout().lock();
     for line in io::stdin().lock().lines() {
-        if let Some(response) = protocol::answer(&line?, &mut tools) {
+        if let Some(response) = protocol::answer(&line?, &mut tools, &mut tasks) {
             writeln!(stdout, "{response}")?;
             stdout.flush()?;
         }
