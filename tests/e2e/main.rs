@@ -1,10 +1,12 @@
 //! End-to-end tests of warrantd: real servers, real clients, a rogue server, the real kernel.
 #![forbid(unsafe_code)]
 
+mod attribution;
 mod crash;
 mod daemon;
 mod filesystem;
 mod floor;
+mod frozen;
 mod gap;
 mod learn;
 mod lifecycle;
@@ -16,7 +18,9 @@ mod processes;
 mod python;
 mod rig;
 mod rogue;
+mod start_effects;
 mod startup;
+mod tasks;
 
 use std::process::ExitCode;
 
@@ -34,6 +38,10 @@ fn main() -> ExitCode {
         pinning::tests(),
         startup::tests(),
         learn::tests(),
+        start_effects::tests(),
+        attribution::tests(),
+        tasks::tests(),
+        frozen::tests(),
     ];
     warrantd_tests::harness::run(subjects.into_iter().flatten().collect())
 }

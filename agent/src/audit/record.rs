@@ -23,6 +23,8 @@ pub enum Event {
     Authentication,
     /// A message that was refused before policy.
     ProtocolError,
+    /// A call that went on as a task ended: all its effects, those told with its answer included.
+    Task,
     /// Effects of a server before its first call.
     Startup,
     /// Effects that belong to no call.
@@ -37,6 +39,12 @@ pub enum Event {
     ToolVanished,
     /// A session began.
     SessionStart,
+    /// The processes of a session were frozen; `error` says why.
+    Frozen,
+    /// An operator let a frozen session go on.
+    Thawed,
+    /// An operator killed a session.
+    Killed,
     /// A session ended.
     SessionEnd,
     /// The daemon started.
@@ -69,6 +77,8 @@ pub struct Record {
     pub timestamp: String,
     /// Joins the record to the error that a client got.
     pub correlation_id: Option<String>,
+    /// The call that asked for the input which this one brings, by its correlation id.
+    pub continues: Option<String>,
     /// The session.
     pub session_id: Option<String>,
     /// The authenticated caller.
@@ -119,6 +129,8 @@ pub struct Record {
     pub effects: Option<EffectsRecord>,
     /// What a server says of a tool, where that is not what was accepted.
     pub definition: Option<DefinitionRecord>,
+    /// The user who thawed or killed a session (`SO_PEERCRED`, unix(7)).
+    pub operator_uid: Option<u32>,
     /// Generation of the policy in the kernel.
     pub policy_generation: Option<u32>,
 }
@@ -129,6 +141,7 @@ impl Record {
         Self {
             timestamp: now(),
             correlation_id: None,
+            continues: None,
             session_id: None,
             actor: None,
             source_ip: None,
@@ -153,6 +166,7 @@ impl Record {
             warrant: None,
             effects: None,
             definition: None,
+            operator_uid: None,
             policy_generation: None,
         }
     }

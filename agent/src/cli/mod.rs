@@ -7,9 +7,11 @@ mod connect;
 mod doctor;
 mod explain;
 mod failure;
+mod instances;
 mod judge;
 mod kernel;
 mod key;
+mod kill;
 mod learn;
 mod output;
 mod pin;
@@ -18,7 +20,9 @@ mod run;
 mod schema;
 mod serve;
 mod signals;
+mod status;
 mod test;
+mod thaw;
 
 use std::process::ExitCode;
 
@@ -41,6 +45,9 @@ enum Command {
     Run(run::Run),
     Serve(serve::Serve),
     Connect(connect::Connect),
+    Status(status::Status),
+    Thaw(thaw::Thaw),
+    Kill(kill::Kill),
     Check(check::Check),
     Explain(explain::Explain),
     Test(test::Test),
@@ -68,6 +75,9 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.execute(),
         Command::Serve(command) => command.execute(),
         Command::Connect(command) => command.execute(),
+        Command::Status(command) => command.execute(),
+        Command::Thaw(command) => command.execute(),
+        Command::Kill(command) => command.execute(),
         Command::Check(command) => command.execute(),
         Command::Explain(command) => command.execute(),
         Command::Test(command) => command.execute(),

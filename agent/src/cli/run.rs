@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use clap::Args;
 use nix::unistd::{Uid, User};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::{Failure, kernel, signals};
 use crate::audit::Log;
 use crate::auth::{Identity, Method};
 use crate::config::{KernelMode, Mode, PolicyFile, Problem, Source};
-use crate::serve::{load_policy, record_gaps};
+use crate::serve::{Control, load_policy, record_gaps};
 use crate::session::{
-    Context, Ending, MAX_REQUEST, RunAs, Server, ServerError, ServerSpec, converse,
+    Context, Ending, MAX_REQUEST, RunAs, Server, ServerError, ServerSpec, Sessions, converse,
 };
 use crate::transport::{LineReader, LineWriter};
 
@@ -43,6 +45,9 @@ pub(super) struct Run {
     /// File of the definitions of tools that were accepted; switches pinning on
     #[arg(long, value_name = "FILE")]
     pins: Option<PathBuf>,
+    /// Directory of the socket by which `warrantd status`, `thaw` and `kill` reach this session
+    #[arg(long, value_name = "DIR", env = "WARRANTD_RUNTIME_DIR", default_value = "/run/warrantd")]
+    runtime_dir: PathBuf,
     /// The server's working directory, from which relative paths count [default: here]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
@@ -92,14 +97,38 @@ impl Run {
             let client = LineReader::new(tokio::io::stdin(), MAX_REQUEST);
             let writer = LineWriter::new(tokio::io::stdout(), 16);
             let (server, kernel) = (Arc::new(server), layer.kernel.clone());
-            let context = Context { server, kernel, log: Arc::new(log) };
+            let sessions = Arc::new(Sessions::default());
+            let control = self.control(sessions.clone(), &stop);
+            let context = Context { server, kernel, log: Arc::new(log), sessions };
             let ending = converse(context, identity, client, writer, stop).await;
+            if let Some(control) = control {
+                control.abort();
+                let _ = control.await; // Called off.
+            }
             layer.close().await;
             ending.map_err(Failure::other)
         });
         // A read of standard input cannot be called off; it must not delay the end.
         runtime.shutdown_background();
         self.exit(ending?)
+    }
+
+    /// Answers operators, where that can be done: who runs without privileges has no directory for it.
+    fn control(
+        &self,
+        sessions: Arc<Sessions>,
+        stop: &watch::Receiver<bool>,
+    ) -> Option<JoinHandle<()>> {
+        match Control::of_run(&self.runtime_dir, sessions) {
+            Ok(control) => Some(tokio::spawn(control.serve(stop.clone()))),
+            Err(error) => {
+                let dir = self.runtime_dir.display();
+                tracing::warn!(
+                    "no control socket in {dir} ({error}): `warrantd status` will not show this"
+                );
+                None
+            }
+        }
     }
 
     /// Checks everything; starts nothing.
@@ -199,6 +228,9 @@ impl Run {
             Ending::Terminated => {
                 let why = "the server was killed: it did more than it may; the audit log says what";
                 Err(Failure::Other(why.to_owned()))
+            }
+            Ending::Killed => {
+                Err(Failure::Other("the server was killed by an operator's order".to_owned()))
             }
             Ending::ServerGone { status, early } => {
                 let how =

@@ -119,6 +119,8 @@ fn check_id(server: &ServerConfig, key: &str, before: &[LoadedServer]) -> Result
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let problem = if id.is_empty() || id.len() > 32 || !id.chars().all(plain) {
         "a server's id has 1 to 32 letters, digits, `-` and `_`".to_owned()
+    } else if id == "control" {
+        "the socket `control.sock` is warrantd's own; choose another id".to_owned()
     } else if before.iter().any(|other| other.server.id == *id) {
         format!("server `{id}` stands twice")
     } else if server.auth.is_empty() {

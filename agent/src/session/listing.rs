@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::call::new_id;
 use super::conversation::{Conversation, SessionError};
-use super::gate::Request;
+use super::request::Request;
 use crate::audit::{Event, Record, Status};
 use crate::mcp::json::disguised_key;
 use crate::mcp::list::shorten_tools;

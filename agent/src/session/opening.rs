@@ -10,7 +10,7 @@ use std::io;
 use super::call::End;
 use super::conversation::{Conversation, SessionError};
 use super::files::Files;
-use super::gate::Request;
+use super::request::Request;
 use super::server::Server;
 use crate::config::NetworkOpening;
 use crate::kernel::{KernelError, Leave};
@@ -58,7 +58,7 @@ impl Conversation {
         request: Request,
         line: Vec<u8>,
     ) -> Result<(), SessionError> {
-        self.gate.begin(id.clone(), request);
+        self.gate.begin(id.clone(), request, std::time::Instant::now());
         let Err(error) = self.settle(None) else {
             self.forward(line).await;
             return Ok(());

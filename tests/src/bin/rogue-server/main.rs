@@ -34,6 +34,7 @@ mod linger;
 mod listing;
 mod misdeed;
 mod protocol;
+mod tasks;
 mod tools;
 
 use std::env;
@@ -41,6 +42,7 @@ use std::io::{self, BufRead, Write};
 
 use crate::listing::Listing;
 use crate::misdeed::Misdeeds;
+use crate::tasks::Tasks;
 use crate::tools::Tools;
 
 fn main() -> anyhow::Result<()> {
@@ -64,9 +66,10 @@ fn main() -> anyhow::Result<()> {
     }
     let (listing, flags) = Listing::parse(flags)?;
     let mut tools = Tools::new(Misdeeds::parse(&flags)?, listing);
+    let mut tasks = Tasks::default();
     let mut stdout = io::stdout().lock();
     for line in io::stdin().lock().lines() {
-        if let Some(response) = protocol::answer(&line?, &mut tools) {
+        if let Some(response) = protocol::answer(&line?, &mut tools, &mut tasks) {
             writeln!(stdout, "{response}")?;
             stdout.flush()?;
         }
