@@ -6,12 +6,16 @@ mod daemon;
 mod filesystem;
 mod floor;
 mod gap;
+mod late;
 mod lifecycle;
+mod modes;
 mod names;
 mod names_world;
 mod network;
 mod processes;
 mod python;
+mod race;
+mod refused;
 mod rig;
 mod rogue;
 mod startup;
@@ -22,6 +26,10 @@ fn main() -> ExitCode {
     let subjects = [
         filesystem::tests(),
         rogue::tests(),
+        modes::tests(),
+        late::tests(),
+        race::tests(),
+        refused::tests(),
         network::tests(),
         names::tests(),
         daemon::tests(),
