@@ -15,10 +15,13 @@ mod network;
 mod processes;
 mod python;
 mod race;
+mod real;
 mod refused;
 mod rig;
 mod rogue;
+mod scripts;
 mod startup;
+mod web;
 
 use std::process::ExitCode;
 
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
         late::tests(),
         race::tests(),
         refused::tests(),
+        real::tests(),
         network::tests(),
         names::tests(),
         daemon::tests(),
