@@ -21,6 +21,7 @@ mod rig;
 mod rogue;
 mod scripts;
 mod startup;
+mod vulnerable;
 mod web;
 
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         race::tests(),
         refused::tests(),
         real::tests(),
+        vulnerable::tests(),
         network::tests(),
         names::tests(),
         daemon::tests(),
