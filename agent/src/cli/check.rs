@@ -50,6 +50,7 @@ fn check(file: &Path) -> Result<&'static str, ConfigError> {
     Policy::compile(&policy, root)
         .and_then(|_| Rules::compile(&policy.effects, root))
         .and_then(|_| Ambient::new(&[], &policy.effects.ambient.read, root))
+        .and_then(|ambient| ambient.with_connect(&policy.effects.ambient.connect))
         .map_err(|problem| source.error(problem))?;
     Ok("a valid policy")
 }

@@ -164,7 +164,8 @@ impl Run {
         match ending {
             Ending::ClientLeft => Ok(ExitCode::SUCCESS),
             Ending::Terminated => {
-                Err(Failure::Other("the server was killed: a call exceeded its warrant".to_owned()))
+                let why = "the server was killed: it did more than it may; the audit log says what";
+                Err(Failure::Other(why.to_owned()))
             }
             Ending::ServerGone { status, early } => {
                 let how =

@@ -7,6 +7,7 @@
 mod api_key;
 mod cases;
 mod daemon;
+mod effects;
 mod error;
 mod key_hash;
 mod network;
@@ -18,12 +19,16 @@ mod source;
 pub use api_key::{ApiKeyConfig, KeyFileError, KeySource, Validity, key_file_hash};
 pub use cases::{Case, CasesFile};
 pub use daemon::{ActorConfig, AuditConfig, AuthMethod, DaemonConfig, KernelMode, ServerConfig};
+pub use effects::{
+    AmbientSection, EffectsSection, ExecEntry, Invocation, OnStartup, OnVerdict, StartupSection,
+    ToolEffects,
+};
 pub use error::{ConfigError, Problem, suggestion};
 pub use key_hash::{KeyHash, KeyHashError};
 pub use network::{ListenRule, NetworkProtocol, NetworkRule, NetworkSection};
 pub use policy::{
-    Action, ActorRule, AmbientSection, AuditSection, Constraint, Dialect, EffectsSection,
-    ErrorHandling, OnVerdict, PolicyFile, RateLimit, SchemaSection, ToolEffects,
+    Action, ActorRule, AuditSection, Constraint, Dialect, ErrorHandling, PolicyFile, RateLimit,
+    SchemaSection,
 };
 pub use sanitize::{Kind, SanitizeConfig, ToolSanitize, Treatment};
 pub use source::Source;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::effects::EffectsSection;
 use super::network::NetworkSection;
 use super::sanitize::SanitizeConfig;
 
@@ -188,63 +189,4 @@ pub struct ErrorHandling {
     pub on_policy_error: Action,
     /// A call that takes too long.
     pub on_timeout: Action,
-}
-
-/// What calls may do, and what happens when they do more.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct EffectsSection {
-    /// Effects that the server may have at any time, beside the built-in floor.
-    pub ambient: AmbientSection,
-    /// What a call of a tool may do; derived from the arguments when absent.
-    pub tools: BTreeMap<String, ToolEffects>,
-    /// What happens to a response whose call did more than its warrant.
-    pub on_exceeded: OnVerdict,
-    /// What happens to a response when kernel events were lost.
-    pub on_incomplete: OnVerdict,
-    /// Refuse the server files outside the directories that the globs of this policy begin with: reading
-    /// outside those of ambient, constraints and effects; writing, making, deleting and renaming outside
-    /// those of what tools write; running what is neither its own nor named under `exec`. Fixed by Landlock
-    /// (Linux 5.13 and newer) when the server starts. Warrants are judged as ever.
-    pub landlock: bool,
-    /// Refuse the same through BPF LSM, with every refusal reported as an effect. Needs a kernel where `bpf`
-    /// is an active security module; elsewhere warrantd does not start.
-    pub enforce: bool,
-}
-
-/// Effects that the server may have at any time.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct AmbientSection {
-    /// Globs of files it may read.
-    pub read: Vec<String>,
-}
-
-/// What a call of one tool may do. `${arguments.NAME}` stands for an argument's value.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ToolEffects {
-    /// Files to read, as globs.
-    pub read: Vec<String>,
-    /// Files to write to or create, as globs.
-    pub write: Vec<String>,
-    /// Programs to run, as globs.
-    pub exec: Vec<String>,
-    /// Peers to reach: `ADDRESS`, `ADDRESS:PORT`, `[ADDRESS]:PORT`, `NAME`, `NAME:PORT` or a URL; as
-    /// written here also `CIDR` and names such as `*.example.com`. A name covers the addresses that
-    /// the server was told when it asked for it.
-    pub connect: Vec<String>,
-}
-
-/// What happens to a response by its verdict.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnVerdict {
-    /// It is released, and the record says so.
-    Report,
-    /// It is withheld; the caller gets an error.
-    #[default]
-    Withhold,
-    /// It is withheld, and every process of the session is killed.
-    Terminate,
 }

@@ -95,6 +95,7 @@ fn exec(record: &[u8], seq: u64, name_of: impl Fn(FileId) -> Option<String>) -> 
     };
     let mut started = effect(EffectKind::Exec, &event.header, seq, Target::File(target), own_name);
     started.argv = arguments(tail);
+    started.argv_cut = event.header.flags & flags::TAIL_CUT != 0;
     Some(Decoded { effects: vec![started], program })
 }
 
@@ -157,6 +158,7 @@ fn effect(
         outcome,
         target,
         argv: Vec::new(),
+        argv_cut: false,
         process: Process { pid: header.pid, tid: header.tid, uid: header.uid, exe },
         seq,
         boot_ns: header.boot_ns,

@@ -92,6 +92,7 @@ fn an_open_says_who_what_and_when() {
         outcome: Outcome::Allowed,
         target: Target::File(file),
         argv: Vec::new(),
+        argv_cut: false,
         process,
         seq: 9,
         boot_ns: 5,

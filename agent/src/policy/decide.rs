@@ -15,6 +15,7 @@ use super::compile::{Actor, Policy};
 use super::limits::Limits;
 use super::schema::ArgumentSchema;
 use super::sql::SqlFacts;
+use super::url::UrlPeer;
 use crate::config::Action;
 
 /// A call to decide about.
@@ -50,6 +51,9 @@ pub struct Decision {
     /// What the SQL that the call names does, when it is allowed.
     #[serde(rename = "sql", skip_serializing_if = "Vec::is_empty")]
     pub queries: Vec<SqlFacts>,
+    /// Whom the URLs reach that the call names to a tool limited by URL, when it is allowed.
+    #[serde(skip)]
+    pub urls: Vec<UrlPeer>,
     /// How long the call may take.
     #[serde(skip)]
     pub timeout: Option<Duration>,
@@ -88,6 +92,7 @@ impl Decision {
             reason: reason.into(),
             paths: Vec::new(),
             queries: Vec::new(),
+            urls: Vec::new(),
             timeout: None,
             bad_arguments: false,
         }
@@ -115,11 +120,15 @@ fn judge(policy: &Policy, call: Call) -> Result<Decision, Denial> {
     let arguments = call.arguments;
     let limits: Vec<_> = limits_of(policy, actor, tool).collect();
     check_schema(call.schema, arguments, || "inputSchema".to_owned())?;
-    let (mut paths, mut queries) = (Vec::new(), Vec::new());
+    let (mut paths, mut queries, mut urls) = (Vec::new(), Vec::new(), Vec::new());
     for limits in &limits {
         check_schema(limits.schema.as_ref(), arguments, || format!("{}.schema", limits.key))?;
         check_size(limits, arguments)?;
-        check_urls(limits, arguments)?;
+        for peer in check_urls(limits, arguments)? {
+            if !urls.contains(&peer) {
+                urls.push(peer);
+            }
+        }
         for facts in check_sql(limits, arguments)? {
             if !queries.contains(&facts) {
                 queries.push(facts);
@@ -131,7 +140,8 @@ fn judge(policy: &Policy, call: Call) -> Result<Decision, Denial> {
             }
         }
     }
-    if limits.iter().all(|limits| limits.paths.is_none()) {
+    // A tool limited by SQL works through its database: what its arguments name is no file.
+    if limits.iter().all(|limits| limits.paths.is_none() && limits.sql.is_none()) {
         paths = named_paths(&policy.root, call);
     }
     Ok(Decision {
@@ -140,6 +150,7 @@ fn judge(policy: &Policy, call: Call) -> Result<Decision, Denial> {
         reason: "allowed".to_owned(),
         paths,
         queries,
+        urls,
         timeout: limits.iter().filter_map(|limits| limits.timeout).min(),
         bad_arguments: false,
     })

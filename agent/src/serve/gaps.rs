@@ -105,6 +105,7 @@ mod tests {
             target: Target::Peer(Peer { peer, protocol: Protocol::Tcp, names: Vec::new() }),
             process: Process { pid: 7, tid: 7, uid: 7, exe: "/usr/bin/server".into() },
             argv: Vec::new(),
+            argv_cut: false,
             seq,
             boot_ns: seq,
         }

@@ -63,6 +63,7 @@ impl CallInfo {
             reason: String::new(),
             paths,
             queries: Vec::new(),
+            urls: Vec::new(),
             timeout: None,
             bad_arguments: false,
         };

@@ -13,13 +13,13 @@ use super::call::{End, Recorder};
 use super::gate::{Drain, Gate, Request};
 use super::names;
 use super::server::Server;
-use crate::audit::{Attribution, AuditError, EffectsRecord, Event, Log, Record};
+use crate::audit::{Attribution, AuditError, EffectsRecord, Event, Log, Record, Sanitizer, Status};
 use crate::auth::Identity;
 use crate::kernel::{self, FileRules, Kernel, KernelError, SpawnSpec};
 use crate::mcp::{RpcError, code};
 use crate::names::Resolver;
 use crate::transport::{Line, LineReader, LineWriter};
-use crate::warrant::Observation;
+use crate::warrant::{Effect, Observation};
 
 /// A message from a client may have this many bytes.
 pub(crate) const MAX_REQUEST: usize = 4 << 20;
@@ -220,6 +220,7 @@ impl Conversation {
                 () = wait_for_room(self.to_server.as_ref()), if room && !server_room => {}
                 _ = tick.tick() => {
                     self.drain();
+                    self.judge_start()?;
                     self.record_unsolicited()?;
                     self.record_refused_names(false)?;
                 }
@@ -243,40 +244,35 @@ impl Conversation {
     pub(super) fn drain(&mut self) {
         if let Some(watch) = &self.watch {
             let drained = watch.drain();
-            let (mut effects, ambient) = names::tell(drained.effects, self.resolver.as_ref());
-            // What a program is told may be a secret as well as what a tool is told.
-            for word in effects.iter_mut().flat_map(|effect| &mut effect.argv) {
-                if let Cow::Owned(clean) = self.context.server.sanitizer.text(None, word) {
-                    *word = clean;
-                }
-            }
+            let (effects, ambient) = names::tell(drained.effects, self.resolver.as_ref());
             let drain = Drain { effects, ambient, lost: drained.lost, cut: drained.incomplete };
-            self.gate.enter(drain, &self.context.server.ambient);
+            let server = &self.context.server;
+            self.gate.enter(drain, &server.ambient, |effect| sanitized(effect, &server.sanitizer));
         }
     }
 
     /// Records what belongs to no call.
     pub(super) fn record_unsolicited(&mut self) -> Result<(), AuditError> {
         match self.gate.take_unsolicited() {
-            Some(seen) => self.record_effects(Event::Unsolicited, &seen),
+            Some(seen) => self.record_effects(Event::Unsolicited, &seen, None),
             None => Ok(()),
         }
     }
 
-    /// Ends the server's start, once, and records what was seen of it.
-    pub(super) fn record_startup(&mut self) -> Result<(), AuditError> {
-        match self.gate.started() {
-            Some(seen) if self.watch.is_some() => self.record_effects(Event::Startup, &seen),
-            _ => Ok(()),
-        }
-    }
-
-    fn record_effects(&self, event: Event, seen: &Observation) -> Result<(), AuditError> {
+    /// Records effects that belong to no call, and what follows from them, if anything.
+    pub(super) fn record_effects(
+        &self,
+        event: Event,
+        seen: &Observation,
+        error: Option<String>,
+    ) -> Result<(), AuditError> {
         for effect in seen.exceeded() {
             tracing::warn!(server = self.context.server.id, ?event, "outside ambient: {effect}");
         }
         let effects = EffectsRecord::new(seen, Attribution::None, self.backend());
-        self.append(&Record { effects: Some(effects), ..self.recorder.record(event) })
+        let status = error.is_some().then_some(Status::Failure);
+        let record = self.recorder.record(event);
+        self.append(&Record { effects: Some(effects), error, status, ..record })
     }
 
     /// Frees the slot that a call took of its limits.
@@ -328,6 +324,16 @@ impl Conversation {
         self.to_client.finish().await;
         Ok(())
     }
+}
+
+/// What a program is told may be a secret as well as what a tool is told.
+fn sanitized(mut effect: Effect, sanitizer: &Sanitizer) -> Effect {
+    for word in &mut effect.argv {
+        if let Cow::Owned(clean) = sanitizer.text(None, word) {
+            *word = clean;
+        }
+    }
+    effect
 }
 
 /// Waits until `stop` becomes true or its sender is gone.

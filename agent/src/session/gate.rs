@@ -72,14 +72,20 @@ impl Gate {
         }
     }
 
-    /// Judges and enters what a drain brought.
-    pub(super) fn enter(&mut self, drain: Drain, ambient: &Ambient) {
+    /// Judges and enters what a drain brought. What is entered is what `shown` makes of each effect:
+    /// it is judged before, because what is taken out for the log may be what policy asks for.
+    pub(super) fn enter(
+        &mut self,
+        drain: Drain,
+        ambient: &Ambient,
+        shown: impl Fn(Effect) -> Effect,
+    ) {
         let Self { flight, startup, unsolicited } = self;
         for effect in drain.effects {
             let calls = flight.values().filter_map(|r| r.call.as_ref()).map(|call| &call.warrant);
             let warrants = calls.chain(startup.as_ref().map(|(warrant, _)| warrant));
             let standing = judge(&effect, warrants, ambient);
-            let judged = Judged { effect, standing };
+            let judged = Judged { effect: shown(effect), standing };
             each(flight, startup, unsolicited, |to| to.add(judged.clone()));
         }
         if drain.ambient > 0 {
@@ -129,6 +135,11 @@ impl Gate {
 
     pub(super) fn is_idle(&self) -> bool {
         self.flight.is_empty()
+    }
+
+    /// What is known of the server's start; nothing bad once it is over.
+    pub(super) fn startup_verdict(&self) -> Verdict {
+        self.startup.as_ref().map_or(Verdict::Within, |(_, observation)| observation.verdict())
     }
 
     /// Whether the server is still starting.
@@ -188,6 +199,10 @@ mod tests {
     use super::*;
     use crate::warrant::{EffectKind, FileTarget, Outcome, Process, Target};
 
+    fn same(effect: Effect) -> Effect {
+        effect
+    }
+
     fn read(path: &str) -> Drain {
         let target = FileTarget { path: path.into(), dev: 1, ino: 1, truncated: false };
         let effect = Effect {
@@ -195,6 +210,7 @@ mod tests {
             outcome: Outcome::Allowed,
             target: Target::File(target),
             argv: Vec::new(),
+            argv_cut: false,
             process: Process { pid: 7, tid: 7, uid: 1, exe: "/bin/x".into() },
             seq: 1,
             boot_ns: 1,
@@ -216,13 +232,13 @@ mod tests {
     fn a_call_alone_is_judged_by_its_own_warrant() {
         let (mut gate, ambient) = gate();
         gate.begin(Id::Number(1), request("/srv/a"));
-        gate.enter(read("/srv/a"), &ambient);
-        gate.enter(read("/usr/lib/x.so"), &ambient);
+        gate.enter(read("/srv/a"), &ambient, same);
+        gate.enter(read("/usr/lib/x.so"), &ambient, same);
         let call = gate.end(&Id::Number(1)).expect("in flight");
         assert_eq!(call.observation().verdict(), Verdict::Within);
         assert_eq!(call.attribution(), Attribution::Exclusive);
         gate.begin(Id::Number(2), request("/srv/a"));
-        gate.enter(read("/srv/b"), &ambient);
+        gate.enter(read("/srv/b"), &ambient, same);
         let call = gate.end(&Id::Number(2)).expect("in flight");
         assert_eq!(call.observation().verdict(), Verdict::Exceeded);
     }
@@ -232,10 +248,10 @@ mod tests {
         let (mut gate, ambient) = gate();
         gate.begin(Id::Number(1), request("/srv/a"));
         gate.begin(Id::Number(2), request("/srv/b"));
-        gate.enter(read("/srv/a"), &ambient);
+        gate.enter(read("/srv/a"), &ambient, same);
         let first = gate.end(&Id::Number(1)).expect("in flight");
         // The first call has ended; what it did while both flew is not held against the second.
-        gate.enter(read("/srv/b"), &ambient);
+        gate.enter(read("/srv/b"), &ambient, same);
         let second = gate.end(&Id::Number(2)).expect("in flight");
         for call in [&first, &second] {
             assert_eq!(call.observation().verdict(), Verdict::Within);
@@ -246,9 +262,9 @@ mod tests {
     #[test]
     fn effects_between_calls_are_unsolicited() {
         let (mut gate, ambient) = gate();
-        gate.enter(read("/usr/lib/x.so"), &ambient);
+        gate.enter(read("/usr/lib/x.so"), &ambient, same);
         assert!(gate.take_unsolicited().is_none(), "ambient effects need no record");
-        gate.enter(read("/etc/passwd"), &ambient);
+        gate.enter(read("/etc/passwd"), &ambient, same);
         let seen = gate.take_unsolicited().expect("seen");
         assert_eq!(seen.exceeded().count(), 1);
         assert!(gate.take_unsolicited().is_none());
@@ -260,9 +276,9 @@ mod tests {
     fn loss_makes_every_request_in_flight_incomplete() {
         let (mut gate, ambient) = gate();
         gate.begin(Id::Number(1), request("/srv/a"));
-        gate.enter(Drain { lost: 3, ..Drain::default() }, &ambient);
+        gate.enter(Drain { lost: 3, ..Drain::default() }, &ambient, same);
         assert_eq!(gate.worst_in_flight(), Verdict::Incomplete);
-        gate.enter(read("/etc/passwd"), &ambient);
+        gate.enter(read("/etc/passwd"), &ambient, same);
         assert_eq!(gate.worst_in_flight(), Verdict::Exceeded);
     }
 
@@ -270,7 +286,7 @@ mod tests {
     fn the_start_ends_once() {
         let mut gate = Gate::new(Warrant::default());
         let ambient = Ambient::new(&[], &[], "/srv").expect("floor");
-        gate.enter(read("/etc/hosts"), &ambient);
+        gate.enter(read("/etc/hosts"), &ambient, same);
         assert_eq!(gate.started().expect("starting").exceeded().count(), 1);
         assert!(gate.started().is_none());
     }

@@ -131,12 +131,16 @@ impl Conversation {
             let record = denied(&soon.rule, &soon.reason);
             return self.too_soon(&id, correlation, record, soon).await;
         }
+        let info = CallInfo::new(correlation, &call, logged, &decision, warrant);
+        let request = Request::new("tools/call".to_owned(), arrived, Some(info));
         // What happened until now is not this call's.
         self.drain();
+        if self.judge_start()? {
+            return self.refuse_after_start(&id, &request).await;
+        }
         self.record_startup()?;
         self.record_unsolicited()?;
-        let info = CallInfo::new(correlation, &call, logged, &decision, warrant);
-        self.gate.begin(id, Request::new("tools/call".to_owned(), arrived, Some(info)));
+        self.gate.begin(id, request);
         self.forward(line).await;
         Ok(())
     }
@@ -163,7 +167,7 @@ impl Conversation {
     }
 
     /// Answers a call that policy denies, after recording it.
-    async fn deny(
+    pub(super) async fn deny(
         &mut self,
         id: Option<&Id>,
         correlation: String,

@@ -14,6 +14,7 @@ mod outbound;
 mod resolve;
 mod schemas;
 mod server;
+mod startup;
 
 pub use conversation::{Context, Ending, SessionError, converse};
 pub(crate) use conversation::{MAX_REQUEST, stopped};

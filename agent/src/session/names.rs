@@ -125,6 +125,7 @@ mod tests {
                 names: Vec::new(),
             }),
             argv: Vec::new(),
+            argv_cut: false,
             process: Process { pid: 7, tid: 7, uid: 1, exe: "/bin/x".into() },
             seq: 1,
             boot_ns: 1,

@@ -28,6 +28,9 @@ impl Conversation {
     /// because the kernel programs run in the server's own context.
     pub(super) async fn hear_server(&mut self, line: Vec<u8>) -> Result<(), SessionError> {
         self.drain();
+        if self.judge_start()? {
+            return Ok(());
+        }
         match Message::parse_lenient(&line) {
             Ok(Message::Response { id: Some(id), result }) => match self.gate.end(&id) {
                 Some(request) => self.conclude(&id, request, line, &result).await,

@@ -132,6 +132,7 @@ impl Server {
         let install = install::find(&program, &spec.command, path);
         let rules = Rules::compile(&policy.effects, root_text).map_err(ServerError::Policy)?;
         let ambient = Ambient::new(&install.trees, &policy.effects.ambient.read, root_text)
+            .and_then(|ambient| ambient.with_connect(&policy.effects.ambient.connect))
             .map_err(ServerError::Policy)?
             .with_unix(policy.network.unix.iter().cloned());
         let whole = floor::of(policy, root_text, &install);
@@ -148,10 +149,10 @@ impl Server {
             user,
             principal,
             policy: Policy::compile(policy, root_text).map_err(ServerError::Policy)?,
+            // Starting the server runs its programs; reading its files is ambient.
+            startup: rules.startup(&install.programs),
             rules,
             ambient,
-            // Starting the server runs its programs; reading its files is ambient.
-            startup: Warrant::to_run(&install.programs),
             floor,
             enforced,
             sanitizer: sanitizer(policy)?,

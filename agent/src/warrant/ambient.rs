@@ -1,6 +1,8 @@
 //! Effects that a server may have at any time, because its runtime does.
 
 use super::effect::{Effect, EffectKind, Outcome, Target};
+use super::grant::PeerGrant;
+use super::peers::peer;
 use crate::config::Problem;
 use crate::policy::PathGlobs;
 
@@ -51,6 +53,8 @@ pub(super) const FLOOR: &[&str] = &[
 #[derive(Debug, Clone)]
 pub struct Ambient {
     read: PathGlobs,
+    /// Peers that may be reached.
+    peers: Vec<PeerGrant>,
     /// Unix sockets that the network policy lists.
     unix: Vec<String>,
 }
@@ -70,7 +74,23 @@ impl Ambient {
         let patterns: Vec<&str> = patterns.collect();
         let read = PathGlobs::new(&patterns, root)
             .map_err(|(index, why)| Problem::new(format!("effects.ambient.read[{index}]"), why))?;
-        Ok(Self { read, unix: Vec::new() })
+        Ok(Self { read, peers: Vec::new(), unix: Vec::new() })
+    }
+
+    /// The same with peers that may be reached, as `effects.ambient.connect` writes them.
+    pub fn with_connect(mut self, peers: &[String]) -> Result<Self, Problem> {
+        for (index, text) in peers.iter().enumerate() {
+            let bad = |why| {
+                Problem::new(format!("effects.ambient.connect[{index}]"), format!("`{text}` {why}"))
+            };
+            self.peers.push(peer(text, true).map_err(bad)?);
+        }
+        Ok(self)
+    }
+
+    /// Peers that may be reached at any time.
+    pub fn peers(&self) -> &[PeerGrant] {
+        &self.peers
     }
 
     /// The same with unix sockets that may be connected to, by absolute path.
@@ -81,13 +101,19 @@ impl Ambient {
 
     /// Whether the server may have this effect at any time.
     pub fn covers(&self, effect: &Effect) -> bool {
-        let Target::File(file) = &effect.target else {
-            // Ports are listed, and the kernel lets no other be bound.
-            return effect.kind == EffectKind::Bind && effect.outcome == Outcome::Allowed;
-        };
-        if effect.outcome == Outcome::Denied || file.truncated {
+        if effect.outcome == Outcome::Denied {
             return false;
         }
+        let file = match &effect.target {
+            Target::File(file) if file.truncated => return false,
+            Target::File(file) => file,
+            // Ports are listed, and the kernel lets no other be bound.
+            Target::Peer(_) if effect.kind == EffectKind::Bind => return true,
+            Target::Peer(peer) => {
+                return matches!(effect.kind, EffectKind::Connect | EffectKind::Send)
+                    && self.peers.iter().any(|grant| grant.covers(peer));
+            }
+        };
         match effect.kind {
             EffectKind::FileRead | EffectKind::FileMap => {
                 self.read.matches(&file.path) || is_own_proc(&file.path, effect)
@@ -110,7 +136,7 @@ fn is_own_proc(path: &str, effect: &Effect) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::effect::tests::file;
+    use super::super::effect::tests::{file, peer};
     use super::*;
 
     fn ambient() -> Ambient {
@@ -138,9 +164,30 @@ mod tests {
     }
 
     #[test]
+    fn listed_peers_are_ambient_and_what_was_refused_is_not() {
+        let listed = ["192.0.2.1:443".to_owned()];
+        let ambient = ambient().with_connect(&listed).expect("peers");
+        let mut connect = peer(EffectKind::Connect, "192.0.2.1:443");
+        assert!(ambient.covers(&connect));
+        assert!(ambient.covers(&peer(EffectKind::Send, "192.0.2.1:443")));
+        assert!(!ambient.covers(&peer(EffectKind::Packet, "192.0.2.1:443")));
+        assert!(!ambient.covers(&peer(EffectKind::Connect, "192.0.2.1:80")));
+        connect.outcome = Outcome::Denied;
+        assert!(!ambient.covers(&connect), "tried and refused");
+        for effect in [EffectKind::FileRead, EffectKind::FileMap] {
+            let mut read = file(effect, "/usr/lib/x.so");
+            read.outcome = Outcome::Denied;
+            assert!(!ambient.covers(&read), "tried and refused");
+        }
+    }
+
+    #[test]
     fn a_bad_pattern_of_policy_is_named() {
         let policy = ["ok".to_owned(), "../x".to_owned()];
         let problem = Ambient::new(&[], &policy, "/srv").expect_err("refused");
         assert_eq!(problem.key, "effects.ambient.read[1]");
+        let peers = ["10.0.0.1".to_owned(), "a b".to_owned()];
+        let problem = ambient().with_connect(&peers).expect_err("refused");
+        assert_eq!(problem.key, "effects.ambient.connect[1]");
     }
 }

@@ -21,6 +21,9 @@ pub struct Effect {
     /// bytes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub argv: Vec<String>,
+    /// There were more arguments, or they could not be read.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub argv_cut: bool,
     /// Who did it.
     #[serde(flatten)]
     pub process: Process,
@@ -197,8 +200,16 @@ pub(super) mod tests {
 
     fn effect(kind: EffectKind, target: Target) -> Effect {
         let process = Process { pid: 7, tid: 7, uid: 1000, exe: "/usr/bin/server".to_owned() };
-        let argv = Vec::new();
-        Effect { kind, outcome: Outcome::Allowed, target, argv, process, seq: 1, boot_ns: 1 }
+        Effect {
+            kind,
+            outcome: Outcome::Allowed,
+            target,
+            argv: Vec::new(),
+            argv_cut: false,
+            process,
+            seq: 1,
+            boot_ns: 1,
+        }
     }
 
     #[test]

@@ -4,43 +4,52 @@ use ipnet::IpNet;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::effect::{Effect, EffectKind, FileTarget, Peer, Target};
+use super::effect::{Effect, EffectKind, FileTarget, Outcome, Peer, Target};
 use crate::policy::PathGlobs;
 use crate::policy::url::HostPattern;
 
-/// The effects that one approved call may have.
+/// The effects that one approved call, or a server's start, may have.
 #[derive(Debug, Clone, Default)]
 pub struct Warrant {
     pub(super) files: Vec<FileGrant>,
+    pub(super) runs: Vec<RunGrant>,
     pub(super) peers: Vec<PeerGrant>,
 }
 
 /// Leave to do some kinds of thing to some files.
 #[derive(Debug, Clone)]
-pub(super) struct FileGrant {
-    pub(super) kinds: &'static [EffectKind],
-    pub(super) scope: Scope,
+pub struct FileGrant {
+    /// [`READ`], [`WRITE`] or [`DELETE`].
+    pub kinds: &'static [EffectKind],
+    /// Which files.
+    pub scope: Scope,
+}
+
+/// Leave to run a program.
+#[derive(Debug, Clone)]
+pub struct RunGrant {
+    /// Which programs. Of a script it is the interpreter that the kernel runs.
+    pub program: Scope,
+    /// How its arguments, without its own name, must begin; any when absent.
+    pub arguments: Option<Vec<String>>,
 }
 
 /// Kinds of effect that a leave to read covers.
-pub(super) const READ: &[EffectKind] = &[EffectKind::FileRead];
+pub const READ: &[EffectKind] = &[EffectKind::FileRead];
 /// Kinds of effect that a leave to write covers.
-pub(super) const WRITE: &[EffectKind] = &[
+pub const WRITE: &[EffectKind] = &[
     EffectKind::FileWrite,
     EffectKind::FileCreate,
     EffectKind::FileRename,
     EffectKind::FileLink,
     EffectKind::FileAttributes,
 ];
-/// Kinds of effect that a leave to delete covers.
-pub(super) const DELETE: &[EffectKind] = &[EffectKind::FileDelete];
-/// Kinds of effect that a leave to run covers: a program that is run is read and mapped.
-pub(super) const EXEC: &[EffectKind] =
-    &[EffectKind::Exec, EffectKind::FileMap, EffectKind::FileRead];
+/// Kinds of effect that a leave to delete covers: a name that is given up by a rename is gone, too.
+pub const DELETE: &[EffectKind] = &[EffectKind::FileDelete, EffectKind::FileRename];
 
 /// Which files a grant is about, by absolute path after symbolic links.
 #[derive(Debug, Clone)]
-pub(super) enum Scope {
+pub enum Scope {
     /// One file or directory itself.
     Exactly(String),
     /// A directory and everything below.
@@ -76,17 +85,49 @@ impl Scope {
     }
 }
 
+impl RunGrant {
+    /// Whether the grant covers something done to a program: running it, and what running it does to
+    /// its file, which is read and mapped.
+    fn covers(&self, effect: &Effect, path: &str) -> bool {
+        let covered = match effect.kind {
+            EffectKind::Exec => self.invokes(effect),
+            EffectKind::FileMap | EffectKind::FileRead => true,
+            _ => false,
+        };
+        covered && self.program.covers(path)
+    }
+
+    /// Whether the arguments begin as they must. Words that are not known to the last byte do not
+    /// count: those that were cut, and those that are not UTF-8, which the kernel layer replaces.
+    fn invokes(&self, effect: &Effect) -> bool {
+        let Some(expected) = &self.arguments else { return true };
+        let words = effect.argv.get(1..).and_then(|words| words.get(..expected.len()));
+        !effect.argv_cut
+            && words.is_some_and(|words| words == expected)
+            && !expected.iter().any(|word| word.contains(char::REPLACEMENT_CHARACTER))
+    }
+}
+
+/// As a glob, or as `{"program": GLOB, "args": […]}`; many globs are many entries of a list.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Run {
+    Program(String),
+    Invocation { program: String, args: Vec<String> },
+}
+
 /// Leave to reach some peers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PeerGrant {
-    pub(super) whom: Whom,
+pub struct PeerGrant {
+    /// Which peers.
+    pub whom: Whom,
     /// Any when absent.
-    pub(super) port: Option<u16>,
+    pub port: Option<u16>,
 }
 
 /// Which peers a grant is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Whom {
+pub enum Whom {
     /// By address.
     Net(IpNet),
     /// By a name that has led to the address.
@@ -94,7 +135,8 @@ pub(super) enum Whom {
 }
 
 impl PeerGrant {
-    fn covers(&self, peer: &Peer) -> bool {
+    /// Whether the grant covers a peer.
+    pub(super) fn covers(&self, peer: &Peer) -> bool {
         let covered = match &self.whom {
             Whom::Net(net) => net.contains(&peer.peer.ip().to_canonical()),
             Whom::Name(pattern) => peer.names.iter().any(|name| pattern.covers(name)),
@@ -106,21 +148,48 @@ impl PeerGrant {
 impl Warrant {
     /// A warrant to run programs, by absolute path after symbolic links.
     pub fn to_run(programs: &[String]) -> Self {
-        let scope = |program: &String| Scope::Exactly(program.clone());
-        let grant = |program| FileGrant { kinds: EXEC, scope: scope(program) };
-        Self { files: programs.iter().map(grant).collect(), peers: Vec::new() }
+        let program = |program: &String| Scope::Exactly(program.clone());
+        let grant = |path| RunGrant { program: program(path), arguments: None };
+        Self { runs: programs.iter().map(grant).collect(), ..Self::default() }
     }
 
-    /// Whether the warrant covers an effect. A path that was cut never counts.
+    /// This warrant and another one together.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.files.extend(other.files);
+        self.runs.extend(other.runs);
+        self.peers.extend(other.peers);
+        self
+    }
+
+    /// Files that may be read, written or deleted.
+    pub fn files(&self) -> &[FileGrant] {
+        &self.files
+    }
+
+    /// Programs that may be run.
+    pub fn runs(&self) -> &[RunGrant] {
+        &self.runs
+    }
+
+    /// Peers that may be reached.
+    pub fn peers(&self) -> &[PeerGrant] {
+        &self.peers
+    }
+
+    /// Whether the warrant covers an effect. What was tried and refused by the kernel is never
+    /// covered, nor is a path that was cut.
     pub fn covers(&self, effect: &Effect) -> bool {
+        if effect.outcome == Outcome::Denied {
+            return false;
+        }
         match &effect.target {
             Target::File(FileTarget { path, truncated, .. }) => {
+                let file = |g: &FileGrant| g.kinds.contains(&effect.kind) && g.scope.covers(path);
                 !truncated
                     && path.starts_with('/')
-                    && self
-                        .files
-                        .iter()
-                        .any(|g| g.kinds.contains(&effect.kind) && g.scope.covers(path))
+                    && (self.files.iter().any(file)
+                        || self.runs.iter().any(|grant| grant.covers(effect, path)))
             }
             Target::Peer(peer) => {
                 matches!(effect.kind, EffectKind::Connect | EffectKind::Send)
@@ -136,10 +205,22 @@ impl Warrant {
             .flat_map(|grant| grant.scope.describe())
             .collect()
     }
+
+    fn list_runs(&self) -> Vec<Run> {
+        let each = |grant: &RunGrant| {
+            let arguments = grant.arguments.clone();
+            let entry = move |program| match arguments.clone() {
+                None => Run::Program(program),
+                Some(args) => Run::Invocation { program, args },
+            };
+            grant.program.describe().into_iter().map(entry).collect::<Vec<_>>()
+        };
+        self.runs.iter().flat_map(each).collect()
+    }
 }
 
 /// As `{"read": […], "write": […], "delete": […], "exec": […], "connect": […]}` without what is
-/// empty.
+/// empty. A program whose arguments are limited is `{"program": …, "args": […]}`.
 impl Serialize for Warrant {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let peers = self.peers.iter().map(|grant| {
@@ -150,16 +231,17 @@ impl Serialize for Warrant {
             grant.port.map_or_else(|| whom.clone(), |port| format!("{whom} port {port}"))
         });
         let mut map = serializer.serialize_map(None)?;
-        for (name, list) in [
-            ("read", self.list(READ)),
-            ("write", self.list(WRITE)),
-            ("delete", self.list(DELETE)),
-            ("exec", self.list(EXEC)),
-            ("connect", peers.collect()),
-        ] {
+        for (name, kinds) in [("read", READ), ("write", WRITE), ("delete", DELETE)] {
+            let list = self.list(kinds);
             if !list.is_empty() {
                 map.serialize_entry(name, &list)?;
             }
+        }
+        if !self.runs.is_empty() {
+            map.serialize_entry("exec", &self.list_runs())?;
+        }
+        if !self.peers.is_empty() {
+            map.serialize_entry("connect", &peers.collect::<Vec<_>>())?;
         }
         map.end()
     }
@@ -167,7 +249,69 @@ impl Serialize for Warrant {
 
 #[cfg(test)]
 mod tests {
+    use super::super::effect::tests::{file, peer};
     use super::*;
+
+    fn run(program: &str, arguments: Option<&[&str]>) -> Warrant {
+        let arguments = arguments.map(|words| words.iter().map(ToString::to_string).collect());
+        let grant = RunGrant { program: Scope::Exactly(program.into()), arguments };
+        Warrant { runs: vec![grant], ..Warrant::default() }
+    }
+
+    fn exec(program: &str, argv: &[&str]) -> Effect {
+        let argv = argv.iter().map(ToString::to_string).collect();
+        Effect { argv, ..file(EffectKind::Exec, program) }
+    }
+
+    #[test]
+    fn arguments_begin_as_the_grant_says() {
+        let grant = run("/bin/git", Some(&["log", "-1"]));
+        let covers = |argv: &[&str]| grant.covers(&exec("/bin/git", argv));
+        assert!(covers(&["git", "log", "-1"]) && covers(&["git", "log", "-1", "main"]));
+        for argv in [&["git"][..], &[], &["git", "log"], &["git", "-1", "log"], &["log", "-1"]] {
+            assert!(!covers(argv), "{argv:?}");
+        }
+        assert!(!grant.covers(&exec("/bin/sh", &["git", "log", "-1"])));
+        // Running a program reads and maps its file, whatever its arguments.
+        assert!(grant.covers(&file(EffectKind::FileMap, "/bin/git")));
+        assert!(!grant.covers(&file(EffectKind::FileWrite, "/bin/git")));
+    }
+
+    #[test]
+    fn arguments_that_are_not_known_whole_do_not_count() {
+        let grant = run("/bin/git", Some(&["log"]));
+        let cut = Effect { argv_cut: true, ..exec("/bin/git", &["git", "log"]) };
+        assert!(!grant.covers(&cut));
+        assert!(run("/bin/git", None).covers(&cut), "any arguments are any");
+        let odd = run("/bin/git", Some(&["\u{fffd}"]));
+        assert!(!odd.covers(&exec("/bin/git", &["git", "\u{fffd}"])));
+    }
+
+    #[test]
+    fn what_the_kernel_refused_is_never_covered() {
+        let net = Whom::Net("192.0.2.0/24".parse().expect("net"));
+        let warrant = Warrant {
+            files: vec![FileGrant { kinds: READ, scope: Scope::Subtree("/".into()) }],
+            peers: vec![PeerGrant { whom: net, port: None }],
+            ..run("/bin/git", None)
+        };
+        for effect in [
+            file(EffectKind::FileRead, "/srv/a"),
+            file(EffectKind::Exec, "/bin/git"),
+            peer(EffectKind::Connect, "192.0.2.1:443"),
+        ] {
+            assert!(warrant.covers(&effect), "{effect}");
+            let refused = Effect { outcome: Outcome::Denied, ..effect };
+            assert!(!warrant.covers(&refused), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_warrant_is_logged_as_it_was_granted() {
+        let warrant = run("/bin/git", Some(&["log"])).and(Warrant::to_run(&["/bin/ls".into()]));
+        let text = serde_json::to_string(&warrant).expect("serialises");
+        assert_eq!(text, r#"{"exec":[{"program":"/bin/git","args":["log"]},"/bin/ls"]}"#);
+    }
 
     #[test]
     fn scopes_end_at_component_boundaries() {

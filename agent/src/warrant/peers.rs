@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 use super::grant::{PeerGrant, Whom};
-use crate::policy::url::{self, Host, HostPattern, host_name};
+use crate::policy::url::{self, Host, HostPattern, UrlPeer, host_name};
 
 /// Reads `ADDRESS`, `ADDRESS:PORT`, `[ADDRESS]:PORT`, `NAME`, `NAME:PORT` or a URL. What policy has
 /// `written` itself may also be a `CIDR` or a glob of names; an argument is one peer.
@@ -22,11 +22,7 @@ pub(super) fn peer(text: &str, written: bool) -> Result<PeerGrant, String> {
     }
     if text.contains("://") {
         let peer = url::peer(text).map_err(|denial| format!("names no peer: {denial}"))?;
-        let whom = match peer.host {
-            Host::Ip(ip) => exactly(ip),
-            Host::Name(name) => Whom::Name(HostPattern::compile(&name)?),
-        };
-        return Ok(PeerGrant { whom, port: Some(peer.port) });
+        return of_url(&peer);
     }
     let (name, port) = match text.rsplit_once(':') {
         Some((name, port)) => (name, Some(port.parse().map_err(|_| EXPECTED.to_owned())?)),
@@ -37,6 +33,15 @@ pub(super) fn peer(text: &str, written: bool) -> Result<PeerGrant, String> {
         return Err("is many peers, and an argument must be one".to_owned());
     }
     Ok(PeerGrant { whom: Whom::Name(pattern), port })
+}
+
+/// Whom a URL reaches.
+pub(super) fn of_url(peer: &UrlPeer) -> Result<PeerGrant, String> {
+    let whom = match &peer.host {
+        Host::Ip(ip) => Whom::Net(ip.to_canonical().into()),
+        Host::Name(name) => Whom::Name(HostPattern::compile(name)?),
+    };
+    Ok(PeerGrant { whom, port: Some(peer.port) })
 }
 
 const EXPECTED: &str =

@@ -47,10 +47,14 @@ impl Roots {
                 }
             }
         }
+        let start = &effects.startup;
+        roots.read.extend(start.read.iter().map(|glob| fixed(glob, root).0));
+        roots.run.extend(start.exec.iter().map(|entry| fixed(entry.program(), root).0));
+        start.write.iter().chain(&start.delete).for_each(|glob| roots.add_write(glob, root));
         for (tool, named) in &effects.tools {
             roots.read.extend(named.read.iter().filter_map(|text| literal(text, root)));
-            roots.run.extend(named.exec.iter().filter_map(|text| literal(text, root)));
-            for text in &named.write {
+            roots.run.extend(named.exec.iter().filter_map(|entry| literal(entry.program(), root)));
+            for text in named.write.iter().chain(&named.delete) {
                 if text.starts_with("${") {
                     // The argument is a path that the constraints of the tool limit.
                     let own = policy.actors.iter().filter_map(|actor| actor.constraints.get(tool));
@@ -164,14 +168,16 @@ constraints:
   commit: {allowed_paths: ['repo/**']}
 effects:
   ambient: {read: [/etc/hosts]}
+  startup: {read: [conf/**], write: ['cache/**'], exec: [{program: /usr/bin/id, args: [-u]}]}
   tools:
     write_file: {read: ['${arguments.path}'], write: ['out/**', '/var/x/${arguments.path}']}
+    drop: {delete: ['old/**']}
     commit: {write: ['${arguments.path}/**'], exec: [/usr/bin/git]}
 ",
         );
-        let expected = ["/dev/null", "/srv/out", "/srv/repo", "/var/x"];
+        let expected = ["/dev/null", "/srv/cache", "/srv/old", "/srv/out", "/srv/repo", "/var/x"];
         assert_eq!(roots.write.iter().collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>());
-        assert!(roots.read.contains("/etc/hosts"));
-        assert_eq!(roots.run.iter().collect::<Vec<_>>(), ["/usr/bin/git"]);
+        assert!(roots.read.contains("/etc/hosts") && roots.read.contains("/srv/conf"));
+        assert_eq!(roots.run.iter().collect::<Vec<_>>(), ["/usr/bin/git", "/usr/bin/id"]);
     }
 }

@@ -1,38 +1,21 @@
 //! The `effects` of a policy, ready to issue warrants.
 
-use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-use super::derive::derive;
-use super::grant::{EXEC, FileGrant, READ, Scope, WRITE, Warrant};
-use super::peers::peer;
-use super::template::Template;
-use crate::config::{EffectsSection, Problem, ToolEffects};
-use crate::policy::{Decision, PathGlobs};
+use serde_json::{Map, Value};
 
-/// The effects that policy names for tools.
+use super::derive::derive;
+use super::grant::Warrant;
+use super::named::{IssueError, Named};
+use crate::config::{EffectsSection, Problem};
+use crate::policy::Decision;
+
+/// The effects that policy names.
 #[derive(Debug)]
 pub struct Rules {
-    tools: BTreeMap<String, Tool>,
+    tools: BTreeMap<String, Named>,
+    startup: Warrant,
     root: String,
-}
-
-#[derive(Debug)]
-struct Tool {
-    read: Vec<Template>,
-    write: Vec<Template>,
-    exec: Vec<Template>,
-    connect: Vec<Template>,
-}
-
-/// A warrant cannot be made from the arguments, so the call is denied.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no warrant can be made: `{text}` {why}")]
-pub struct IssueError {
-    /// What the effect became.
-    pub text: String,
-    /// What is wrong with it.
-    pub why: String,
 }
 
 impl Rules {
@@ -40,9 +23,19 @@ impl Rules {
     pub fn compile(section: &EffectsSection, root: &str) -> Result<Self, Problem> {
         let tools = section.tools.iter().map(|(name, effects)| {
             let key = format!("effects.tools.{name}");
-            Ok((name.clone(), Tool::compile(effects, &key, root)?))
+            Ok((name.clone(), Named::compile(effects, &key, root)?))
         });
-        Ok(Self { tools: tools.collect::<Result<_, Problem>>()?, root: root.to_owned() })
+        Ok(Self {
+            tools: tools.collect::<Result<_, Problem>>()?,
+            startup: Named::startup(&section.startup, root)?,
+            root: root.to_owned(),
+        })
+    }
+
+    /// The warrant of a server's start: to run its own programs, by absolute path after symbolic
+    /// links, and what policy adds.
+    pub fn startup(&self, programs: &[String]) -> Warrant {
+        Warrant::to_run(programs).and(self.startup.clone())
     }
 
     /// The warrant of a call that `decision` allowed.
@@ -52,66 +45,10 @@ impl Rules {
         tool: &str,
         arguments: &Map<String, Value>,
     ) -> Result<Warrant, IssueError> {
-        let Some(rules) = self.tools.get(tool) else {
-            return Ok(derive(tool, &decision.paths, &self.root));
-        };
-        // An argument that is a path grants the file it leads to; its characters stand for
-        // themselves, so an argument `*` grants a file named `*`.
-        let literal = |name: &str, text: &str| {
-            let listed = format!("{name}[");
-            let paths = decision
-                .paths
-                .iter()
-                .filter(|path| path.argument == name || path.argument.starts_with(&listed));
-            let real: Vec<_> = paths.map(|path| globset::escape(&path.real)).collect();
-            if real.is_empty() { vec![globset::escape(text)] } else { real }
-        };
-        let mut warrant = Warrant::default();
-        for (kinds, templates) in [(READ, &rules.read), (WRITE, &rules.write), (EXEC, &rules.exec)]
-        {
-            let globs: Vec<String> =
-                templates.iter().flat_map(|t| t.expand(arguments, &literal)).collect();
-            let scope = PathGlobs::new(&globs, &self.root).map_err(|(index, why)| IssueError {
-                text: globs.get(index).cloned().unwrap_or_default(),
-                why,
-            })?;
-            if !scope.is_empty() {
-                warrant.files.push(FileGrant { kinds, scope: Scope::Globs(scope) });
-            }
+        match self.tools.get(tool) {
+            Some(named) => named.expand(arguments, &decision.paths, &self.root),
+            None => Ok(derive(tool, decision, &self.root)),
         }
-        for template in &rules.connect {
-            for text in template.expand(arguments, &|_, text| vec![text.to_owned()]) {
-                let written = template.is_literal();
-                let peer = peer(&text, written).map_err(|why| IssueError { text, why })?;
-                warrant.peers.push(peer);
-            }
-        }
-        Ok(warrant)
-    }
-}
-
-impl Tool {
-    fn compile(effects: &ToolEffects, key: &str, root: &str) -> Result<Self, Problem> {
-        // A template with arguments is checked when they are known.
-        let templates = |name: &str, texts: &[String], check: &dyn Fn(&str) -> Option<String>| {
-            let compile = |(index, text): (usize, &String)| {
-                let bad = |why| Problem::new(format!("{key}.{name}[{index}]"), why);
-                let template = Template::parse(text).map_err(bad)?;
-                match template.is_literal().then(|| check(text)).flatten() {
-                    Some(why) => Err(bad(why)),
-                    None => Ok(template),
-                }
-            };
-            texts.iter().enumerate().map(compile).collect::<Result<Vec<_>, _>>()
-        };
-        let glob = |text: &str| PathGlobs::new(&[text], root).err().map(|(_, why)| why);
-        let address = |text: &str| peer(text, true).err();
-        Ok(Self {
-            read: templates("read", &effects.read, &glob)?,
-            write: templates("write", &effects.write, &glob)?,
-            exec: templates("exec", &effects.exec, &glob)?,
-            connect: templates("connect", &effects.connect, &address)?,
-        })
     }
 }
 
@@ -130,6 +67,8 @@ tools:
   fetch: {connect: ['${arguments.host}:${arguments.port}', 192.0.2.0/24]}
   fetch_any: {connect: ['${arguments.host}']}
   browse: {connect: ['${arguments.url}', '*.cdn.example']}
+  drop: {delete: ['${arguments.path}']}
+  log: {exec: [/bin/true, {program: /bin/git, args: [log, '${arguments.revision}', '${arguments.files}']}]}
 ";
 
     fn warrant(tool: &str, arguments: &str) -> Result<Warrant, IssueError> {
@@ -146,6 +85,7 @@ tools:
             reason: String::new(),
             paths: path.into_iter().collect(),
             queries: Vec::new(),
+            urls: Vec::new(),
             timeout: None,
             bad_arguments: false,
         };
@@ -173,6 +113,73 @@ tools:
         assert!(!covers("read", r#"{"path":"**"}"#, &read("/srv/b")));
         assert!(covers("read", r#"{"path":"**"}"#, &read("/srv/**")));
         assert!(!covers("read", r#"{"path":"{a,b}"}"#, &read("/srv/b")));
+    }
+
+    #[test]
+    fn a_leave_to_delete_is_no_leave_to_write() {
+        let arguments = r#"{"path":"a"}"#;
+        assert!(covers("drop", arguments, &file(EffectKind::FileDelete, "/srv/a")));
+        assert!(covers("drop", arguments, &file(EffectKind::FileRename, "/srv/a")));
+        for kind in [EffectKind::FileRead, EffectKind::FileWrite, EffectKind::FileCreate] {
+            assert!(!covers("drop", arguments, &file(kind, "/srv/a")), "{kind}");
+        }
+        assert!(!covers("drop", arguments, &file(EffectKind::FileDelete, "/srv/b")));
+    }
+
+    #[test]
+    fn programs_are_granted_with_the_arguments_of_the_call() {
+        let exec = |argv: &str| Effect {
+            argv: argv.split(' ').map(str::to_owned).collect(),
+            ..file(EffectKind::Exec, "/bin/git")
+        };
+        let arguments = r#"{"revision":"main","files":["a","b"]}"#;
+        assert!(covers("log", arguments, &exec("git log main a b")));
+        assert!(covers("log", arguments, &exec("git log main a b c")));
+        assert!(!covers("log", arguments, &exec("git log main a")));
+        assert!(!covers("log", arguments, &exec("git log --exec=evil a b")));
+        for absent in [r#"{"revision":"main"}"#, r#"{"revision":"main","files":[]}"#, "{}"] {
+            assert!(!covers("log", absent, &exec("git log main")), "an absent argument: {absent}");
+        }
+        assert!(covers("log", "{}", &file(EffectKind::Exec, "/bin/true")));
+    }
+
+    #[test]
+    fn a_start_has_its_programs_and_what_policy_names() {
+        let text = "{startup: {read: [conf/**], write: [run/pid], exec: [{program: /bin/id, args: [-u]}]}}";
+        let section: EffectsSection = serde_yaml::from_str(text).expect("effects");
+        let rules = Rules::compile(&section, "/srv").expect("compiles");
+        let start = rules.startup(&["/opt/server".to_owned()]);
+        for effect in [
+            file(EffectKind::Exec, "/opt/server"),
+            file(EffectKind::FileRead, "/srv/conf/a"),
+            file(EffectKind::FileCreate, "/srv/run/pid"),
+        ] {
+            assert!(start.covers(&effect), "{effect}");
+        }
+        assert!(!start.covers(&file(EffectKind::FileDelete, "/srv/run/pid")));
+        assert!(!start.covers(&file(EffectKind::Exec, "/bin/id")), "its arguments are not known");
+    }
+
+    #[test]
+    fn a_start_has_no_arguments_and_mistakes_are_named() {
+        for (text, key) in [
+            ("{startup: {read: [a, '${arguments.x}']}}", "effects.startup.read[1]"),
+            (
+                "{startup: {exec: [{program: /b, args: ['${arguments.x}']}]}}",
+                "effects.startup.exec[0]",
+            ),
+            ("{startup: {connect: ['a b']}}", "effects.startup.connect[0]"),
+            ("{tools: {t: {delete: [../x]}}}", "effects.tools.t.delete[0]"),
+            ("{tools: {t: {exec: [{program: '[', args: []}]}}}", "effects.tools.t.exec[0]"),
+            (
+                "{tools: {t: {exec: [{program: /b, args: [a, '${x}']}]}}}",
+                "effects.tools.t.exec[0].args[1]",
+            ),
+        ] {
+            let section: EffectsSection = serde_yaml::from_str(text).expect("effects");
+            let problem = Rules::compile(&section, "/srv").expect_err(text);
+            assert_eq!(problem.key, key);
+        }
     }
 
     #[test]

@@ -5,24 +5,28 @@ use serde_json::{Map, Value};
 use super::{Denial, deny, texts};
 use crate::policy::arguments::{Meaning, Named};
 use crate::policy::limits::Limits;
-use crate::policy::url::judge;
+use crate::policy::url::{UrlPeer, judge};
 
-/// Judges every URL that a call names.
+/// Judges every URL that a call names, and says whom they reach.
 pub(in crate::policy) fn check_urls(
     limits: &Limits,
     arguments: &Map<String, Value>,
-) -> Result<(), Denial> {
-    let Some(urls) = &limits.urls else { return Ok(()) };
+) -> Result<Vec<UrlPeer>, Denial> {
+    let Some(urls) = &limits.urls else { return Ok(Vec::new()) };
     let names = urls.arguments.as_deref();
+    let mut peers = Vec::new();
     for Named { name, value } in texts(arguments, Meaning::Url, names, &limits.key)? {
-        if let Err(denial) = judge(&urls.rules, value) {
-            let rule = match denial.limit {
-                // No pattern can allow such a URL.
-                "url" => limits.key.clone(),
-                limit => format!("{}.{limit}", limits.key),
-            };
-            return deny(rule, format!("argument `{name}`: {}", denial.reason));
+        match judge(&urls.rules, value) {
+            Ok(peer) => peers.push(peer),
+            Err(denial) => {
+                let rule = match denial.limit {
+                    // No pattern can allow such a URL.
+                    "url" => limits.key.clone(),
+                    limit => format!("{}.{limit}", limits.key),
+                };
+                return deny(rule, format!("argument `{name}`: {}", denial.reason));
+            }
         }
     }
-    Ok(())
+    Ok(peers)
 }
