@@ -1,8 +1,10 @@
 //! End-to-end tests of warrantd: real servers, real clients, a rogue server, the real kernel.
 #![forbid(unsafe_code)]
 
+mod argv;
 mod crash;
 mod daemon;
+mod enforce;
 mod filesystem;
 mod floor;
 mod gap;
@@ -20,6 +22,7 @@ mod refused;
 mod rig;
 mod rogue;
 mod scripts;
+mod ssrf;
 mod startup;
 mod vulnerable;
 mod web;
@@ -34,8 +37,10 @@ fn main() -> ExitCode {
         late::tests(),
         race::tests(),
         refused::tests(),
+        argv::tests(),
         real::tests(),
         vulnerable::tests(),
+        ssrf::tests(),
         network::tests(),
         names::tests(),
         daemon::tests(),
@@ -44,6 +49,7 @@ fn main() -> ExitCode {
         gap::tests(),
         floor::tests(),
         startup::tests(),
+        enforce::tests(),
     ];
     warrantd_tests::harness::run(subjects.into_iter().flatten().collect())
 }

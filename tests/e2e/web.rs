@@ -18,7 +18,7 @@ const RESOLVER: &str = "10.9.9.53";
 /// A network of our own.
 pub(crate) struct Web {
     net: Namespace,
-    _hosts: Listeners,
+    hosts: Listeners,
     _names: NameServer,
 }
 
@@ -34,7 +34,17 @@ impl Web {
         let probe = rig.scratch.program("net-probe")?;
         let hosts = Listeners::answering(PAGE, &net, &probe, &[&format!("0.0.0.0:{PORT}")])?;
         let names = NameServer::start(&net, &format!("{RESOLVER}:53"), zone)?;
-        Ok(Self { net, _hosts: hosts, _names: names })
+        Ok(Self { net, hosts, _names: names })
+    }
+
+    /// A program inside.
+    pub(crate) fn enter(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        self.net.enter(program)
+    }
+
+    /// Which hosts were reached since the last time.
+    pub(crate) fn reached(&self) -> Vec<String> {
+        self.hosts.answered()
     }
 
     /// `warrantd run` around a server inside, with a resolv.conf(5) that leads to the name server.
