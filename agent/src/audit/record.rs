@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::auth::Method;
-use crate::config::Action;
+use crate::config::{Action, Mode};
 use crate::warrant::{Effect, Observation, Standing, Verdict, Warrant};
 
 /// The time of day as records have it: ISO 8601 in UTC with milliseconds.
@@ -100,6 +100,11 @@ pub struct Record {
 
     /// What the record is about.
     pub event: Event,
+    /// Whether policy was enforced or only tried. With `observe`, a denied call was forwarded all the
+    /// same and no response was withheld.
+    pub mode: Option<Mode>,
+    /// The server's working directory, from which relative paths count; in `session_start` alone.
+    pub server_root: Option<String>,
     /// The JSON-RPC method.
     pub method: Option<String>,
     /// What the call was allowed to do.
@@ -134,6 +139,8 @@ impl Record {
             end_user_id: None,
             effective_principal: None,
             event,
+            mode: None,
+            server_root: None,
             method: None,
             warrant: None,
             effects: None,
@@ -193,6 +200,8 @@ pub struct Counts {
     pub exceeded: usize,
     /// Kernel events that were lost.
     pub lost: u64,
+    /// Whether more was done than could be waited for.
+    pub cut: bool,
 }
 
 impl EffectsRecord {
@@ -212,6 +221,7 @@ impl EffectsRecord {
                 warranted: warranted.len(),
                 exceeded: exceeded.len(),
                 lost: observation.lost,
+                cut: observation.cut,
             },
             warranted: effects(warranted),
             exceeded: effects(exceeded),

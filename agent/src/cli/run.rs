@@ -1,7 +1,7 @@
 //! `warrantd run`: one server on standard input and output.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use nix::unistd::{Uid, User};
 use super::{Failure, kernel, signals};
 use crate::audit::Log;
 use crate::auth::{Identity, Method};
-use crate::config::KernelMode;
+use crate::config::{KernelMode, Mode, PolicyFile, Source};
 use crate::serve::{load_policy, record_gaps};
 use crate::session::{
     Context, Ending, MAX_REQUEST, RunAs, Server, ServerError, ServerSpec, converse,
@@ -24,13 +24,17 @@ use crate::transport::{LineReader, LineWriter};
 /// installed: confined, it has no network to install itself with (as `npx -y` would).
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  warrantd run --policy files.yaml -- mcp-server-filesystem /srv/data"
+    after_help = "Examples:\n  warrantd run --policy files.yaml -- mcp-server-filesystem /srv/data
+  warrantd run --observe -- mcp-server-filesystem /srv/data"
 )]
 pub(super) struct Run {
     /// Policy file
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
-    /// Who calls, as the policy names it [default: the policy's only actor]
+    #[arg(long, value_name = "FILE", required_unless_present = "observe")]
+    policy: Option<PathBuf>,
+    /// Record without holding anything back, with the policy or without one; see `warrantd learn`
+    #[arg(long)]
+    observe: bool,
+    /// Who calls, as the policy names it [default: the policy's only actor; `client` without policy]
     #[arg(long, value_name = "ID")]
     actor: Option<String>,
     /// Directory of the audit log
@@ -81,6 +85,7 @@ impl Run {
                 "{}",
                 server.command_line()
             );
+            server.warn_if_observed();
             let client = LineReader::new(tokio::io::stdin(), MAX_REQUEST);
             let writer = LineWriter::new(tokio::io::stdout(), 16);
             let (server, kernel) = (Arc::new(server), layer.kernel.clone());
@@ -96,7 +101,7 @@ impl Run {
 
     /// Checks everything; starts nothing.
     fn prepare(&self) -> Result<(Server, Identity), Failure> {
-        let (source, policy) = load_policy(&self.policy)?;
+        let (source, policy) = self.policy()?;
         let root = match &self.root {
             Some(root) => root.clone(),
             None => std::env::current_dir().map_err(Failure::other)?,
@@ -114,9 +119,12 @@ impl Run {
         })?;
         let actor = match &self.actor {
             Some(actor) => {
-                server.policy.expect_actor(actor).map_err(|problem| source.error(problem))?;
+                if self.policy.is_some() {
+                    server.policy.expect_actor(actor).map_err(|problem| source.error(problem))?;
+                }
                 actor.clone()
             }
+            None if self.policy.is_none() => "client".to_owned(),
             None => match server.policy.actor_ids().collect::<Vec<_>>().as_slice() {
                 [only] => (*only).to_owned(),
                 all => {
@@ -128,6 +136,19 @@ impl Run {
         };
         let uid = Some(Uid::current().as_raw());
         Ok((server, Identity { actor, method: Method::Invoker, uid }))
+    }
+
+    /// The policy to run with. Without a file it knows nobody and allows nothing, which only an
+    /// observed server can be run with.
+    fn policy(&self) -> Result<(Source, PolicyFile), Failure> {
+        let (source, mut policy) = match &self.policy {
+            Some(file) => load_policy(file)?,
+            None => (Source::new(Path::new("--observe"), String::new()), PolicyFile::default()),
+        };
+        if self.observe {
+            policy.mode = Mode::Observe;
+        }
+        Ok((source, policy))
     }
 
     /// The server's name in records: that of its program.

@@ -10,6 +10,7 @@ mod daemon;
 mod effects;
 mod error;
 mod key_hash;
+mod mode;
 mod network;
 mod policy;
 mod position;
@@ -20,11 +21,12 @@ pub use api_key::{ApiKeyConfig, KeyFileError, KeySource, Validity, key_file_hash
 pub use cases::{Case, CasesFile};
 pub use daemon::{ActorConfig, AuditConfig, AuthMethod, DaemonConfig, KernelMode, ServerConfig};
 pub use effects::{
-    AmbientSection, EffectsSection, ExecEntry, Invocation, OnStartup, OnVerdict, StartupSection,
-    ToolEffects,
+    AmbientSection, EffectsSection, ExecEntry, Invocation, NetworkOpening, OnStartup, OnVerdict,
+    StartupSection, ToolEffects,
 };
 pub use error::{ConfigError, Problem, suggestion};
 pub use key_hash::{KeyHash, KeyHashError};
+pub use mode::Mode;
 pub use network::{ListenRule, NetworkProtocol, NetworkRule, NetworkSection};
 pub use policy::{
     Action, ActorRule, AuditSection, Constraint, Dialect, ErrorHandling, PolicyFile, RateLimit,

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::effects::EffectsSection;
+use super::mode::Mode;
 use super::network::NetworkSection;
 use super::sanitize::SanitizeConfig;
 
@@ -15,6 +16,8 @@ use super::sanitize::SanitizeConfig;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyFile {
+    /// Whether the policy is enforced or only tried.
+    pub mode: Mode,
     /// What happens to a call that no rule names.
     pub default_action: Action,
     /// Tools that nobody may call, whatever else is written.

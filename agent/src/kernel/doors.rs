@@ -1,6 +1,6 @@
 //! What a session's policy in the kernel says beside the network table.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use warrantd_common::{MAX_LISTEN, PortRule, SessionPolicy};
 
@@ -20,6 +20,8 @@ pub struct Doors {
     pub resolver: Option<(u16, Option<u16>)>,
     /// Unix sockets that may be connected to, by absolute path.
     pub unix: Vec<PathBuf>,
+    /// Every unix socket with a path may be connected to.
+    pub any_unix: bool,
 }
 
 impl Doors {
@@ -32,13 +34,17 @@ impl Doors {
                 tracing::warn!(socket = %socket.display(), %error, "a unix socket stays closed");
             }
         }
-        (!self.unix.is_empty()).then_some(rules)
+        if self.any_unix
+            && let Err(error) = rules.allow(Path::new("/"), Access::CONNECT, Reach::Tree)
+        {
+            tracing::warn!(%error, "unix sockets stay closed");
+        }
+        (self.any_unix || !self.unix.is_empty()).then_some(rules)
     }
 
-    /// The policy with these doors and the generations of its tables.
-    pub(super) fn policy(&self, generation: u32, files: u32, unix: u32) -> SessionPolicy {
-        let mut policy = SessionPolicy { generation, files, unix, ..SessionPolicy::default() };
-        policy.mark = self.mark.unwrap_or(0);
+    /// A policy with these doors and without tables.
+    pub(super) fn policy(&self) -> SessionPolicy {
+        let mut policy = SessionPolicy { mark: self.mark.unwrap_or(0), ..SessionPolicy::default() };
         if let Some((v4, v6)) = self.resolver {
             policy.resolver_v4 = v4;
             policy.resolver_v6 = v6.unwrap_or(0);

@@ -4,14 +4,17 @@ use std::collections::{HashMap, HashSet};
 
 use super::limits::{Limits, limits};
 use super::network::Table;
+use super::observe;
 use super::rate::RateLimits;
 use super::reach::{self, Reach};
 use super::schema::SchemaOptions;
-use crate::config::{Action, EffectsSection, PolicyFile, Problem, suggestion};
+use crate::config::{Action, EffectsSection, Mode, PolicyFile, Problem, suggestion};
 
 /// A validated policy for one server.
 #[derive(Debug)]
 pub struct Policy {
+    /// Whether the policy is enforced or only tried.
+    pub mode: Mode,
     /// What happens to a call that no rule names.
     pub default_action: Action,
     /// Tools that nobody may call.
@@ -67,8 +70,14 @@ impl Policy {
             Some((index, actor.id.as_str(), actor.rate_limit.as_ref()?))
         });
         let rate_limits = RateLimits::compile(&file.rate_limits, totals)?;
-        let network = reach::table(&file.network)?;
+        let table = reach::table(&file.network)?;
+        let reach = Reach::compile(&file.network, &table)?;
+        let (network, reach) = match file.mode {
+            Mode::Enforce => (table, reach),
+            Mode::Observe => observe::open(&file.network)?,
+        };
         Ok(Self {
+            mode: file.mode,
             default_action: file.default_action,
             denied_tools: file.global_deny_list.iter().cloned().collect(),
             actors: actors(file, root)?,
@@ -76,7 +85,7 @@ impl Policy {
             rate_limits,
             schemas: file.schemas.validate.then(|| schema_options(file)),
             alert_on_deny: file.audit.alert_on_deny,
-            reach: Reach::compile(&file.network, &network)?,
+            reach,
             network,
             effects: file.effects.clone(),
             root: root.to_owned(),

@@ -28,6 +28,8 @@ pub struct Reach {
     /// Unix sockets that it may connect to: absolute paths without `.`, `..`, double slashes and
     /// wildcards, as the policy wrote them.
     pub unix_sockets: Vec<PathBuf>,
+    /// Every Unix socket with a path may be connected to.
+    pub any_unix_socket: bool,
 }
 
 impl Reach {
@@ -59,7 +61,13 @@ impl Reach {
             resolvers: resolvers.collect::<Result<_, _>>()?,
             listen: merge(listen.into_iter()),
             unix_sockets: unix_sockets.collect::<Result<_, Problem>>()?,
+            any_unix_socket: false,
         })
+    }
+
+    /// Whether the server may connect to any Unix socket.
+    pub fn has_unix_sockets(&self) -> bool {
+        self.any_unix_socket || !self.unix_sockets.is_empty()
     }
 
     /// Whether the server may bind a port and be reached on it. Only TCP and UDP can be listed.

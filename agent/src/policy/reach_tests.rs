@@ -48,9 +48,9 @@ fn a_whole_section_is_read() {
 #[test]
 fn nothing_written_nothing_open() {
     let policy = policy("  allow: []\n").unwrap();
-    let Reach { names, resolvers, listen, unix_sockets } = &policy.reach;
+    let Reach { names, resolvers, listen, unix_sockets, any_unix_socket } = &policy.reach;
     assert!(names.is_empty() && resolvers.is_empty() && listen.is_empty());
-    assert!(unix_sockets.is_empty());
+    assert!(unix_sockets.is_empty() && !any_unix_socket);
 }
 
 #[test]

@@ -63,6 +63,7 @@ impl Daemon {
         made.map_err(|source| DaemonError::Listen { path: dir.clone(), source })?;
         let mut daemon = Self { listeners: Vec::new(), sockets: Vec::new(), kernel, log };
         for server in loaded.servers {
+            server.server.warn_if_observed();
             let path = dir.join(format!("{}.sock", server.server.id));
             daemon.listeners.push((bind(&path).await?, Arc::new(server)));
             daemon.sockets.push(path);

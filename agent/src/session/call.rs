@@ -8,7 +8,7 @@ use super::gate::Request;
 use super::server::Server;
 use crate::audit::{EffectsRecord, Event, Record, ResultMetadata, Status};
 use crate::auth::Identity;
-use crate::config::Action;
+use crate::config::{Action, Mode};
 use crate::mcp::ToolCall;
 use crate::policy::Decision;
 use crate::warrant::Warrant;
@@ -22,8 +22,14 @@ pub(super) struct CallInfo {
     pub(super) tool: String,
     /// Its arguments, sanitized.
     pub(super) arguments: Value,
-    /// The rule that allowed it.
+    /// What policy decided. Only an observed server gets a call that was denied.
+    pub(super) action: Action,
+    /// The rule that decided.
     pub(super) rule: String,
+    /// Why policy denied it.
+    pub(super) denied: Option<String>,
+    /// Whether it takes a slot of its limits.
+    pub(super) counted: bool,
     /// What it may do.
     pub(super) warrant: Warrant,
     /// How long it may take.
@@ -31,7 +37,7 @@ pub(super) struct CallInfo {
 }
 
 impl CallInfo {
-    /// A call that `decision` allowed with `warrant`; `arguments` are those for the log.
+    /// A call that was decided about by `decision`, with `warrant`; `arguments` are those for the log.
     pub(super) fn new(
         id: String,
         call: &ToolCall,
@@ -43,9 +49,27 @@ impl CallInfo {
             correlation_id: id,
             tool: call.name.clone(),
             arguments,
+            action: decision.action,
             rule: decision.rule.clone(),
+            denied: (decision.action == Action::Deny).then(|| decision.reason.clone()),
+            counted: true,
             warrant,
             timeout: decision.timeout,
+        }
+    }
+
+    /// A request that no policy covers and that a server which is only observed gets.
+    pub(super) fn uncovered(id: String, why: &str) -> Self {
+        Self {
+            correlation_id: id,
+            tool: String::new(),
+            arguments: Value::Null,
+            action: Action::Deny,
+            rule: "methods".to_owned(),
+            denied: Some(why.to_owned()),
+            counted: false,
+            warrant: Warrant::default(),
+            timeout: None,
         }
     }
 
@@ -90,6 +114,7 @@ pub(super) struct Recorder {
     pub(super) session_id: String,
     pub(super) server_id: String,
     pub(super) principal: String,
+    pub(super) mode: Mode,
     /// The caller, once authenticated.
     pub(super) identity: Option<Identity>,
     pub(super) generation: Option<u32>,
@@ -105,6 +130,7 @@ impl Recorder {
             session_id: new_id(),
             server_id: server.id.clone(),
             principal: server.principal.clone(),
+            mode: server.policy.mode,
             identity,
             generation,
         }
@@ -119,6 +145,7 @@ impl Recorder {
             auth_method: self.identity.as_ref().map(|i| i.method),
             effective_principal: Some(self.principal.clone()),
             policy_generation: self.generation,
+            mode: Some(self.mode),
             ..Record::new(event)
         }
     }
@@ -136,15 +163,25 @@ impl Recorder {
         }
     }
 
+    /// The record of a message that was carried although policy does not cover it.
+    pub(super) fn not_enforced(&self, why: &str) -> Record {
+        Record {
+            policy_decision: Some(Action::Deny),
+            policy_rule_matched: Some("methods".to_owned()),
+            error: Some(format!("not enforced: denied: {why}")),
+            ..self.record(Event::ProtocolError)
+        }
+    }
+
     /// The record of a request that was forwarded.
     pub(super) fn ended(&self, request: &Request, end: End, effects: EffectsRecord) -> Record {
         let event = if request.call.is_some() { Event::Call } else { Event::Unsolicited };
         let mut record = self.record(event);
         if let Some(call) = &request.call {
             record.correlation_id = Some(call.correlation_id.clone());
-            record.tool_name = Some(call.tool.clone());
+            record.tool_name = (!call.tool.is_empty()).then(|| call.tool.clone());
             record.arguments = Some(call.arguments.clone());
-            record.policy_decision = Some(Action::Allow);
+            record.policy_decision = Some(call.action);
             record.policy_rule_matched = Some(call.rule.clone());
             record.warrant = Some(call.warrant.clone());
         }
@@ -155,7 +192,11 @@ impl Recorder {
             (None, _) => Status::Success,
             (Some(_), _) => Status::Failure,
         });
-        record.error = end.error;
+        let denied = request.call.as_ref().and_then(|call| call.denied.as_deref());
+        record.error = match (denied.map(|why| format!("not enforced: denied: {why}")), end.error) {
+            (Some(denied), Some(error)) => Some(format!("{denied}; {error}")),
+            (denied, error) => denied.or(error),
+        };
         record.result_metadata = end.result;
         record.effects = Some(effects);
         record

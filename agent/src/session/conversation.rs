@@ -12,10 +12,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::call::{End, Recorder};
 use super::gate::{Drain, Gate, Request};
 use super::names;
+use super::opening;
 use super::server::Server;
 use crate::audit::{Attribution, AuditError, EffectsRecord, Event, Log, Record, Sanitizer, Status};
 use crate::auth::Identity;
-use crate::kernel::{self, FileRules, Kernel, KernelError, SpawnSpec};
+use crate::kernel::{self, FileRules, Kernel, KernelError, Leave, SpawnSpec};
 use crate::mcp::{RpcError, code};
 use crate::names::Resolver;
 use crate::transport::{Line, LineReader, LineWriter};
@@ -85,6 +86,8 @@ pub(super) struct Conversation {
     pub(super) recorder: Recorder,
     pub(super) gate: Gate,
     pub(super) watch: Option<kernel::Session>,
+    /// What of its network the server may use now.
+    pub(super) leave: Leave,
     /// Answers for the names in the policy, when there are any.
     pub(super) resolver: Option<Resolver>,
     pub(super) to_client: LineWriter,
@@ -106,13 +109,17 @@ pub async fn converse<R: AsyncRead + Unpin>(
 ) -> Result<Ending, SessionError> {
     let generation = context.kernel.as_ref().map(|kernel| kernel.generation());
     let recorder = Recorder::new(&context.server, Some(identity), generation);
-    context.log.append(&recorder.record(Event::SessionStart))?;
+    context.log.append(&Record {
+        server_root: Some(context.server.root.to_string_lossy().into_owned()),
+        ..recorder.record(Event::SessionStart)
+    })?;
     let Started { watch, resolver, mut child } = start(&context, &recorder.session_id)?;
     if let Some(stderr) = child.stderr.take() {
         tokio::spawn(relay_stderr(stderr, context.server.id.clone()));
     }
     let mut conversation = Conversation {
         gate: Gate::new(context.server.startup.clone()),
+        leave: opening::at_start(&context.server),
         to_server: child.stdin.take().map(|stdin| LineWriter::new(stdin, QUEUE)),
         context,
         recorder,
@@ -149,7 +156,7 @@ fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
         env: server.env.clone(),
         user: server.user.clone(),
         floor: server.floor.clone(),
-        unix_sockets: !server.policy.reach.unix_sockets.is_empty(),
+        unix_sockets: server.policy.reach.has_unix_sockets(),
     };
     match &context.kernel {
         // Unconfined, it asks whom it likes.
@@ -163,6 +170,7 @@ fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
             // Before the server runs, so that its first question finds an answer.
             let book = names::book(&watch);
             let resolver = names::start(server, book).map_err(SessionError::Names)?;
+            watch.set_leave(&opening::at_start(server))?;
             watch.set_doors(names::doors(server, resolver.as_ref()))?;
             if let Some(floor) = &server.enforced {
                 let rules = FileRules::of(floor).map_err(SessionError::Files)?;
@@ -277,7 +285,9 @@ impl Conversation {
 
     /// Frees the slot that a call took of its limits.
     pub(super) fn ended(&self, request: &Request) {
-        if let (Some(call), Some(identity)) = (&request.call, &self.recorder.identity) {
+        if let (Some(call), Some(identity)) = (&request.call, &self.recorder.identity)
+            && call.counted
+        {
             self.context.server.let_go(&identity.actor, &call.tool);
         }
     }

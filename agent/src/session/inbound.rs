@@ -12,6 +12,7 @@ use crate::audit::{Event, Record, Status};
 use crate::config::Action;
 use crate::mcp::{Id, Message, RpcError, ToolCall, code, message};
 use crate::policy::{Call, Decision, TooSoon, decide};
+use crate::warrant::Warrant;
 
 /// Requests that cannot act. Their warrant is empty.
 const PASSIVE: [&str; 8] = [
@@ -60,6 +61,9 @@ impl Conversation {
             }
             Ok(Message::Request { id, method, .. }) => {
                 let reason = format!("method `{method}` is not covered by policy");
+                if self.context.server.is_observed() {
+                    return self.let_pass(id, method, &reason, line).await;
+                }
                 let correlation = new_id();
                 let record = self.recorder.denied(&correlation, &method, "methods", &reason);
                 self.deny(Some(&id), correlation, record, &reason).await
@@ -72,7 +76,13 @@ impl Conversation {
                     self.forward(line).await;
                     return Ok(());
                 }
-                self.refuse_quietly(&format!("notification `{method}` is not covered by policy"))
+                let reason = format!("notification `{method}` is not covered by policy");
+                if self.context.server.is_observed() {
+                    self.append(&self.recorder.not_enforced(&reason))?;
+                    self.forward(line).await;
+                    return Ok(());
+                }
+                self.refuse_quietly(&reason)
             }
             // The server's requests are not carried to the client, so there is nothing to answer.
             Ok(Message::Response { .. }) => self.refuse_quietly("a response that nobody asked for"),
@@ -97,7 +107,7 @@ impl Conversation {
         let server = self.context.server.clone();
         let actor = self.recorder.identity.as_ref().map_or("", |identity| &identity.actor);
         let arguments = &call.arguments;
-        let decision = match server.schemas.of(&call.name) {
+        let mut decision = match server.schemas.of(&call.name) {
             Ok(schema) => {
                 let schema = schema.as_deref();
                 let (tool, resolve) = (call.name.as_str(), &real_path);
@@ -112,26 +122,56 @@ impl Conversation {
             arguments: Some(logged.clone()),
             ..self.recorder.denied(&correlation, "tools/call", rule, reason)
         };
-        if decision.action == Action::Deny {
+        let observed = server.is_observed();
+        if decision.action == Action::Deny && !observed {
             let record = denied(&decision.rule, &decision.reason);
             if decision.bad_arguments {
                 return self.correct(&id, record, &decision.reason).await;
             }
             return self.deny(Some(&id), correlation, record, &decision.reason).await;
         }
-        let warrant = match server.rules.issue(&decision, &call.name, &call.arguments) {
+        // Without leave there is nothing that the call may do.
+        let issued = match decision.action {
+            Action::Allow => server.rules.issue(&decision, &call.name, &call.arguments),
+            Action::Deny => Ok(Warrant::default()),
+        };
+        let warrant = match issued {
             Ok(warrant) => warrant,
             Err(error) => {
-                let reason = error.to_string();
-                let record = denied(&format!("effects.tools.{}", call.name), &reason);
-                return self.deny(Some(&id), correlation, record, &reason).await;
+                let (rule, reason) = (format!("effects.tools.{}", call.name), error.to_string());
+                if !observed {
+                    let record = denied(&rule, &reason);
+                    return self.deny(Some(&id), correlation, record, &reason).await;
+                }
+                decision = Decision::denied(rule, reason);
+                Warrant::default()
             }
         };
-        if let Err(soon) = server.let_through(actor, &call.name) {
-            let record = denied(&soon.rule, &soon.reason);
-            return self.too_soon(&id, correlation, record, soon).await;
+        let mut counted = false;
+        if decision.action == Action::Allow {
+            match server.let_through(actor, &call.name) {
+                Ok(()) => counted = true,
+                Err(soon) if observed => decision = Decision::denied(soon.rule, soon.reason),
+                Err(soon) => {
+                    let record = denied(&soon.rule, &soon.reason);
+                    return self.too_soon(&id, correlation, record, soon).await;
+                }
+            }
         }
-        let info = CallInfo::new(correlation, &call, logged, &decision, warrant);
+        if observed {
+            decision.timeout = None;
+        }
+        if let (Action::Deny, true) = (decision.action, server.policy.alert_on_deny) {
+            let (tool, reason) = (&call.name, &decision.reason);
+            tracing::warn!(
+                actor,
+                tool,
+                correlation_id = correlation,
+                "not enforced: denied: {reason}"
+            );
+        }
+        let info =
+            CallInfo { counted, ..CallInfo::new(correlation, &call, logged, &decision, warrant) };
         let request = Request::new("tools/call".to_owned(), arrived, Some(info));
         // What happened until now is not this call's.
         self.drain();
@@ -140,17 +180,31 @@ impl Conversation {
         }
         self.record_startup()?;
         self.record_unsolicited()?;
-        self.gate.begin(id, request);
-        self.forward(line).await;
-        Ok(())
+        self.launch(id, request, line).await
+    }
+
+    /// Forwards a request that policy does not cover, as a call that may do nothing.
+    async fn let_pass(
+        &mut self,
+        id: Id,
+        method: String,
+        reason: &str,
+        line: Vec<u8>,
+    ) -> Result<(), SessionError> {
+        self.drain();
+        self.record_startup()?;
+        self.record_unsolicited()?;
+        let info = CallInfo::uncovered(new_id(), reason);
+        self.launch(id, Request::new(method, Instant::now(), Some(info)), line).await
     }
 
     /// Takes a request that the client does not want any more out of flight, so that its warrant
     /// ends with it. What the server still answers is not in flight.
     fn cancel(&mut self, params: &Map<String, Value>) -> Result<(), SessionError> {
+        let Some(id) = params.get("requestId").and_then(Id::from_value) else { return Ok(()) };
+        self.settle(Some(&id))?;
         self.drain();
-        let id = params.get("requestId").and_then(Id::from_value);
-        let Some(request) = id.and_then(|id| self.gate.end(&id)) else { return Ok(()) };
+        let Some(request) = self.gate.end(&id) else { return Ok(()) };
         self.ended(&request);
         if request.call.is_none() {
             return Ok(());
@@ -160,7 +214,7 @@ impl Conversation {
         Ok(self.append(&self.recorder.ended(&request, End { error, ..End::default() }, effects))?)
     }
 
-    async fn forward(&self, line: Vec<u8>) {
+    pub(super) async fn forward(&self, line: Vec<u8>) {
         if let Some(server) = &self.to_server {
             server.send(line).await;
         }

@@ -27,18 +27,26 @@ impl Conversation {
     /// Takes a line that the server wrote. Every effect that came before it is in the ring by now,
     /// because the kernel programs run in the server's own context.
     pub(super) async fn hear_server(&mut self, line: Vec<u8>) -> Result<(), SessionError> {
+        let message = Message::parse_lenient(&line);
+        if let Ok(Message::Response { id: Some(id), .. }) = &message {
+            self.settle(Some(id))?;
+        }
         self.drain();
         if self.judge_start()? {
             return Ok(());
         }
-        match Message::parse_lenient(&line) {
+        match message {
             Ok(Message::Response { id: Some(id), result }) => match self.gate.end(&id) {
                 Some(request) => self.conclude(&id, request, line, &result).await,
                 None => self.dropped("answered a request that is not in flight"),
             },
             Ok(Message::Notification { method, .. }) => {
                 if !NOTIFICATIONS.contains(&method.as_str()) {
-                    return self.dropped(&format!("sent `{method}`, which policy does not cover"));
+                    let what = format!("sent `{method}`, which policy does not cover");
+                    if !self.context.server.is_observed() {
+                        return self.dropped(&what);
+                    }
+                    self.append(&self.recorder.not_enforced(&format!("the server {what}")))?;
                 }
                 // It may carry what a call in flight must not have read.
                 if self.action(self.gate.worst_in_flight()) == OnVerdict::Report {
@@ -124,8 +132,9 @@ impl Conversation {
     /// Gives up the calls that have taken as long as they may: tells the server to stop, records,
     /// and answers the client. What the server still answers is not in flight any more.
     pub(super) async fn give_up(&mut self) -> Result<(), SessionError> {
-        self.drain();
         for id in self.gate.overdue(std::time::Instant::now()) {
+            self.settle(Some(&id))?;
+            self.drain();
             let Some(request) = self.gate.end(&id) else { continue };
             self.ended(&request);
             let Some(call) = &request.call else { continue };
@@ -161,6 +170,9 @@ impl Conversation {
     /// What policy wants done by verdict.
     fn action(&self, verdict: Verdict) -> OnVerdict {
         let effects = &self.context.server.policy.effects;
+        if self.context.server.is_observed() {
+            return OnVerdict::Report;
+        }
         match verdict {
             Verdict::Within | Verdict::Unobserved => OnVerdict::Report,
             Verdict::Exceeded => effects.on_exceeded,

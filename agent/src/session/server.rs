@@ -12,7 +12,7 @@ use secrecy::SecretSlice;
 use super::schemas::Schemas;
 use super::{floor, install};
 use crate::audit::Sanitizer;
-use crate::config::{PolicyFile, Problem};
+use crate::config::{Mode, PolicyFile, Problem};
 use crate::kernel::{Floor, User};
 use crate::policy::{Policy, RateLimiter, TooSoon};
 use crate::warrant::{Ambient, Rules, Warrant};
@@ -135,10 +135,13 @@ impl Server {
             .and_then(|ambient| ambient.with_connect(&policy.effects.ambient.connect))
             .map_err(ServerError::Policy)?
             .with_unix(policy.network.unix.iter().cloned());
+        let observed = policy.mode == Mode::Observe;
+        let ambient =
+            if observed { ambient.with_ports(policy.network.listen.clone()) } else { ambient };
         let whole = floor::of(policy, root_text, &install);
         let (floor, enforced) = (
-            policy.effects.landlock.then(|| whole.clone()),
-            policy.effects.enforce.then_some(whole),
+            (policy.effects.landlock && !observed).then(|| whole.clone()),
+            (policy.effects.enforce && !observed).then_some(whole),
         );
         let arguments = spec.command.iter().skip(1).map(OsString::from);
         Ok(Self {
@@ -176,6 +179,22 @@ impl Server {
     fn limiter(&self) -> MutexGuard<'_, RateLimiter> {
         // A panic between two counts leaves counts that are still true.
         self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether its policy is only tried, and nothing is held back.
+    pub fn is_observed(&self) -> bool {
+        self.policy.mode == Mode::Observe
+    }
+
+    /// Says so, if its policy is only tried.
+    pub fn warn_if_observed(&self) {
+        if self.is_observed() {
+            tracing::warn!(
+                server = self.id,
+                "only observed (mode: observe): calls that policy denies are forwarded, and no response \
+                 is withheld"
+            );
+        }
     }
 
     /// Program and arguments, for people.

@@ -16,6 +16,9 @@ impl Conversation {
             Verdict::Exceeded => "the server's start did more than it may",
             Verdict::Incomplete => "kernel events of the server's start were lost",
         };
+        if self.context.server.is_observed() {
+            return Ok(false);
+        }
         match self.context.server.policy.effects.startup.on_exceeded {
             OnStartup::Report => Ok(false),
             OnStartup::Terminate => {

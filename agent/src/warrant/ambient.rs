@@ -1,10 +1,11 @@
 //! Effects that a server may have at any time, because its runtime does.
 
-use super::effect::{Effect, EffectKind, Outcome, Target};
+use super::effect::{Effect, EffectKind, Outcome, Peer, Target};
 use super::grant::PeerGrant;
 use super::peers::peer;
-use crate::config::Problem;
+use crate::config::{ListenRule, NetworkProtocol, Problem};
 use crate::policy::PathGlobs;
+use crate::policy::network::Protocol;
 
 /// What every runtime reads: libraries, locale, time zone, certificates, and facts about the
 /// machine by which it sizes itself. Not `/etc/passwd`, not `/etc/hosts`, no configuration of
@@ -57,6 +58,8 @@ pub struct Ambient {
     peers: Vec<PeerGrant>,
     /// Unix sockets that the network policy lists.
     unix: Vec<String>,
+    /// Ports that may be bound; `None` where the kernel lets no other be bound than those that are listed.
+    listen: Option<Vec<ListenRule>>,
 }
 
 impl Ambient {
@@ -74,7 +77,7 @@ impl Ambient {
         let patterns: Vec<&str> = patterns.collect();
         let read = PathGlobs::new(&patterns, root)
             .map_err(|(index, why)| Problem::new(format!("effects.ambient.read[{index}]"), why))?;
-        Ok(Self { read, peers: Vec::new(), unix: Vec::new() })
+        Ok(Self { read, peers: Vec::new(), unix: Vec::new(), listen: None })
     }
 
     /// The same with peers that may be reached, as `effects.ambient.connect` writes them.
@@ -99,6 +102,24 @@ impl Ambient {
         Self { unix: sockets.into_iter().collect(), ..self }
     }
 
+    /// The same for a server that can bind any port, of which it may bind these alone.
+    #[must_use]
+    pub fn with_ports(self, listed: Vec<ListenRule>) -> Self {
+        Self { listen: Some(listed), ..self }
+    }
+
+    fn may_bind(&self, peer: &Peer) -> bool {
+        let listed = |rule: &ListenRule| {
+            rule.port == peer.peer.port()
+                && match rule.protocol {
+                    None => matches!(peer.protocol, Protocol::Tcp | Protocol::Udp),
+                    Some(NetworkProtocol::Tcp) => peer.protocol == Protocol::Tcp,
+                    Some(NetworkProtocol::Udp) => peer.protocol == Protocol::Udp,
+                }
+        };
+        self.listen.as_ref().is_none_or(|rules| rules.iter().any(listed))
+    }
+
     /// Whether the server may have this effect at any time.
     pub fn covers(&self, effect: &Effect) -> bool {
         if effect.outcome == Outcome::Denied {
@@ -107,8 +128,7 @@ impl Ambient {
         let file = match &effect.target {
             Target::File(file) if file.truncated => return false,
             Target::File(file) => file,
-            // Ports are listed, and the kernel lets no other be bound.
-            Target::Peer(_) if effect.kind == EffectKind::Bind => return true,
+            Target::Peer(peer) if effect.kind == EffectKind::Bind => return self.may_bind(peer),
             Target::Peer(peer) => {
                 return matches!(effect.kind, EffectKind::Connect | EffectKind::Send)
                     && self.peers.iter().any(|grant| grant.covers(peer));
@@ -179,6 +199,15 @@ mod tests {
             read.outcome = Outcome::Denied;
             assert!(!ambient.covers(&read), "tried and refused");
         }
+    }
+
+    #[test]
+    fn ports_are_judged_where_any_can_be_bound() {
+        let bound = |address| super::super::effect::tests::peer(EffectKind::Bind, address);
+        assert!(ambient().covers(&bound("0.0.0.0:80")), "the kernel has judged it");
+        let rule = ListenRule { port: 80, protocol: Some(NetworkProtocol::Tcp) };
+        let open = ambient().with_ports(vec![rule]);
+        assert!(open.covers(&bound("0.0.0.0:80")) && !open.covers(&bound("0.0.0.0:81")));
     }
 
     #[test]
