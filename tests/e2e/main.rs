@@ -9,6 +9,7 @@ mod filesystem;
 mod floor;
 mod gap;
 mod late;
+mod learned;
 mod lifecycle;
 mod modes;
 mod names;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         refused::tests(),
         argv::tests(),
         real::tests(),
+        learned::tests(),
         vulnerable::tests(),
         ssrf::tests(),
         network::tests(),

@@ -33,6 +33,8 @@ pub(crate) struct Real {
     command: fn(&Rig) -> Result<Vec<PathBuf>, String>,
     /// The `n`th call, from 0.
     pub(crate) call: fn(&Rig, u32) -> Call,
+    /// A call that its script never makes.
+    pub(crate) outside: fn(&Rig) -> Call,
 }
 
 /// All of them.
@@ -47,6 +49,7 @@ pub(crate) const REAL: [Real; 5] = [
             Ok(command)
         },
         call: scripts::filesystem,
+        outside: |rig| ("read_text_file", json!({"path": rig.root.join("secret.txt")})),
     },
     Real {
         name: "memory",
@@ -54,6 +57,7 @@ pub(crate) const REAL: [Real; 5] = [
         profile: include_str!("../../policies/memory.yaml"),
         command: |_| places::npm_server("server-memory"),
         call: scripts::memory,
+        outside: |_| ("delete_entities", json!({"entityNames": ["Ada 0"]})),
     },
     Real {
         name: "everything",
@@ -61,6 +65,7 @@ pub(crate) const REAL: [Real; 5] = [
         profile: include_str!("../../policies/everything.yaml"),
         command: |_| places::npm_server("server-everything"),
         call: scripts::everything,
+        outside: |_| ("get-env", json!({})),
     },
     Real {
         name: "fetch",
@@ -68,6 +73,9 @@ pub(crate) const REAL: [Real; 5] = [
         profile: include_str!("../../policies/fetch.yaml"),
         command: |_| Ok(vec![places::python_server("mcp-server-fetch")?]),
         call: scripts::fetch,
+        outside: |_| {
+            ("fetch", json!({"url": format!("http://elsewhere.example.net:{PORT}/")}))
+        },
     },
     Real {
         name: "time",
@@ -75,6 +83,7 @@ pub(crate) const REAL: [Real; 5] = [
         profile: include_str!("../../policies/time.yaml"),
         command: |_| Ok(vec![places::python_server("mcp-server-time")?]),
         call: scripts::time,
+        outside: |_| ("set_time", json!({"time": "09:30"})),
     },
 ];
 
