@@ -10,6 +10,7 @@ mod floor;
 mod gap;
 mod late;
 mod learned;
+mod learn;
 mod lifecycle;
 mod modes;
 mod names;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         floor::tests(),
         startup::tests(),
         enforce::tests(),
+        learn::tests(),
     ];
     warrantd_tests::harness::run(subjects.into_iter().flatten().collect())
 }

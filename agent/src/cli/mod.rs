@@ -10,6 +10,7 @@ mod failure;
 mod judge;
 mod kernel;
 mod key;
+mod learn;
 mod output;
 mod probe;
 mod run;
@@ -43,6 +44,7 @@ enum Command {
     Explain(explain::Explain),
     Test(test::Test),
     Schema(schema::Schema),
+    Learn(learn::Learn),
     Key(key::Key),
     Audit(audit::Audit),
     Doctor(doctor::Doctor),
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Explain(command) => command.execute(),
         Command::Test(command) => command.execute(),
         Command::Schema(command) => command.execute(),
+        Command::Learn(command) => command.execute(),
         Command::Key(command) => command.execute(),
         Command::Audit(command) => command.execute(),
         Command::Doctor(command) => command.execute(),
