@@ -71,7 +71,8 @@ fn warrantd(rig: &Rig, words: &[&Path]) -> anyhow::Result<()> {
     let mut command = Command::new(rig.scratch.program("warrantd")?);
     command.args(words).env_remove("WARRANTD_LOG");
     let done = command.output().with_context(|| format!("{command:?}"))?;
-    let (out, error) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    let (out, error) =
+        (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     ensure!(done.status.success(), "{command:?}: {}: {out}{error}", done.status);
     Ok(())
 }

@@ -1,4 +1,7 @@
 //! End-to-end tests of warrantd: real servers, real clients, a rogue server, the real kernel.
+//!
+//! Tests that count verdicts make some ten calls of each kind. `WARRANTD_TEST_CALLS=1000` makes that many:
+//! `WARRANTD_TEST_CALLS=1000 cargo test -p warrantd-tests --test e2e -- modes::`.
 #![forbid(unsafe_code)]
 
 mod argv;
@@ -9,8 +12,8 @@ mod filesystem;
 mod floor;
 mod gap;
 mod late;
-mod learned;
 mod learn;
+mod learned;
 mod lifecycle;
 mod modes;
 mod names;

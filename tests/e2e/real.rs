@@ -73,9 +73,7 @@ pub(crate) const REAL: [Real; 5] = [
         profile: include_str!("../../policies/fetch.yaml"),
         command: |_| Ok(vec![places::python_server("mcp-server-fetch")?]),
         call: scripts::fetch,
-        outside: |_| {
-            ("fetch", json!({"url": format!("http://elsewhere.example.net:{PORT}/")}))
-        },
+        outside: |_| ("fetch", json!({"url": format!("http://elsewhere.example.net:{PORT}/")})),
     },
     Real {
         name: "time",
@@ -116,7 +114,7 @@ impl Real {
 
     /// The shipped policy for a test: `fetch` finds no TLS here, and nothing is too often.
     fn policy(&self) -> String {
-        let mut policy = without(self.profile, "rate_limits");
+        let mut policy = without_limits(self.profile);
         if self.name == "fetch" {
             policy = policy
                 .replace("https://docs.example.com", &format!("http://docs.example.com:{PORT}"));
@@ -161,14 +159,15 @@ impl Real {
     }
 }
 
-/// A text in YAML without one of its top-level sections.
-fn without(yaml: &str, section: &str) -> String {
+/// A policy without its limits on how often something is called.
+fn without_limits(policy: &str) -> String {
     let mut inside = false;
-    let lines = yaml.lines().filter(|line| {
+    let lines = policy.lines().filter(|line| {
         if !line.starts_with([' ', '#']) && !line.is_empty() {
-            inside = line.starts_with(section);
+            inside = line.starts_with("rate_limits:");
         }
-        !inside
+        // An actor's own is one line.
+        !inside && !line.trim_start().starts_with("rate_limit:")
     });
     lines.fold(String::new(), |text, line| text + line + "\n")
 }
