@@ -9,8 +9,8 @@ use warrantd_tests::harness::test;
 use warrantd_tests::needs::Need;
 use warrantd_tests::records;
 
-use crate::modes::seen;
 use crate::rig::{Rig, WITHHELD, expect_error};
+use crate::stage::seen;
 
 /// Calls of each kind when nothing else is asked for.
 const CALLS: u32 = 20;

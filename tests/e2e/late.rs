@@ -12,8 +12,8 @@ use warrantd_tests::harness::test;
 use warrantd_tests::needs::Need;
 use warrantd_tests::records;
 
-use crate::modes::{Stage, seen};
 use crate::rig::{NOTE, WITHHELD, expect_error};
+use crate::stage::{Stage, seen};
 
 /// Calls of each kind when nothing else is asked for.
 const CALLS: u32 = 20;

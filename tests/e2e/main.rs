@@ -28,6 +28,7 @@ mod rig;
 mod rogue;
 mod scripts;
 mod ssrf;
+mod stage;
 mod startup;
 mod vulnerable;
 mod web;

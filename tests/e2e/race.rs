@@ -99,7 +99,7 @@ fn race(
 ) -> anyhow::Result<()> {
     let rig = Rig::new(POLICY)?;
     let log = rig.scratch.file("log", "")?;
-    std::os::unix::fs::chown(&log, Some(crate::modes::NOBODY), None)?;
+    std::os::unix::fs::chown(&log, Some(crate::stage::NOBODY), None)?;
     let mut swap = prepare(&rig)?;
     swap(false)?;
     let server = rig.rogue(&["--log", &text(&log)])?;

@@ -135,7 +135,7 @@ pub(crate) fn time(_: &Rig, n: u32) -> Call {
         "Antarctica/Troll",
     ];
     let zone = |n: u32| ZONES[n as usize % ZONES.len()];
-    if n % 3 == 0 {
+    if n.is_multiple_of(3) {
         return ("get_current_time", json!({"timezone": zone(n / 3)}));
     }
     let time = format!("{:02}:{:02}", n % 24, n % 60);

@@ -10,8 +10,8 @@ use warrantd_tests::harness::test;
 use warrantd_tests::needs::Need;
 use warrantd_tests::places;
 
-use crate::modes::seen;
 use crate::rig::{DENIED, Rig, WITHHELD, expect_error};
+use crate::stage::seen;
 use crate::web::{PORT, Web};
 
 /// Where clouds tell whoever asks the credentials of a machine.

@@ -16,8 +16,8 @@ use warrantd_tests::needs::Need;
 use warrantd_tests::places;
 use warrantd_tests::scratch::text;
 
-use crate::modes::{NOBODY, seen};
 use crate::rig::{DENIED, NOTE, Rig, SECRET, WITHHELD, expect_error};
+use crate::stage::{NOBODY, seen};
 
 /// Policy looks at paths.
 const CHECKED: &str = "
@@ -43,7 +43,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("vulnerable::filesystem_prefix_confusion_cve_2025_53110", FILES, || {
             filesystem(|rig| {
                 // A sibling whose name begins as that of the directory that is served.
-                Ok(rig.scratch.file("root/public_not/secret.txt", SECRET)?)
+                rig.scratch.file("root/public_not/secret.txt", SECRET)
             })
         }),
         test("vulnerable::filesystem_symlink_escape_cve_2025_53109", FILES, || {
