@@ -61,8 +61,8 @@ pub(crate) fn tests() -> Vec<Trial> {
 pub(crate) static ONLY: Mutex<()> = Mutex::new(());
 
 /// A running daemon with one server, `files`.
-struct Daemon {
-    rig: Rig,
+pub(crate) struct Daemon {
+    pub(crate) rig: Rig,
     process: Client,
     socket: PathBuf,
     // Released last: fields are dropped in order.
@@ -91,7 +91,7 @@ impl Daemon {
         Self::configured(rig, auth, command, |config| config)
     }
 
-    fn configured(
+    pub(crate) fn configured(
         rig: Rig,
         auth: &str,
         command: &[String],
@@ -115,7 +115,7 @@ impl Daemon {
     }
 
     /// `warrantd connect files`, with a key from a file if there is one.
-    fn connect(&self, key: Option<&str>) -> anyhow::Result<Command> {
+    pub(crate) fn connect(&self, key: Option<&str>) -> anyhow::Result<Command> {
         let mut command = Command::new(self.rig.scratch.program("warrantd")?);
         command.arg("connect").arg("files").arg("--socket").arg(&self.socket);
         if let Some(key) = key {

@@ -53,8 +53,8 @@ fn learn(rig: &Rig, more: &[&str]) -> anyhow::Result<Output> {
 }
 
 /// A rig whose policy was learned from the other's log, and whose root is the same.
-fn under(observed: &Rig) -> anyhow::Result<Rig> {
-    let output = learn(observed, &[])?;
+fn under(observed: &Rig, more: &[&str]) -> anyhow::Result<Rig> {
+    let output = learn(observed, more)?;
     let policy = String::from_utf8(output.stdout)?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(output.status.success(), "{}: {said}", output.status);
@@ -168,7 +168,7 @@ fn rogue() -> anyhow::Result<()> {
         ("run_program", json!({"program": "/usr/bin/true"})),
     ];
     play(observe(&rig, &rig.rogue(&[])?)?, &calls)?;
-    let learned = under(&rig)?;
+    let learned = under(&rig, &[])?;
     replay(&learned, &learned.rogue(&[])?, &calls)?;
     // What was not seen is refused: by policy, and by the warrant.
     let secret = text(&learned.root.join("secret.txt"));
@@ -177,6 +177,7 @@ fn rogue() -> anyhow::Result<()> {
     for (tool, arguments) in [
         ("read_text_file", json!({"path": "secret.txt"})),
         ("write_file", json!({"path": "out/other.txt", "content": "x"})),
+        ("run_program", json!({"program": "/usr/bin/id"})),
         ("leave_behind", json!({"peer": "127.0.0.1:9", "report": "/dev/null"})),
     ] {
         expect_error(&client.call(tool, &arguments)?, DENIED)?;
@@ -185,9 +186,6 @@ fn rogue() -> anyhow::Result<()> {
     ensure!(client.call("read_text_file", &read)?.text()? == NOTE);
     let caught = client.call("read_text_file", &read)?;
     expect_error(&caught, WITHHELD)?;
-    let program = client.call("run_program", &json!({"program": "/usr/bin/id"}))?;
-    // The program of the call is what was learned, whichever it is: a template, for eyes to see.
-    ensure!(program.result().is_ok(), "{}", program.line);
     ensure!(!client.received().contains(SECRET));
     client.finish()?;
     ensure!(learned.record_of(&caught)?.verdict() == "EXCEEDED");
@@ -224,7 +222,8 @@ fn filesystem() -> anyhow::Result<()> {
     ];
     play(observe(&rig, &filesystem_server(&rig)?)?, &calls)?;
     std::fs::remove_file(&draft)?;
-    let learned = under(&rig)?;
+    // It serves one directory of that in which it was started.
+    let learned = under(&rig, &["--root", &path("")])?;
     replay(&learned, &filesystem_server(&learned)?, &calls)?;
     let mut client = Client::connect(learned.run(&filesystem_server(&learned)?)?)?;
     for (tool, arguments) in [
@@ -253,7 +252,7 @@ fn peers() -> anyhow::Result<()> {
     command.args(["run", "--observe", "--policy"]).arg(&rig.policy).arg("--audit").arg(&rig.audit);
     command.arg("--root").arg(&rig.root).arg("--").args(rig.rogue(&[])?);
     play(command, &calls)?;
-    let learned = under(&rig)?;
+    let learned = under(&rig, &[])?;
     let policy = std::fs::read_to_string(&learned.policy)?;
     ensure!(policy.contains("\"${arguments.host}:${arguments.port}\""), "{policy}");
     ensure!(policy.contains("cidr: \"10.0.0.7/32\", ports: [8080], protocol: tcp"), "{policy}");

@@ -19,6 +19,7 @@ mod modes;
 mod names;
 mod names_world;
 mod network;
+mod pinning;
 mod processes;
 mod python;
 mod race;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         crash::tests(),
         gap::tests(),
         floor::tests(),
+        pinning::tests(),
         startup::tests(),
         enforce::tests(),
         learn::tests(),

@@ -29,6 +29,12 @@ pub enum Event {
     Unsolicited,
     /// A name that a server asked for in vain: refused by policy, or not to be resolved.
     NameRefused,
+    /// A server defines a tool otherwise than it was accepted.
+    ToolChanged,
+    /// A server lists a tool that was never accepted.
+    ToolNew,
+    /// A server does not list a tool any more that was accepted.
+    ToolVanished,
     /// A session began.
     SessionStart,
     /// A session ended.
@@ -111,6 +117,8 @@ pub struct Record {
     pub warrant: Option<Warrant>,
     /// What the kernel saw.
     pub effects: Option<EffectsRecord>,
+    /// What a server says of a tool, where that is not what was accepted.
+    pub definition: Option<DefinitionRecord>,
     /// Generation of the policy in the kernel.
     pub policy_generation: Option<u32>,
 }
@@ -144,9 +152,25 @@ impl Record {
             method: None,
             warrant: None,
             effects: None,
+            definition: None,
             policy_generation: None,
         }
     }
+}
+
+/// What a server says of a tool. Hashes are `sha256:` and hexadecimal digits.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DefinitionRecord {
+    /// Hash of the accepted definition; null when there is none.
+    pub old_hash: Option<String>,
+    /// Hash of the listed definition; null when there is none.
+    pub new_hash: Option<String>,
+    /// The keys that differ.
+    pub changed: Vec<String>,
+    /// Beginning of the listed description, sanitized and without what hides or steers a terminal.
+    pub description: Option<String>,
+    /// An accepted tool whose name reads like this one's.
+    pub similar_to: Option<String>,
 }
 
 /// Size and kind of a result.

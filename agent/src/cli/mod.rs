@@ -12,6 +12,7 @@ mod kernel;
 mod key;
 mod learn;
 mod output;
+mod pin;
 mod probe;
 mod run;
 mod schema;
@@ -46,6 +47,7 @@ enum Command {
     Schema(schema::Schema),
     Learn(learn::Learn),
     Key(key::Key),
+    Pin(pin::Pin),
     Audit(audit::Audit),
     Doctor(doctor::Doctor),
     #[command(hide = true)]
@@ -72,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Schema(command) => command.execute(),
         Command::Learn(command) => command.execute(),
         Command::Key(command) => command.execute(),
+        Command::Pin(command) => command.execute(),
         Command::Audit(command) => command.execute(),
         Command::Doctor(command) => command.execute(),
         Command::SelfTestProbe(command) => command.execute(),

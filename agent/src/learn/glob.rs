@@ -1,5 +1,7 @@
 //! Paths as globs, and temporary names as what they have in common.
 
+use super::material::below;
+
 /// Characters that a random part of a name has at least.
 const RANDOM: usize = 6;
 
@@ -17,15 +19,32 @@ pub(super) fn tree(directory: &str) -> String {
     format!("{}/**", literal(directory.trim_end_matches('/')))
 }
 
-/// The glob of a temporary file's path: what is random in its last component becomes `*`. `made` says that
-/// the file was made and taken away by the same call. `None` when nothing says that it is temporary, or
-/// nothing in it is random.
-pub(super) fn temporary(path: &str, made: bool) -> Option<String> {
+/// What says that a path is temporary, beside its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Circumstances {
+    /// It was made and taken away by the same call.
+    pub(super) made: bool,
+    /// It is in a directory that is the server's own.
+    pub(super) inside: bool,
+}
+
+/// The glob of a temporary file's path: what is random in it becomes `*`. `None` when nothing says that it
+/// is temporary, or nothing in it is random.
+pub(super) fn temporary(path: &str, about: Circumstances) -> Option<String> {
+    let tops = TEMPORARY.iter().filter(|_| !about.inside);
+    for top in tops {
+        // `/tmp/tmpk3_9xw2a/notes`: the directory was made for the occasion.
+        let Some(rest) = below(path, top) else { continue };
+        let (first, rest) = rest.split_once('/').map_or((rest, None), |(a, b)| (a, Some(b)));
+        if let Some(first) = without_random(first) {
+            let rest = rest.map(|rest| format!("/{}", literal(rest))).unwrap_or_default();
+            return Some(format!("{top}/{first}{rest}"));
+        }
+    }
     let (directory, name) = path.rsplit_once('/')?;
-    let place = TEMPORARY.iter().any(|top| super::material::below(path, top).is_some());
     let lower = name.to_lowercase();
     let named = ["tmp", "temp", ".part", ".swp"].iter().any(|word| lower.contains(word));
-    if !(made || place || named) {
+    if !(about.made || named) {
         return None;
     }
     let name = without_random(name)?;
@@ -106,15 +125,19 @@ mod tests {
         for (path, expected) in [
             ("/srv/a.md.5fd1c02e.tmp", "/srv/a.md.*.tmp"),
             ("/tmp/tmpk3_9xw2a", "/tmp/tmp*"),
-            ("/tmp/npm-x9Fq2Lz1/log", ""),
+            ("/tmp/npm-x9Fq2Lz1/log", "/tmp/npm-*/log"),
             ("/tmp/session-123e4567.sock", "/tmp/session-*.sock"),
             ("/srv/.note.txt.swp", ""),
             ("/srv/report-20240101.md", ""),
             ("/tmp/notes.md", ""),
             ("/tmp/5fd1c02e", ""),
         ] {
-            assert_eq!(temporary(path, false).unwrap_or_default(), expected, "{path}");
+            let about = Circumstances { made: false, inside: false };
+            assert_eq!(temporary(path, about).unwrap_or_default(), expected, "{path}");
         }
-        assert_eq!(temporary("/srv/x.1f2e3d4c", true).as_deref(), Some("/srv/x.*"));
+        let made = Circumstances { made: true, inside: true };
+        assert_eq!(temporary("/srv/x.1f2e3d4c", made).as_deref(), Some("/srv/x.*"));
+        let own = Circumstances { made: false, inside: true };
+        assert_eq!(temporary("/tmp/work-1f2e3d4c/report-20240101", own), None);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::access::Access;
 use super::evidence::{Evidence, Place};
-use super::glob::temporary;
+use super::glob::{Circumstances, temporary};
 use super::item::{Item, Unit};
 use super::material::{Material, below};
 use super::places::{self, Paths};
@@ -34,8 +34,14 @@ impl Globs {
     }
 
     /// A path that nothing explains.
-    pub(super) fn path(&mut self, path: &str, made: bool, at: Place, note: Option<String>) {
-        let glob = temporary(path, made).or_else(|| of_process(path));
+    pub(super) fn path(
+        &mut self,
+        path: &str,
+        about: Circumstances,
+        at: Place,
+        note: Option<String>,
+    ) {
+        let glob = temporary(path, about).or_else(|| of_process(path));
         if let Some(glob) = glob {
             self.explained(glob.clone(), at);
             if let Some(note) = note {

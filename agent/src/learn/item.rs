@@ -43,6 +43,17 @@ pub enum Unit {
     Record,
 }
 
+impl Unit {
+    /// One of them.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::Start => "start",
+            Self::Record => "record",
+        }
+    }
+}
+
 impl Item {
     /// The text, when the value is one.
     pub fn text(&self) -> &str {
@@ -53,11 +64,7 @@ impl Item {
 /// `12 calls, first seq 41`.
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = match self.unit {
-            Unit::Call => "call",
-            Unit::Start => "start",
-            Unit::Record => "record",
-        };
+        let unit = self.unit.word();
         let plural = if self.count == 1 { "" } else { "s" };
         write!(f, "{} {unit}{plural}, first seq {}", self.count, self.first_seq)?;
         self.file.as_ref().map_or(Ok(()), |file| write!(f, " of {file}"))

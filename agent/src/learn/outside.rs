@@ -1,11 +1,11 @@
 //! What a server does beside its calls: at its start, and at any time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::access::{Access, Sort, sort};
 use super::evidence::{Evidence, Place};
 use super::exec::Execs;
-use super::glob::literal;
+use super::glob::{Circumstances, literal};
 use super::grants::{Globs, programs, transient};
 use super::material::Material;
 use super::peers::Peers;
@@ -40,12 +40,16 @@ impl Beside {
         let mut beside = Self::default();
         for outside in &material.outside {
             let made = transient(&outside.effects);
+            let about = |path: &str| Circumstances {
+                made: made.contains(path),
+                inside: material.root_of(path).is_some(),
+            };
             let run = programs(&outside.effects);
             for effect in &outside.effects {
                 let program = matches!(effect.kind, EffectKind::FileRead | EffectKind::FileMap)
                     && matches!(&effect.target, Target::File(f) if run.contains(f.path.as_str()));
                 if !(program && outside.starting) {
-                    beside.learn(effect, outside.starting, outside.place, &made);
+                    beside.learn(effect, outside.starting, outside.place, &about);
                 }
             }
         }
@@ -58,12 +62,18 @@ impl Beside {
         beside
     }
 
-    fn learn(&mut self, effect: &Effect, starting: bool, at: Place, made: &BTreeSet<&str>) {
+    fn learn(
+        &mut self,
+        effect: &Effect,
+        starting: bool,
+        at: Place,
+        about: &dyn Fn(&str) -> Circumstances,
+    ) {
         self.note_network(effect, at);
         let outside_of_calls = "outside of calls, where no policy can allow it";
         match sort(effect) {
             Sort::File(Access::Read | Access::Map, file) => {
-                self.read.path(&file.path, false, at, None);
+                self.read.path(&file.path, about(&file.path), at, None);
             }
             Sort::File(Access::Exec, file) if starting => {
                 let program = literal(&file.path);
@@ -71,7 +81,7 @@ impl Beside {
             }
             Sort::File(access, file) if starting => {
                 let globs = self.startup.entry(access).or_default();
-                globs.path(&file.path, made.contains(file.path.as_str()), at, None);
+                globs.path(&file.path, about(&file.path), at, None);
             }
             Sort::File(..) => never(&mut self.never, effect, outside_of_calls, at),
             Sort::Peer if starting => self.startup_peers.reached(effect, &[], at),

@@ -101,7 +101,7 @@ impl Grants {
 pub fn learn(material: &Material) -> Learned {
     let by_tool = material.tools();
     let mut tools: BTreeMap<&str, ToolEffects> =
-        by_tool.iter().map(|(tool, calls)| (*tool, ToolEffects::of(calls))).collect();
+        by_tool.iter().map(|(tool, calls)| (*tool, ToolEffects::of(material, calls))).collect();
     let beside = Beside::of(material, &mut tools);
     let mut network = beside.peers.clone();
     network.merge(&beside.startup_peers);

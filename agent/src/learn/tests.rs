@@ -7,7 +7,8 @@ use super::*;
 use crate::config::PolicyFile;
 
 /// A record of a call of an observed server.
-fn call(seq: u64, tool: &str, arguments: Value, effects: &[Value]) -> Value {
+fn call(seq: u64, tool: &str, arguments: impl Into<Value>, effects: &[Value]) -> Value {
+    let arguments = arguments.into();
     json!({
         "seq": seq, "timestamp": format!("2026-05-01T10:00:{:02}.000Z", seq % 60), "event": "call",
         "mode": "observe", "session_id": "s1", "actor": "client", "tool_name": tool,
@@ -274,12 +275,12 @@ fn what_is_not_whole_or_was_caught_is_named_and_not_learned_from() {
     let text = expect(
         records,
         &[
-            "# learned from: 1 calls by 1 actors",
+            "# learned from: 1 call by 1 actor",
             "# not learned from: 2 calls, INCOMPLETE: kernel events were lost (seq 3, 4)",
             "UNOBSERVED: no kernel view (seq 5)",
-            "# not learned from: 1 calls, failed (seq 7)",
-            "# not learned from: 1 calls, denied by an enforced policy (seq 8)",
-            "# not learned from: 1 calls, EXCEEDED under an enforced policy (seq 9)",
+            "# not learned from: 1 call, failed (seq 7)",
+            "# not learned from: 1 call, denied by an enforced policy (seq 8)",
+            "# not learned from: 1 call, EXCEEDED under an enforced policy (seq 9)",
         ],
     );
     assert!(!text.contains("secret"), "{text}");
@@ -387,19 +388,18 @@ fn touched(path: &str, how: u8, other: &str) -> Value {
 fn records() -> impl Strategy<Value = Vec<Value>> {
     let effects = proptest::collection::vec((0_u8..11, names()), 0..4);
     let one = (0_usize..3, proptest::option::of(names()), names(), effects);
+    let one = one.prop_map(|(tool, path, other, effects)| {
+        let mut arguments = json!({"name": other, "host": "10.0.0.7", "port": 8080});
+        if let Some(path) = &path {
+            arguments["path"] = json!(path);
+        }
+        let path = path.unwrap_or_else(|| "p".to_owned());
+        let effects = effects.iter().map(|(how, other)| touched(&path, *how, other)).collect();
+        (["read", "write", "run"][tool], arguments, effects)
+    });
     proptest::collection::vec(one, 1..8).prop_map(|calls| {
-        let record = |(seq, (tool, path, other, effects)): (
-            u64,
-            (usize, Option<String>, String, Vec<(u8, String)>),
-        )| {
-            let mut arguments = json!({"name": other, "host": "10.0.0.7", "port": 8080});
-            if let Some(path) = &path {
-                arguments["path"] = json!(path);
-            }
-            let path = path.unwrap_or_else(|| "p".to_owned());
-            let effects: Vec<_> =
-                effects.iter().map(|(how, other)| touched(&path, *how, other)).collect();
-            call(seq, ["read", "write", "run"][tool], arguments, &effects)
+        let record = |(seq, (tool, arguments, effects)): (u64, (&str, Value, Vec<Value>))| {
+            call(seq, tool, arguments, &effects)
         };
         (2..).zip(calls).map(record).collect()
     })

@@ -7,9 +7,9 @@ use super::access::{Access, Sort, sort};
 use super::argument::{Argument, arguments};
 use super::evidence::{Evidence, Place};
 use super::exec::Execs;
-use super::glob::{literal, without_random};
+use super::glob::{Circumstances, literal, without_random};
 use super::grants::{Globs, programs, transient};
-use super::material::{Call, below};
+use super::material::{Call, Material, below};
 use super::peers::Peers;
 use super::review;
 use crate::policy::means_path;
@@ -52,16 +52,16 @@ struct Explanation {
 
 impl ToolEffects {
     /// Learns from all calls of a tool.
-    pub(super) fn of(calls: &[&Call]) -> Self {
+    pub(super) fn of(material: &Material, calls: &[&Call]) -> Self {
         let mut tool = Self::default();
         let parts = Parts::of(calls);
         for call in calls {
-            tool.learn(call, &parts);
+            tool.learn(material, call, &parts);
         }
         tool
     }
 
-    fn learn(&mut self, call: &Call, parts: &Parts) {
+    fn learn(&mut self, material: &Material, call: &Call, parts: &Parts) {
         let arguments = arguments(call);
         let redacted: Vec<_> = arguments.iter().filter(|a| a.redacted).map(|a| &a.name).collect();
         let note = redacted.first().map(|name| {
@@ -100,7 +100,9 @@ impl ToolEffects {
                     } else if let Some(template) = parts.explain(path, &arguments) {
                         globs.explained(template, call.place);
                     } else {
-                        globs.path(path, made.contains(path), call.place, note.clone());
+                        let inside = material.root_of(path).is_some();
+                        let about = Circumstances { made: made.contains(path), inside };
+                        globs.path(path, about, call.place, note.clone());
                         if matches!(access, Access::Read | Access::Write) {
                             unexplained.insert(path);
                         }

@@ -168,19 +168,14 @@ impl Header {
         for root in &self.roots {
             note(out, &format!("the server's directory: {root}"));
         }
-        let (calls, actors) = (self.calls, self.actors);
-        note(
-            out,
-            &format!(
-                "learned from: {calls} calls by {actors} actors, {} records outside of calls",
-                self.outside
-            ),
-        );
+        let (calls, actors) = (many(self.calls, "call"), many(self.actors, "actor"));
+        let outside = many(self.outside, "record");
+        note(out, &format!("learned from: {calls} by {actors}, {outside} outside of calls"));
         for aside in &self.aside {
-            aside.write("calls", out);
+            aside.write("", out);
         }
         for aside in &self.outside_aside {
-            aside.write("records outside of calls", out);
+            aside.write(" outside of calls", out);
         }
         for (method, seen) in &self.methods {
             note(out, &format!("not learned from: `{method}`, which no policy can allow ({seen})"));
@@ -190,12 +185,12 @@ impl Header {
 }
 
 impl Aside {
-    fn write(&self, what: &str, out: &mut String) {
+    fn write(&self, place: &str, out: &mut String) {
         let numbers: Vec<_> = self.seqs.iter().map(u64::to_string).collect();
         let more = if self.seqs.len() < self.seen.count { ", …" } else { "" };
-        let (count, why) = (self.seen.count, self.reason.text());
+        let (count, why) = (many(self.seen.count, self.seen.unit.word()), self.reason.text());
         let numbers = numbers.join(", ");
-        note(out, &format!("not learned from: {count} {what}, {why} (seq {numbers}{more})"));
+        note(out, &format!("not learned from: {count}{place}, {why} (seq {numbers}{more})"));
     }
 }
 
@@ -245,6 +240,11 @@ fn entry(out: &mut String, indent: usize, before: &str, item: &Item) {
         format!("REVIEW: {} ({seen})", comment(&item.review.join("; ")))
     };
     line(out, &format!("{:indent$}{before}{text} # {about}", ""));
+}
+
+/// `1 call`, `2 calls`.
+fn many(count: usize, unit: &str) -> String {
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A comment, broken into lines.

@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use serde_json::Value;
+
 use super::call::CallInfo;
 use crate::audit::Attribution;
 use crate::mcp::Id;
@@ -23,13 +25,21 @@ pub(super) struct Request {
     pub(super) arrived: Instant,
     /// The call and its warrant; `None` for a request that cannot act, whose warrant is empty.
     pub(super) call: Option<CallInfo>,
+    /// The page that a list is asked for; `None` for the first one.
+    pub(super) cursor: Option<String>,
     observation: Observation,
     shared: bool,
 }
 
 impl Request {
     pub(super) fn new(method: String, arrived: Instant, call: Option<CallInfo>) -> Self {
-        Self { method, arrived, call, observation: Observation::default(), shared: false }
+        let observation = Observation::default();
+        Self { method, arrived, call, cursor: None, observation, shared: false }
+    }
+
+    /// The same for a page of a list (MCP 2025-11-25, section Pagination).
+    pub(super) fn of_page(self, cursor: Option<&Value>) -> Self {
+        Self { cursor: cursor.and_then(Value::as_str).map(str::to_owned), ..self }
     }
 
     pub(super) fn observation(&self) -> &Observation {

@@ -52,10 +52,11 @@ impl Conversation {
             Ok(Message::Request { id, method, params }) if method == "tools/call" => {
                 self.call(id, &params, line).await
             }
-            Ok(Message::Request { id, method, .. }) if PASSIVE.contains(&method.as_str()) => {
+            Ok(Message::Request { id, method, params }) if PASSIVE.contains(&method.as_str()) => {
                 self.drain();
                 self.record_unsolicited()?;
-                self.gate.begin(id, Request::new(method, Instant::now(), None));
+                let request = Request::new(method, Instant::now(), None);
+                self.gate.begin(id, request.of_page(params.get("cursor")));
                 self.forward(line).await;
                 Ok(())
             }
@@ -107,13 +108,17 @@ impl Conversation {
         let server = self.context.server.clone();
         let actor = self.recorder.identity.as_ref().map_or("", |identity| &identity.actor);
         let arguments = &call.arguments;
-        let mut decision = match server.schemas.of(&call.name) {
+        let decision = match server.schemas.of(&call.name) {
             Ok(schema) => {
                 let schema = schema.as_deref();
                 let (tool, resolve) = (call.name.as_str(), &real_path);
                 decide(&server.policy, Call { actor, tool, arguments, resolve, schema })
             }
             Err(why) => Decision::denied("inputSchema", format!("the tool's schema: {why}")),
+        };
+        let mut decision = match server.pins.admit(&call.name, &self.seen) {
+            Err(why) if decision.action == Action::Allow => Decision::denied("pinning", why),
+            _ => decision,
         };
         let logged =
             server.sanitizer.value(Some(&call.name), &Value::Object(call.arguments.clone()));
@@ -195,7 +200,9 @@ impl Conversation {
         self.record_startup()?;
         self.record_unsolicited()?;
         let info = CallInfo::uncovered(new_id(), reason);
-        self.launch(id, Request::new(method, Instant::now(), Some(info)), line).await
+        self.gate.begin(id, Request::new(method, Instant::now(), Some(info)));
+        self.forward(line).await;
+        Ok(())
     }
 
     /// Takes a request that the client does not want any more out of flight, so that its warrant

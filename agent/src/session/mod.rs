@@ -4,14 +4,17 @@
 
 mod call;
 mod conversation;
+mod files;
 mod floor;
 mod gate;
 mod inbound;
 mod install;
+mod listing;
 mod loader;
 mod names;
 mod opening;
 mod outbound;
+mod pins;
 mod resolve;
 mod schemas;
 mod server;
@@ -19,4 +22,5 @@ mod startup;
 
 pub use conversation::{Context, Ending, SessionError, converse};
 pub(crate) use conversation::{MAX_REQUEST, stopped};
+pub(crate) use pins::{Content, Store, StoreError};
 pub use server::{RunAs, Server, ServerError, ServerSpec};

@@ -80,11 +80,12 @@ impl Conversation {
     ) -> Result<(), SessionError> {
         self.answered = true;
         self.ended(&request);
-        if let ("tools/list", Ok(result), Some(options)) =
-            (request.method.as_str(), result, self.context.server.policy.schemas)
-        {
-            self.context.server.schemas.learn(result, options);
-        }
+        let line = match (request.method.as_str(), result) {
+            ("tools/list", Ok(result)) => self
+                .list(&request, line, result)?
+                .unwrap_or_else(|refusal| refusal.to_line(Some(id))),
+            _ => line,
+        };
         let effects = self.effects_of(&request);
         let verdict = effects.verdict;
         let unremarkable = matches!(verdict, Verdict::Within | Verdict::Unobserved);
@@ -113,7 +114,11 @@ impl Conversation {
         if verdict == Verdict::Exceeded || verdict == Verdict::Incomplete {
             let tool = request.call.as_ref().map_or(request.method.as_str(), |call| &call.tool);
             let correlation_id = correlation.as_deref();
-            tracing::warn!(tool, correlation_id, ?verdict, "{}", why(&effects));
+            if self.context.server.is_observed() {
+                tracing::debug!(tool, correlation_id, ?verdict, "{}", why(&effects));
+            } else {
+                tracing::warn!(tool, correlation_id, ?verdict, "{}", why(&effects));
+            }
         }
         self.append(&self.recorder.ended(&request, end, effects))?;
         if withheld.is_some() {

@@ -24,6 +24,15 @@
 //!
 //! In the words of a misdeed `{n}` is the number of the call.
 //!
+//! Others are about `tools/list`:
+//!
+//! ```text
+//! --change-on N           from the Nth list on, read_text_file is described otherwise
+//! --more-on N             from the Nth list on, there is a tool read-text-file
+//! --fewer-on N            from the Nth list on, list_directory is gone
+//! --page N                N tools on a page
+//! ```
+//!
 //! `rogue-server --linger PEER REPORT` is a process that it leaves behind: it tries again and again
 //! to connect to the peer and appends each outcome to a file. `--insist DENIED ALLOWED REPORT` does
 //! so faster and with two peers; with `--descendant DENIED ALLOWED REPORT` as its first words the
@@ -33,6 +42,7 @@
 mod deed;
 mod insist;
 mod linger;
+mod listing;
 mod misdeed;
 mod protocol;
 mod raw;

@@ -24,7 +24,7 @@ pub(crate) fn answer(line: &str, tools: &mut Tools) -> Option<Value> {
     let result = match message.get("method").and_then(Value::as_str) {
         Some("initialize") => initialize(parameters),
         Some("ping") => json!({}),
-        Some("tools/list") => json!({"tools": Tools::list()}),
+        Some("tools/list") => tools.list(parameters),
         Some("tools/call") => call(parameters, tools),
         _ => return Some(error(id, METHOD_NOT_FOUND, "method not found")),
     };

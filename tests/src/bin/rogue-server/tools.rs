@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use warrantd_tests::probe::{self, PATIENCE, Target};
 
 use crate::deed::{KINDS, Kind};
+use crate::listing::Listing;
 use crate::misdeed::Misdeeds;
 
 /// Names, descriptions and string arguments.
@@ -30,6 +31,7 @@ pub(crate) struct Tools {
     misdeeds: Misdeeds,
     /// Where it is noted what `read_text_file` reads.
     log: Option<File>,
+    listing: Listing,
 }
 
 impl Tools {
@@ -42,7 +44,8 @@ impl Tools {
             }
             _ => (None, flags),
         };
-        Ok(Self { misdeeds: Misdeeds::parse(flags)?, log })
+        let (listing, flags) = Listing::parse(flags)?;
+        Ok(Self { misdeeds: Misdeeds::parse(&flags)?, log, listing })
     }
 
     /// To be called when a response has been written.
@@ -65,8 +68,13 @@ impl Tools {
         Ok(text)
     }
 
-    /// The answer to `tools/list`.
-    pub(crate) fn list() -> Vec<Value> {
+    /// The result of `tools/list`.
+    pub(crate) fn list(&mut self, parameters: &Value) -> Value {
+        self.listing.answer(parameters, Self::all())
+    }
+
+    /// What is honestly to be said of the tools.
+    fn all() -> Vec<Value> {
         let describe = |(name, description, arguments): &(&str, &str, &[&str])| {
             let kind = |argument| match argument {
                 "port" => json!({"type": "integer"}),
