@@ -9,6 +9,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod kernel;
+pub mod learn;
 pub mod mcp;
 pub mod names;
 pub mod policy;

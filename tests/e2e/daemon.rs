@@ -91,7 +91,7 @@ impl Daemon {
         Self::configured(rig, auth, command, |config| config)
     }
 
-    fn configured(
+    pub(crate) fn configured(
         rig: Rig,
         auth: &str,
         command: &[String],

@@ -8,10 +8,12 @@ mod filesystem;
 mod floor;
 mod frozen;
 mod gap;
+mod learn;
 mod lifecycle;
 mod names;
 mod names_world;
 mod network;
+mod pinning;
 mod processes;
 mod python;
 mod rig;
@@ -33,7 +35,9 @@ fn main() -> ExitCode {
         crash::tests(),
         gap::tests(),
         floor::tests(),
+        pinning::tests(),
         startup::tests(),
+        learn::tests(),
         start_effects::tests(),
         attribution::tests(),
         tasks::tests(),

@@ -201,7 +201,8 @@ fn last_line(file: &mut File, path: &Path) -> Result<(Option<Tail>, u64, u64), A
     Ok((Some(tail), whole, size - whole))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}"); // Writing to a String cannot fail.

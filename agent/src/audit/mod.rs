@@ -1,10 +1,15 @@
 //! The audit log: what was asked, what was allowed, and what the kernel saw.
 #![forbid(unsafe_code)]
 
+mod chain;
 mod log;
 mod record;
 mod sanitize;
 
+pub use chain::{Chain, ChainError};
 pub use log::{AuditError, Log};
-pub use record::{Attribution, Counts, EffectsRecord, Event, Record, ResultMetadata, Status, now};
-pub use sanitize::{SanitizeError, Sanitizer};
+pub use record::{
+    Attribution, Counts, DefinitionRecord, EffectsRecord, Event, Record, ResultMetadata, Status,
+    now,
+};
+pub use sanitize::{SanitizeError, Sanitizer, is_redacted};

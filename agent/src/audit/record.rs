@@ -1,6 +1,6 @@
 //! One audit record.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::auth::Method;
@@ -14,7 +14,7 @@ pub fn now() -> String {
 }
 
 /// What a record is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// A request that can act, allowed or denied.
@@ -31,6 +31,12 @@ pub enum Event {
     Unsolicited,
     /// A name that a server asked for in vain: refused by policy, or not to be resolved.
     NameRefused,
+    /// A server defines a tool otherwise than it was accepted.
+    ToolChanged,
+    /// A server lists a tool that was never accepted.
+    ToolNew,
+    /// A server does not list a tool any more that was accepted.
+    ToolVanished,
     /// A session began.
     SessionStart,
     /// The processes of a session were frozen; `error` says why.
@@ -52,7 +58,7 @@ pub enum Event {
 }
 
 /// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
     /// The server answered with a result, and it was released.
@@ -121,6 +127,8 @@ pub struct Record {
     pub warrant: Option<Warrant>,
     /// What the kernel saw.
     pub effects: Option<EffectsRecord>,
+    /// What a server says of a tool, where that is not what was accepted.
+    pub definition: Option<DefinitionRecord>,
     /// The user who thawed or killed a session (`SO_PEERCRED`, unix(7)).
     pub operator_uid: Option<u32>,
     /// Generation of the policy in the kernel.
@@ -157,10 +165,26 @@ impl Record {
             method: None,
             warrant: None,
             effects: None,
+            definition: None,
             operator_uid: None,
             policy_generation: None,
         }
     }
+}
+
+/// What a server says of a tool. Hashes are `sha256:` and hexadecimal digits.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DefinitionRecord {
+    /// Hash of the accepted definition; null when there is none.
+    pub old_hash: Option<String>,
+    /// Hash of the listed definition; null when there is none.
+    pub new_hash: Option<String>,
+    /// The keys that differ.
+    pub changed: Vec<String>,
+    /// Beginning of the listed description, sanitized and without what hides or steers a terminal.
+    pub description: Option<String>,
+    /// An accepted tool whose name reads like this one's.
+    pub similar_to: Option<String>,
 }
 
 /// Size and kind of a result.
@@ -175,7 +199,7 @@ pub struct ResultMetadata {
 }
 
 /// Whose effects these are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Attribution {
     /// This call was alone in flight.

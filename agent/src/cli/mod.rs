@@ -12,7 +12,9 @@ mod judge;
 mod kernel;
 mod key;
 mod kill;
+mod learn;
 mod output;
+mod pin;
 mod probe;
 mod run;
 mod schema;
@@ -50,7 +52,9 @@ enum Command {
     Explain(explain::Explain),
     Test(test::Test),
     Schema(schema::Schema),
+    Learn(learn::Learn),
     Key(key::Key),
+    Pin(pin::Pin),
     Audit(audit::Audit),
     Doctor(doctor::Doctor),
     #[command(hide = true)]
@@ -78,7 +82,9 @@ pub fn main() -> ExitCode {
         Command::Explain(command) => command.execute(),
         Command::Test(command) => command.execute(),
         Command::Schema(command) => command.execute(),
+        Command::Learn(command) => command.execute(),
         Command::Key(command) => command.execute(),
+        Command::Pin(command) => command.execute(),
         Command::Audit(command) => command.execute(),
         Command::Doctor(command) => command.execute(),
         Command::SelfTestProbe(command) => command.execute(),

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::{Failure, kernel, signals};
 use crate::audit::Log;
 use crate::auth::{Identity, Method};
-use crate::config::{KernelMode, Mode, PolicyFile, Source};
+use crate::config::{KernelMode, Mode, PolicyFile, Problem, Source};
 use crate::serve::{Control, load_policy, record_gaps};
 use crate::session::{
     Context, Ending, MAX_REQUEST, RunAs, Server, ServerError, ServerSpec, Sessions, converse,
@@ -42,6 +42,9 @@ pub(super) struct Run {
     /// Directory of the audit log
     #[arg(long, value_name = "DIR", default_value = "/var/log/warrantd")]
     audit: PathBuf,
+    /// File of the definitions of tools that were accepted; switches pinning on
+    #[arg(long, value_name = "FILE")]
+    pins: Option<PathBuf>,
     /// Directory of the socket by which `warrantd status`, `thaw` and `kill` reach this session
     #[arg(long, value_name = "DIR", env = "WARRANTD_RUNTIME_DIR", default_value = "/run/warrantd")]
     runtime_dir: PathBuf,
@@ -130,7 +133,15 @@ impl Run {
 
     /// Checks everything; starts nothing.
     fn prepare(&self) -> Result<(Server, Identity), Failure> {
-        let (source, policy) = self.policy()?;
+        let (source, mut policy) = self.policy()?;
+        if let Some(pins) = &self.pins {
+            policy.pinning.get_or_insert_default().file = Some(pins.clone());
+        }
+        if policy.pinning.as_ref().is_some_and(|pinning| pinning.file.is_none()) {
+            let message = "say where accepted definitions of tools are kept: write `file` here, or give \
+                           `--pins FILE`";
+            return Err(Failure::Config(source.error(Problem::new("pinning", message))));
+        }
         let root = match &self.root {
             Some(root) => root.clone(),
             None => std::env::current_dir().map_err(Failure::other)?,
@@ -144,6 +155,7 @@ impl Run {
         };
         let server = Server::prepare(&spec, &policy).map_err(|error| match error {
             ServerError::Policy(problem) => Failure::Config(source.error(problem)),
+            ServerError::Pins(error) => Failure::Config(error),
             other => Failure::Setup(other.to_string()),
         })?;
         let actor = match &self.actor {

@@ -42,6 +42,16 @@ impl Meaning {
     }
 }
 
+/// Whether an argument of this name is a path unless policy says otherwise.
+pub fn means_path(name: &str) -> bool {
+    Meaning::Path.well_known().contains(&name.to_ascii_lowercase().as_str())
+}
+
+/// Whether an argument of this name is a URL unless policy says otherwise.
+pub fn means_url(name: &str) -> bool {
+    Meaning::Url.well_known().contains(&name.to_ascii_lowercase().as_str())
+}
+
 /// A text that a call names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Named<'a> {

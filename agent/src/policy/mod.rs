@@ -12,13 +12,16 @@ mod narrow;
 mod near_miss;
 pub mod network;
 mod observe;
+mod offer;
 mod paths;
+pub mod pin;
 mod rate;
 mod reach;
 pub mod schema;
 pub mod sql;
 pub mod url;
 
+pub use arguments::{means_path, means_url};
 pub use compile::Policy;
 pub use decide::{ApprovedPath, Call, Decision, decide};
 pub use names::{MAX_FREEDOM, NameDenial, NameMatch, Names};

@@ -13,13 +13,13 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How many port ranges one prefix can hold; the kernel searches them one by one.
 pub const MAX_PORTS: usize = 16;
 
 /// A transport protocol, by its IP protocol number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
     /// TCP, and MPTCP which carries it.
@@ -72,6 +72,18 @@ pub struct Allowed {
     pub protocol: u8,
     /// The ports.
     pub ports: PortRange,
+}
+
+impl Allowed {
+    /// Whether a port is among them.
+    pub fn covers(&self, protocol: Protocol, port: u16) -> bool {
+        let number = match protocol {
+            Protocol::Tcp => TCP,
+            Protocol::Udp => UDP,
+            Protocol::Other(_) => return false,
+        };
+        self.protocol == number && (self.ports.low..=self.ports.high).contains(&port)
+    }
 }
 
 /// One prefix of the table, with everything that may be reached under it.

@@ -11,10 +11,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::call::{End, Recorder};
+use super::files::Files;
 use super::frozen::Frozen;
 use super::gate::{Drain, Gate};
 use super::names;
 use super::opening;
+use super::pins::Seen;
 use super::queue::Waiting;
 use super::request::Request;
 use super::rounds::Rounds;
@@ -26,7 +28,7 @@ use crate::audit::{
     self, Attribution, AuditError, EffectsRecord, Event, Log, Record, Sanitizer, Status,
 };
 use crate::auth::Identity;
-use crate::kernel::{self, FileRules, Kernel, KernelError, Leave, SpawnSpec};
+use crate::kernel::{self, Kernel, KernelError, Leave, SpawnSpec};
 use crate::mcp::{RpcError, code};
 use crate::names::Resolver;
 use crate::transport::{Line, LineReader, LineWriter};
@@ -89,6 +91,9 @@ pub enum SessionError {
     /// What the server may reach cannot be looked at.
     #[error("effects.enforce: {0}")]
     Files(std::io::Error),
+    /// What calls may do to files cannot be taken back.
+    #[error(transparent)]
+    Opening(#[from] super::opening::OpeningError),
     /// A stream failed.
     #[error("cannot read from the client: {0}")]
     Client(std::io::Error),
@@ -99,9 +104,13 @@ pub(super) struct Conversation {
     pub(super) context: Context,
     pub(super) recorder: Recorder,
     pub(super) gate: Gate,
+    /// What the server listed in this session.
+    pub(super) seen: Seen,
     pub(super) watch: Option<kernel::Session>,
     /// What of its network the server may use now.
     pub(super) leave: Leave,
+    /// What it may do to files now, if that is enforced.
+    pub(super) files: Option<Files>,
     /// Answers for the names in the policy, when there are any.
     pub(super) resolver: Option<Resolver>,
     pub(super) to_client: LineWriter,
@@ -145,7 +154,7 @@ pub async fn converse<R: AsyncRead + Unpin>(
         server_root: Some(context.server.root.to_string_lossy().into_owned()),
         ..recorder.record(Event::SessionStart)
     })?;
-    let Started { watch, resolver, mut child } = start(&context, &recorder.session_id)?;
+    let Started { watch, files, resolver, mut child } = start(&context, &recorder.session_id)?;
     if let Some(stderr) = child.stderr.take() {
         tokio::spawn(relay_stderr(stderr, context.server.id.clone()));
     }
@@ -153,9 +162,11 @@ pub async fn converse<R: AsyncRead + Unpin>(
         gate: Gate::new(context.server.startup.clone()),
         leave: opening::at_start(&context.server),
         to_server: child.stdin.take().map(|stdin| LineWriter::new(stdin, QUEUE)),
+        seen: Seen::default(),
         context,
         recorder,
         watch,
+        files,
         resolver,
         to_client,
         answered: false,
@@ -184,6 +195,7 @@ pub async fn converse<R: AsyncRead + Unpin>(
 /// A server that was started, and what stands around it.
 struct Started {
     watch: Option<kernel::Session>,
+    files: Option<Files>,
     resolver: Option<Resolver>,
     child: Child,
 }
@@ -203,7 +215,7 @@ fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
         // Unconfined, it asks whom it likes.
         None => {
             let child = kernel::spawn_unconfined(&spec)?;
-            Ok(Started { watch: None, resolver: None, child })
+            Ok(Started { watch: None, files: None, resolver: None, child })
         }
         Some(kernel) => {
             let name = format!("{}-{session_id}", server.id);
@@ -213,12 +225,12 @@ fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
             let resolver = names::start(server, book).map_err(SessionError::Names)?;
             watch.set_leave(&opening::at_start(server))?;
             watch.set_doors(names::doors(server, resolver.as_ref()))?;
-            if let Some(floor) = &server.enforced {
-                let rules = FileRules::of(floor).map_err(SessionError::Files)?;
-                watch.set_files(Some(rules))?;
+            let files = opening::files_at_start(server).map_err(SessionError::Files)?;
+            if let Some(files) = &files {
+                watch.set_files(Some(files.now().map_err(SessionError::Files)?))?;
             }
             let child = watch.spawn(&spec)?;
-            Ok(Started { watch: Some(watch), resolver, child })
+            Ok(Started { watch: Some(watch), files, resolver, child })
         }
     }
 }

@@ -57,10 +57,11 @@ impl Conversation {
             Ok(Message::Request { id, method, params }) if method == "tools/call" => {
                 self.call(id, &params, line).await
             }
-            Ok(Message::Request { id, method, .. }) if PASSIVE.contains(&method.as_str()) => {
+            Ok(Message::Request { id, method, params }) if PASSIVE.contains(&method.as_str()) => {
                 if self.take_stock().await? {
                     let now = Instant::now();
-                    self.gate.begin(id, Request::new(method, now, None), now);
+                    let request = Request::new(method, now, None).of_page(params.get("cursor"));
+                    self.gate.begin(id, request, now);
                     self.forward(line).await;
                 }
                 Ok(())
@@ -116,13 +117,17 @@ impl Conversation {
         let server = self.context.server.clone();
         let actor = self.recorder.identity.as_ref().map_or("", |identity| &identity.actor);
         let arguments = &call.arguments;
-        let mut decision = match server.schemas.of(&call.name) {
+        let decision = match server.schemas.of(&call.name) {
             Ok(schema) => {
                 let schema = schema.as_deref();
                 let (tool, resolve) = (call.name.as_str(), &real_path);
                 decide(&server.policy, Call { actor, tool, arguments, resolve, schema })
             }
             Err(why) => Decision::denied("inputSchema", format!("the tool's schema: {why}")),
+        };
+        let mut decision = match server.pins.admit(&call.name, &self.seen) {
+            Err(why) if decision.action == Action::Allow => Decision::denied("pinning", why),
+            _ => decision,
         };
         let logged =
             server.sanitizer.value(Some(&call.name), &Value::Object(call.arguments.clone()));

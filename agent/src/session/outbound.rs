@@ -84,11 +84,12 @@ impl Conversation {
         result: &Result<Value, Value>,
     ) -> Result<(), SessionError> {
         self.answered = true;
-        if let ("tools/list", Ok(result), Some(options)) =
-            (request.method.as_str(), result, self.context.server.policy.schemas)
-        {
-            self.context.server.schemas.learn(result, options);
-        }
+        let line = match (request.method.as_str(), result) {
+            ("tools/list", Ok(result)) => self
+                .list(&request, line, result)?
+                .unwrap_or_else(|refusal| refusal.to_line(Some(&id))),
+            _ => line,
+        };
         if tasks::is_about_tasks(&request.method) {
             return self.conclude_about(&id, request, line, result).await;
         }
@@ -123,7 +124,11 @@ impl Conversation {
         if verdict == Verdict::Exceeded || verdict == Verdict::Incomplete {
             let tool = request.call.as_ref().map_or(request.method.as_str(), |call| &call.tool);
             let correlation_id = correlation.as_deref();
-            tracing::warn!(tool, correlation_id, ?verdict, "{}", why(&effects));
+            if self.context.server.is_observed() {
+                tracing::debug!(tool, correlation_id, ?verdict, "{}", why(&effects));
+            } else {
+                tracing::warn!(tool, correlation_id, ?verdict, "{}", why(&effects));
+            }
         }
         let told = self.told(&effects);
         self.finish(&request, end, effects)?;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::call::CallInfo;
 use crate::audit::Attribution;
 use crate::warrant::Observation;
@@ -15,6 +17,8 @@ pub(super) struct Request {
     pub(super) arrived: Instant,
     /// The call and its warrant; `None` for a request that cannot act, whose warrant is empty.
     pub(super) call: Option<CallInfo>,
+    /// The page that a list is asked for; `None` for the first one.
+    pub(super) cursor: Option<String>,
     /// The task that a `tasks/…` request is about.
     pub(super) about: Option<String>,
     /// The task that this call has become. Its answer has left already.
@@ -41,12 +45,18 @@ impl Request {
             method,
             arrived,
             call,
+            cursor: None,
             about: None,
             task: None,
             observation: Observation::default(),
             shared: false,
             begun: None,
         }
+    }
+
+    /// The same for a page of a list (MCP 2025-11-25, section Pagination).
+    pub(super) fn of_page(self, cursor: Option<&Value>) -> Self {
+        Self { cursor: cursor.and_then(Value::as_str).map(str::to_owned), ..self }
     }
 
     pub(super) fn observation(&self) -> &Observation {
@@ -70,10 +80,10 @@ impl Request {
 impl Task {
     /// The task that the result of a `tools/call` stands for, if it is a `CreateTaskResult`: an object
     /// `task` with a `taskId`, and a `ttl` in milliseconds from now, or null.
-    pub(super) fn created(result: &serde_json::Value, now: Instant) -> Option<Self> {
+    pub(super) fn created(result: &Value, now: Instant) -> Option<Self> {
         let task = result.get("task")?;
         let id = task.get("taskId")?.as_str()?.to_owned();
-        let lives = task.get("ttl").and_then(serde_json::Value::as_u64).map(Duration::from_millis);
+        let lives = task.get("ttl").and_then(Value::as_u64).map(Duration::from_millis);
         Some(Self { id, expires: lives.and_then(|lives| now.checked_add(lives)) })
     }
 }

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::policy::network::Protocol;
 
 /// One thing that a process of a server did or tried to do, as the kernel saw it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effect {
     /// What was done.
     pub kind: EffectKind,
@@ -19,10 +19,10 @@ pub struct Effect {
     pub target: Target,
     /// Arguments of a program that was started, the first being its own name; cut after some 500
     /// bytes.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub argv: Vec<String>,
     /// There were more arguments, or they could not be read.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub argv_cut: bool,
     /// Who did it.
     #[serde(flatten)]
@@ -81,7 +81,7 @@ impl fmt::Display for EffectKind {
 }
 
 /// The kinds of effect. The names are those of policies and audit records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EffectKind {
     /// A file or directory opened for reading.
@@ -124,7 +124,7 @@ pub enum EffectKind {
 }
 
 /// Whether the kernel let an effect happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It happened.
@@ -134,7 +134,7 @@ pub enum Outcome {
 }
 
 /// To what an effect was done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Target {
     /// A file, directory or program.
@@ -144,7 +144,7 @@ pub enum Target {
 }
 
 /// A file as the kernel identifies it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileTarget {
     /// Absolute path in the mount namespace of the process, resolved from kernel objects. Bytes
     /// that are not UTF-8 appear as U+FFFD. An object without a path (memfd, pipe) has a name
@@ -155,12 +155,12 @@ pub struct FileTarget {
     /// Inode number.
     pub ino: u64,
     /// The path could not be read whole. Such a path is never within a warrant.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
 
 /// The far end of a network effect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
     /// Address and port; IPv4-mapped IPv6 addresses are reported as IPv4. Port 0 where the
     /// protocol has none.
@@ -169,12 +169,12 @@ pub struct Peer {
     pub protocol: Protocol,
     /// Host names for which the session was told this address. Which of them the server meant, the
     /// kernel does not know.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
 }
 
 /// The process that caused an effect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// Process id (thread group id) in the initial pid namespace.
     pub pid: u32,

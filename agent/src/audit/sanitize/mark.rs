@@ -86,6 +86,21 @@ pub(super) fn is_marker(text: &str) -> bool {
         && hash.is_none_or(|h| h.len() == DIGITS && h.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
+/// Whether anything in a text of the log stands for what was taken out.
+pub fn is_redacted(text: &str) -> bool {
+    text.contains(super::walk::TOO_DEEP)
+        || Kind::ALL.iter().any(|kind| {
+            let mut rest = text;
+            while let Some((_, after)) = rest.split_once(&format!("[{}", kind.label())) {
+                if after.starts_with(']') || after.starts_with(":hmac:") {
+                    return true;
+                }
+                rest = after;
+            }
+            false
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +124,20 @@ mod tests {
         // printf 'EMAIL\0a@b.org' | openssl dgst -sha256 -hmac key
         let shown = marker(b"key").of(Kind::Email, Treatment::Hash, "a@b.org");
         assert_eq!(shown, "[EMAIL:hmac:57eca072a827022a]");
+    }
+
+    #[test]
+    fn what_was_taken_out_of_a_text_is_noticed() {
+        let m = marker(&[7; 32]);
+        for kind in Kind::ALL {
+            for treatment in [Treatment::Redact, Treatment::Hash] {
+                let text = format!("/home/{}/notes", m.of(kind, treatment, "x"));
+                assert!(is_redacted(&text), "{text}");
+            }
+        }
+        for other in ["", "/srv/[IPA]/x", "[EMAIL", "[email]", "/srv/EMAIL"] {
+            assert!(!is_redacted(other), "{other}");
+        }
     }
 
     #[test]

@@ -45,6 +45,7 @@ use serde_json::Value;
 use crate::config::SanitizeConfig;
 use keys::{Meaning, Names};
 use mark::Marker;
+pub use mark::is_redacted;
 use scan::Scanner;
 use treatments::Treatments;
 use walk::Walk;

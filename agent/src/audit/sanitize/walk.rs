@@ -19,7 +19,7 @@ const MAX_DEPTH: usize = 128;
 const TEXT_DEPTH: usize = 16;
 
 /// What stands for a value that is nested too deep to be looked at.
-const TOO_DEEP: &str = "[NESTED TOO DEEP]";
+pub(super) const TOO_DEEP: &str = "[NESTED TOO DEEP]";
 
 /// Names under which lists of pairs have their names: `{"name": "X-Api-Key", "value": "…"}`.
 const PAIR_NAMES: [&str; 5] = ["name", "key", "header", "field", "variable"];

@@ -34,7 +34,7 @@ pub(crate) fn answer(line: &str, tools: &mut Tools, tasks: &mut Tasks) -> Option
     let result = match method {
         Some("initialize") => initialize(parameters),
         Some("ping") => json!({}),
-        Some("tools/list") => json!({"tools": Tools::list()}),
+        Some("tools/list") => tools.list(parameters),
         Some("tools/call") if parameters.get("task").is_some() => tasks.start(parameters),
         Some("tools/call") => call(parameters, tools),
         Some(method) if method.starts_with("tasks/") => {
