@@ -120,8 +120,10 @@ fn cancelled() -> anyhow::Result<()> {
     let params = json!({"requestId": 102});
     client
         .send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}))?;
-    // An id that waits cannot be used twice.
+    // An id that is in flight cannot be used twice.
     client.send(&call(101, "public/note.txt"))?;
+    let refused = client.request("ping", &json!({}))?;
+    ensure!(refused.message["id"].is_null(), "{}", refused.line);
     pipe.open()?;
     client.call("read_text_file", &json!({"path": "public/note.txt"}))?;
     let ids: Vec<_> = answers(client.received()).iter().map(|m| m["id"].clone()).collect();

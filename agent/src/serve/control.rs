@@ -125,9 +125,8 @@ async fn attend(stream: UnixStream, sessions: &Sessions) {
     let writer = LineWriter::new(writer, 1);
     let answer = if peer.uid() == 0 || peer.uid() == Uid::effective().as_raw() {
         let mut reader = LineReader::new(reader, REQUEST_BYTES);
-        let line = match timeout(PATIENCE, reader.next()).await {
-            Ok(Ok(Some(Line::Whole(line)))) => line,
-            _ => return,
+        let Ok(Ok(Some(Line::Whole(line)))) = timeout(PATIENCE, reader.next()).await else {
+            return;
         };
         match serde_json::from_slice(&line) {
             Ok(request) => answer(request, peer.uid(), sessions).await,

@@ -61,7 +61,7 @@ impl Gate {
                 unsolicited.add(Judged { effect, standing: Standing::Exceeded });
                 continue;
             }
-            let standing = judge(&effect, in_force(flight, startup, None), ambient);
+            let standing = judge(&effect, in_force(flight, startup.as_ref(), None), ambient);
             let judged = Judged { effect: shown(effect), standing };
             each(flight, startup, unsolicited, |to| to.add(judged.clone()));
         }
@@ -78,7 +78,7 @@ impl Gate {
 
     /// The warrants in force, but for that of a request that is ending.
     pub(super) fn warrants(&self, ending: Option<&Id>) -> impl Iterator<Item = &Warrant> {
-        in_force(&self.flight, &self.startup, ending)
+        in_force(&self.flight, self.startup.as_ref(), ending)
     }
 
     /// Puts a request in flight. What came before must have been entered.
@@ -196,12 +196,12 @@ impl Gate {
 /// The warrants in force, but for that of a request that is ending.
 fn in_force<'a>(
     flight: &'a HashMap<Id, Request>,
-    startup: &'a Option<(Warrant, Observation)>,
+    startup: Option<&'a (Warrant, Observation)>,
     ending: Option<&Id>,
 ) -> impl Iterator<Item = &'a Warrant> {
     let others = flight.iter().filter(move |(id, _)| Some(*id) != ending);
     let calls = others.filter_map(|(_, request)| Some(&request.call.as_ref()?.warrant));
-    calls.chain(startup.as_ref().map(|(warrant, _)| warrant))
+    calls.chain(startup.map(|(warrant, _)| warrant))
 }
 
 /// Does something to every observation that the current effects belong to.

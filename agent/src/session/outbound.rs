@@ -104,6 +104,10 @@ impl Conversation {
         let task = self.becomes(&request, result).filter(|_| !withheld);
         if task.is_none() {
             self.ended(&request);
+            // It would have become a task, and what it may reach is open yet.
+            if self.becomes(&request, result).is_some() {
+                self.settle(None)?;
+            }
         }
         self.act(verdict, &why(&effects)).await?;
         let mut end = End {

@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn what_is_remembered_is_bounded() {
         let mut rounds = Rounds::default();
-        for n in 0..KEPT + 1 {
+        for n in 0..=KEPT {
             let state = n.to_string();
             rounds.learn(&json!({"resultType": "input_required", "requestState": state}), &state);
         }

@@ -108,7 +108,7 @@ impl Conversation {
             pids: self
                 .watch
                 .as_ref()
-                .map_or_else(|| self.child_pid.into_iter().collect(), |watch| watch.pids()),
+                .map_or_else(|| self.child_pid.into_iter().collect(), crate::kernel::Session::pids),
         }
     }
 }

@@ -129,15 +129,12 @@ impl Conversation {
         }
         // Still going on, or over for long.
         let open = self.gate.call_of_task(task).and_then(|call| self.gate.request(call));
-        let (correlation, effects) = match open {
-            Some(open) => {
-                let correlation = open.call.as_ref().map(|call| call.correlation_id.clone());
-                (correlation, self.effects_of(open))
-            }
-            None => {
-                let verdict = self.ended_tasks.verdict(task).unwrap_or(own.verdict);
-                (None, EffectsRecord { verdict, ..own.clone() })
-            }
+        let (correlation, effects) = if let Some(open) = open {
+            let correlation = open.call.as_ref().map(|call| call.correlation_id.clone());
+            (correlation, self.effects_of(open))
+        } else {
+            let verdict = self.ended_tasks.verdict(task).unwrap_or(own.verdict);
+            (None, EffectsRecord { verdict, ..own.clone() })
         };
         let effects = if worse(own.verdict, effects.verdict) { own } else { effects };
         self.release_by(id, correlation, &effects, line).await
