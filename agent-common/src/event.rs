@@ -31,6 +31,8 @@ pub mod flags {
     pub const CLAIMED: u16 = 1 << 7;
     /// The tail is cut.
     pub const TAIL_CUT: u16 = 1 << 8;
+    /// The packet belongs to a connection that began when its peer was open to the session.
+    pub const LATE: u16 = 1 << 9;
 }
 
 /// What an event reports; the discriminants are those of [`EventHeader::kind`].

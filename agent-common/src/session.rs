@@ -39,6 +39,8 @@ pub struct SessionCounters {
 pub struct SessionPolicy {
     /// Generation of the network policy, which is also the number of its table in the trie.
     pub generation: u32,
+    /// Number of the table that is open now: the policy's own, a part of it, or 0 for nothing.
+    pub open: u32,
     /// Generation of the file rules that are enforced; 0 when files are only observed.
     pub files: u32,
     /// Mark (`SO_MARK`) that a new connection from outside must carry; 0 when none need to.
@@ -73,17 +75,18 @@ impl SessionCounters {
 impl SessionPolicy {
     /// The value as the kernel reads it.
     #[must_use]
-    pub fn to_words(self) -> [u32; 18] {
-        let mut words = [0; 18];
+    pub fn to_words(self) -> [u32; 19] {
+        let mut words = [0; 19];
         words[0] = self.generation;
-        words[1] = self.files;
-        words[2] = self.mark;
-        words[3] = pair(self.resolver_v4, self.resolver_v6);
-        words[4] = self.listen_count;
-        words[5] = self.unix;
+        words[1] = self.open;
+        words[2] = self.files;
+        words[3] = self.mark;
+        words[4] = pair(self.resolver_v4, self.resolver_v6);
+        words[5] = self.listen_count;
+        words[6] = self.unix;
         let ports = self.listen.iter().flat_map(|rule| [rule.protocol, rule.low, rule.high]);
         let mut halves = ports.into_iter();
-        for word in &mut words[6..] {
+        for word in &mut words[7..] {
             *word = pair(halves.next().unwrap_or(0), halves.next().unwrap_or(0));
         }
         words
@@ -107,20 +110,23 @@ mod tests {
         assert_eq!(size_of::<SessionCounters>(), 40);
         assert_eq!(offset_of!(SessionCounters, lost_files), 8);
         assert_eq!(offset_of!(SessionCounters, refused_inbound), 32);
-        assert_eq!(size_of::<SessionPolicy>(), 72);
-        assert_eq!(offset_of!(SessionPolicy, resolver_v4), 12);
-        assert_eq!(offset_of!(SessionPolicy, resolver_v6), 14);
-        assert_eq!(offset_of!(SessionPolicy, listen_count), 16);
-        assert_eq!(offset_of!(SessionPolicy, listen), 24);
+        assert_eq!(size_of::<SessionPolicy>(), 76);
+        assert_eq!(offset_of!(SessionPolicy, open), 4);
+        assert_eq!(offset_of!(SessionPolicy, resolver_v4), 16);
+        assert_eq!(offset_of!(SessionPolicy, resolver_v6), 18);
+        assert_eq!(offset_of!(SessionPolicy, listen_count), 20);
+        assert_eq!(offset_of!(SessionPolicy, listen), 28);
     }
 
     #[test]
     fn words_follow_the_layout() {
-        let mut policy = SessionPolicy { generation: 1, files: 2, mark: 3, ..Default::default() };
+        let mut policy = SessionPolicy { generation: 1, open: 9, files: 2, ..Default::default() };
+        policy.mark = 3;
         policy.resolver_v4 = 4;
         policy.listen[1] = PortRule { protocol: 6, low: 7, high: 8 };
         let words = policy.to_words();
-        assert_eq!((words[0], words[1], words[2], words[3]), (1, 2, 3, pair(4, 0)));
-        assert_eq!((words[7], words[8]), (pair(0, 6), pair(7, 8)));
+        assert_eq!((words[0], words[1], words[2]), (1, 9, 2));
+        assert_eq!((words[3], words[4]), (3, pair(4, 0)));
+        assert_eq!((words[8], words[9]), (pair(0, 6), pair(7, 8)));
     }
 }

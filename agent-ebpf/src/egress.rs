@@ -28,6 +28,11 @@ pub fn warrantd_egress(ctx: SkBuffContext) -> i32 {
     if verdict.allowed {
         return 1;
     }
+    // A connection that began when its peer was open may be ended, and no more.
+    let late = follows(cgroup_id, &packet);
+    if late && packet.bare {
+        return 1;
+    }
     let mut event = MaybeUninit::uninit();
     let event: &mut NetworkEvent = blank(&mut event);
     session.begin(&mut event.header, EventKind::Packet, Outcome::Denied, verdict.generation);
@@ -35,6 +40,9 @@ pub fn warrantd_egress(ctx: SkBuffContext) -> i32 {
     event.port = packet.to.port;
     event.protocol = packet.to.protocol;
     event.family = packet.family;
+    if late {
+        event.header.flags |= flags::LATE;
+    }
     // Retransmissions run in whatever process the timer interrupts.
     let task = process::current();
     if process::cgroup_id_of(task) == Some(cgroup_id) {
@@ -57,6 +65,15 @@ fn may_leave(cgroup_id: u64, packet: &Packet) -> verdict::Verdict {
     }
     verdict.allowed &= packet.whole;
     verdict
+}
+
+/// Whether the packet belongs to a TCP connection to a peer that the policy lists, and that is closed now.
+#[inline(always)]
+fn follows(cgroup_id: u64, packet: &Packet) -> bool {
+    packet.whole
+        && packet.to.protocol == TCP
+        && !packet.opens
+        && verdict::knows(cgroup_id, &packet.to)
 }
 
 /// Whether the packet belongs to a connection that somebody else began.

@@ -13,9 +13,9 @@ const DESTINATION_OPTIONS: u8 = 60;
 pub const ICMP: u16 = 1;
 /// See [`ICMP`].
 pub const ICMP_V6: u16 = 58;
-/// Bits in the fourteenth byte of a TCP header (RFC 9293).
-const SYN: u8 = 0x02;
-const ACK: u8 = 0x10;
+/// Flags of a TCP header (RFC 9293).
+const SYN: u16 = 0x02;
+const ACK: u16 = 0x10;
 
 /// A packet's two ends.
 pub struct Packet {
@@ -27,18 +27,29 @@ pub struct Packet {
     pub family: u16,
     /// It asks for a new TCP connection.
     pub opens: bool,
+    /// It belongs to a TCP connection and carries no data.
+    pub bare: bool,
     /// The addresses and ports could be read.
     pub whole: bool,
 }
 
-/// Both ports, and whether a TCP connection begins. Zeros when they cannot be read, and `whole` says so:
+/// Both ports, whether a TCP connection begins, and the length of TCP's header. Zeros when they cannot be read, and `whole` says so:
 /// an absent value of this type would be registers that the verifier finds unset.
 #[derive(Clone, Copy)]
 struct Transport {
     source: u16,
     destination: u16,
     opens: bool,
+    length: u16,
     whole: bool,
+}
+
+impl Transport {
+    /// Whether a packet of `total` bytes whose transport header is at `header` ends with that header.
+    #[inline(always)]
+    fn ends_at(&self, header: u16, total: u16) -> bool {
+        self.length != 0 && !self.opens && header.wrapping_add(self.length) == total
+    }
 }
 
 const NOWHERE: Destination = Destination { words: [0; 4], port: 0, protocol: 0 };
@@ -52,8 +63,14 @@ impl Packet {
             Ok(first) if first >> 4 == 6 => parse_v6(ctx),
             _ => None,
         };
-        let nothing = Self { from: NOWHERE, to: NOWHERE, family: 0, opens: false, whole: false };
-        parsed.unwrap_or(nothing)
+        parsed.unwrap_or(Self {
+            from: NOWHERE,
+            to: NOWHERE,
+            family: 0,
+            opens: false,
+            bare: false,
+            whole: false,
+        })
     }
 }
 
@@ -64,12 +81,15 @@ fn parse_v4(ctx: &SkBuffContext, first: u8) -> Option<Packet> {
     let destination: u32 = ctx.load(16).ok()?;
     let protocol = u16::from(ctx.load::<u8>(9).ok()?);
     let fragment = u16::from_be(ctx.load(6).ok()?) & 0x1fff;
-    let ports = transport(ctx, usize::from(first & 0x0f) * 4, protocol);
+    let header = u16::from(first & 0x0f) * 4;
+    let total = u16::from_be(ctx.load(2).ok()?);
+    let ports = transport(ctx, usize::from(header), protocol);
     Some(Packet {
         from: Destination::v4(source, ports.source, protocol),
         to: Destination::v4(destination, ports.destination, protocol),
         family: AF_INET,
         opens: ports.opens,
+        bare: ports.ends_at(header, total),
         // A later fragment has no ports; ordinary sockets hand over whole packets here.
         whole: ports.whole && fragment == 0,
     })
@@ -88,12 +108,14 @@ fn parse_v6(ctx: &SkBuffContext) -> Option<Packet> {
         header += (usize::from(length) + 1) * 8;
     }
     let protocol = u16::from(protocol);
+    let total = u16::from_be(ctx.load(4).ok()?).wrapping_add(40);
     let ports = transport(ctx, header, protocol);
     Some(Packet {
         from: Destination { words: source, port: ports.source, protocol },
         to: Destination { words: destination, port: ports.destination, protocol },
         family: AF_INET6,
         opens: ports.opens,
+        bare: ports.ends_at(header as u16, total),
         whole: ports.whole,
     })
 }
@@ -111,7 +133,8 @@ fn address(ctx: &SkBuffContext, offset: usize) -> Option<[u32; 4]> {
 /// Both transports have their ports at the same place; others have none.
 #[inline(always)]
 fn transport(ctx: &SkBuffContext, header: usize, protocol: u16) -> Transport {
-    let mut found = Transport { source: 0, destination: 0, opens: false, whole: false };
+    let mut found =
+        Transport { source: 0, destination: 0, opens: false, length: 0, whole: false };
     if protocol != TCP && protocol != UDP {
         return found;
     }
@@ -125,8 +148,11 @@ fn transport(ctx: &SkBuffContext, header: usize, protocol: u16) -> Transport {
         found.whole = true;
         return found;
     }
-    if let Ok(bits) = ctx.load::<u8>(header + 13) {
+    // Data offset and flags (RFC 9293, 3.1).
+    if let Ok(bits) = ctx.load::<u16>(header + 12) {
+        let bits = u16::from_be(bits);
         found.opens = bits & (SYN | ACK) == SYN;
+        found.length = (bits >> 12) * 4;
         found.whole = true;
     }
     found

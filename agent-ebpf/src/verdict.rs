@@ -52,12 +52,27 @@ pub enum Moment {
     Follow,
 }
 
-/// Decides for a session: default deny, and a missing policy or entry is a deny.
+/// Decides for a session by what is open now: default deny, and a missing policy or entry is a deny.
 #[inline(always)]
 pub fn judge(cgroup_id: u64, to: &Destination, moment: Moment) -> Verdict {
-    let generation = generation(cgroup_id);
-    let allowed = generation != 0 && reachable(cgroup_id, generation, to, moment);
-    Verdict { allowed, generation }
+    let Some(policy) = policy(cgroup_id) else {
+        return Verdict { allowed: false, generation: 0 };
+    };
+    let allowed = reachable(cgroup_id, policy.open, to, moment);
+    Verdict { allowed, generation: policy.generation }
+}
+
+/// Whether a session's policy lists a peer, be it open now or not.
+#[inline(always)]
+pub fn knows(cgroup_id: u64, to: &Destination) -> bool {
+    let address = carried(to.words);
+    if let Some(rules) = RULES.get(AddressKey::new(generation(cgroup_id), address).as_key())
+        && listed(rules, to.protocol, to.port)
+    {
+        return true;
+    }
+    // SAFETY: the map does not preallocate, so the element outlives this program run.
+    unsafe { NAMES.get(SessionAddress::new(cgroup_id, address).as_key()) }.is_some()
 }
 
 /// The policy of a session.
@@ -89,13 +104,14 @@ pub fn listens(policy: &SessionPolicy, protocol: u16, port: u16) -> bool {
 }
 
 #[inline(always)]
-fn reachable(cgroup_id: u64, generation: u32, to: &Destination, moment: Moment) -> bool {
+fn reachable(cgroup_id: u64, open: u32, to: &Destination, moment: Moment) -> bool {
     let protocol = if to.protocol == MPTCP { TCP } else { to.protocol };
     if protocol != TCP && protocol != UDP {
         return false;
     }
     let address = carried(to.words);
-    if let Some(rules) = RULES.get(AddressKey::new(generation, address).as_key())
+    if open != 0
+        && let Some(rules) = RULES.get(AddressKey::new(open, address).as_key())
         && listed(rules, protocol, to.port)
     {
         return true;

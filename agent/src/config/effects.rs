@@ -23,6 +23,8 @@ pub struct EffectsSection {
     pub on_exceeded: OnVerdict,
     /// What happens to a response when kernel events were lost.
     pub on_incomplete: OnVerdict,
+    /// When the server may use what `network` lists.
+    pub network: NetworkOpening,
     /// Refuse the server files outside the directories that the globs of this policy begin with: reading
     /// outside those of ambient, constraints and effects; writing, making, deleting and renaming outside
     /// those of what tools write; running what is neither its own nor named under `exec`. Fixed by Landlock
@@ -31,6 +33,18 @@ pub struct EffectsSection {
     /// Refuse the same through BPF LSM, with every refusal reported as an effect. Needs a kernel where `bpf`
     /// is an active security module; elsewhere warrantd does not start.
     pub enforce: bool,
+}
+
+/// When a server may use what the policy's `network` lists.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkOpening {
+    /// The kernel opens the peers of a call's warrant while the call is in flight, and closes them
+    /// before its response is released.
+    #[default]
+    PerCall,
+    /// All the time. What no warrant covers is still judged so.
+    Always,
 }
 
 /// Effects that the server may have at any time.

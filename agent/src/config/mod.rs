@@ -21,8 +21,8 @@ pub use api_key::{ApiKeyConfig, KeyFileError, KeySource, Validity, key_file_hash
 pub use cases::{Case, CasesFile};
 pub use daemon::{ActorConfig, AuditConfig, AuthMethod, DaemonConfig, KernelMode, ServerConfig};
 pub use effects::{
-    AmbientSection, EffectsSection, ExecEntry, Invocation, OnStartup, OnVerdict, StartupSection,
-    ToolEffects,
+    AmbientSection, EffectsSection, ExecEntry, Invocation, NetworkOpening, OnStartup, OnVerdict,
+    StartupSection, ToolEffects,
 };
 pub use error::{ConfigError, Problem, suggestion};
 pub use key_hash::{KeyHash, KeyHashError};

@@ -61,6 +61,9 @@ pub(super) fn decode(
         EventKind::Connect => network(EffectKind::Connect, record, seq, name_of),
         EventKind::Send => network(EffectKind::Send, record, seq, name_of),
         EventKind::Bind => network(EffectKind::Bind, record, seq, name_of),
+        EventKind::Packet if header.flags & flags::LATE != 0 => {
+            network(EffectKind::LatePacket, record, seq, name_of)
+        }
         EventKind::Packet => network(EffectKind::Packet, record, seq, name_of),
         EventKind::Socket => network(EffectKind::Socket, record, seq, name_of),
     }

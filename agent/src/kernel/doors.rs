@@ -42,10 +42,9 @@ impl Doors {
         (self.any_unix || !self.unix.is_empty()).then_some(rules)
     }
 
-    /// The policy with these doors and the generations of its tables.
-    pub(super) fn policy(&self, generation: u32, files: u32, unix: u32) -> SessionPolicy {
-        let mut policy = SessionPolicy { generation, files, unix, ..SessionPolicy::default() };
-        policy.mark = self.mark.unwrap_or(0);
+    /// A policy with these doors and without tables.
+    pub(super) fn policy(&self) -> SessionPolicy {
+        let mut policy = SessionPolicy { mark: self.mark.unwrap_or(0), ..SessionPolicy::default() };
         if let Some((v4, v6)) = self.resolver {
             policy.resolver_v4 = v4;
             policy.resolver_v6 = v6.unwrap_or(0);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
@@ -10,11 +10,15 @@ use nix::time::{ClockId, clock_gettime};
 use crate::policy::network::Allowed;
 
 use super::KernelError;
+use super::leave::Leave;
 use super::runtime::Inner;
 
 /// Addresses that a session can have open at once. Beyond that, the one that expires first is closed,
 /// but never the one that has just been opened.
 const MOST: usize = 4096;
+
+/// Names that are remembered of one address; the oldest goes first.
+const MOST_NAMES: usize = 32;
 
 /// A session's named addresses. Clones share them; the session's end closes them all.
 #[derive(Clone)]
@@ -22,46 +26,67 @@ pub struct NamedAddresses {
     inner: Arc<Inner>,
     cgroup_id: u64,
     /// `None` once the session has ended.
-    open: Arc<Mutex<Option<Addresses>>>,
+    state: Arc<Mutex<Option<State>>>,
 }
 
-/// What is open, by address; IPv4 as `::ffff:a.b.c.d`.
-type Addresses = HashMap<[u8; 16], Opened>;
+struct State {
+    /// By address; IPv4 as `::ffff:a.b.c.d`.
+    addresses: HashMap<[u8; 16], Known>,
+    leave: Leave,
+}
 
-#[derive(Default)]
-struct Opened {
+/// An address that names have led to.
+#[derive(Clone, Default)]
+struct Known {
+    names: Vec<String>,
+    /// What the policy allows there.
     allowed: Vec<Allowed>,
+    /// What of it is open.
+    open: Vec<Allowed>,
     until: u64,
 }
 
 impl NamedAddresses {
     pub(super) fn new(inner: Arc<Inner>, cgroup_id: u64) -> Self {
-        Self { inner, cgroup_id, open: Arc::new(Mutex::new(Some(HashMap::new()))) }
+        let state = State { addresses: HashMap::new(), leave: Leave::Everything };
+        Self { inner, cgroup_id, state: Arc::new(Mutex::new(Some(state))) }
     }
 
-    /// Lets the session begin connections to an address for a while. What was opened there before stays
-    /// open at least as long. Connections that have begun outlast it.
+    /// Lets the session begin connections to an address for a while, because `name` led to it, as far
+    /// as the session's leave goes. What was known of the address before stays known at least as long.
+    /// Connections that have begun outlast it.
     pub fn open(
         &self,
         address: IpAddr,
+        name: &str,
         allowed: &[Allowed],
         lives: Duration,
     ) -> Result<(), KernelError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(addresses) = open.as_mut() else { return Err(KernelError::SessionOver) };
+        let mut state = self.lock();
+        let Some(State { addresses, leave }) = state.as_mut() else {
+            return Err(KernelError::SessionOver);
+        };
         let key = match address {
             IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
             IpAddr::V6(v6) => v6.octets(),
         };
         let lives = u64::try_from(lives.as_nanos()).unwrap_or(u64::MAX);
-        let before = addresses.get(&key);
-        let until = since_boot().saturating_add(lives).max(before.map_or(0, |before| before.until));
-        let mut ports = before.map_or_else(Vec::new, |before| before.allowed.clone());
-        ports.extend(
-            allowed.iter().filter(|port| !ports.contains(port)).copied().collect::<Vec<_>>(),
-        );
-        self.inner.tables().open_name(self.cgroup_id, key, &ports, until)?;
-        addresses.insert(key, Opened { allowed: ports, until });
+        let mut known = addresses.get(&key).cloned().unwrap_or_default();
+        known.until = since_boot().saturating_add(lives).max(known.until);
+        for port in allowed {
+            if !known.allowed.contains(port) {
+                known.allowed.push(*port);
+            }
+        }
+        if !known.names.iter().any(|other| other == name) {
+            if known.names.len() >= MOST_NAMES {
+                known.names.remove(0);
+            }
+            known.names.push(name.to_owned());
+        }
+        known.open = leave.named(&known.names, &known.allowed);
+        self.inner.tables().open_name(self.cgroup_id, key, &known.open, known.until)?;
+        addresses.insert(key, known);
         if addresses.len() > MOST
             && let Some(oldest) = addresses
                 .iter()
@@ -75,12 +100,37 @@ impl NamedAddresses {
         Ok(())
     }
 
+    /// Opens and closes what is known, and judges by this leave what comes. On an error nothing is open
+    /// that neither this leave nor the one before opens.
+    pub(super) fn set_leave(&self, leave: &Leave) -> Result<(), KernelError> {
+        let mut state = self.lock();
+        let Some(State { addresses, leave: now }) = state.as_mut() else {
+            return Err(KernelError::SessionOver);
+        };
+        if now == leave {
+            return Ok(());
+        }
+        now.clone_from(leave);
+        for (key, known) in addresses {
+            let open = leave.named(&known.names, &known.allowed);
+            if open != known.open {
+                self.inner.tables().open_name(self.cgroup_id, *key, &open, known.until)?;
+                known.open = open;
+            }
+        }
+        Ok(())
+    }
+
     /// Closes all, for good.
     pub(super) fn close(&self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        for address in open.take().into_iter().flatten().map(|(address, _)| address) {
+        for address in self.lock().take().into_iter().flat_map(|state| state.addresses.into_keys())
+        {
             self.inner.tables().close_name(self.cgroup_id, address);
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<State>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

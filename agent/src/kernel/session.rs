@@ -4,8 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use warrantd_common::SessionPolicy;
-
 use crate::policy::network::Table;
 use crate::warrant::Effect;
 
@@ -14,9 +12,10 @@ use super::account::Lost;
 use super::cgroup::Cgroup;
 use super::doors::Doors;
 use super::file_rules::FileRules;
+use super::in_force::InForce;
+use super::leave::Leave;
 use super::names::NamedAddresses;
 use super::queue::Queue;
-use super::retired::Retired;
 use super::runtime::Inner;
 use super::spawn::{self, SpawnSpec};
 
@@ -31,35 +30,10 @@ pub struct Session {
     cgroup: Cgroup,
     cgroup_id: u64,
     queue: Arc<Queue>,
-    policy: Mutex<Policy>,
+    policy: InForce,
     names: NamedAddresses,
     /// Held by the drain that is going on: two at once would share out the effects.
     gate: Mutex<()>,
-}
-
-/// The tables of a session that are in the kernel.
-#[derive(Default)]
-struct Policy {
-    current: Option<(u32, Table)>,
-    /// Local ports, the resolver, and who may come in.
-    doors: Doors,
-    /// File rules in force.
-    files: Option<(u32, FileRules)>,
-    /// Rules on unix sockets in force.
-    unix: Option<(u32, FileRules)>,
-    /// What was in force before, as long as a program may still read it.
-    retired: Retired<Old>,
-}
-
-/// A table that was in force, and its generation.
-enum Old {
-    Network(u32, Table),
-    Files(u32, FileRules),
-}
-
-/// The number of a set of rules, 0 for none.
-fn number<T>(numbered: Option<&(u32, T)>) -> u32 {
-    numbered.map_or(0, |(generation, _)| *generation)
 }
 
 /// What a session's processes did since the last drain.
@@ -84,11 +58,11 @@ impl Session {
         // From here on, dropping cleans up.
         let session = Self {
             names: NamedAddresses::new(Arc::clone(&inner), cgroup_id),
+            policy: InForce::new(Arc::clone(&inner), cgroup_id),
             inner,
             cgroup,
             cgroup_id,
             queue,
-            policy: Mutex::default(),
             gate: Mutex::default(),
         };
         session.inner.tables().open_session(cgroup_id)?;
@@ -153,102 +127,32 @@ impl Session {
         Drained { effects, lost: losses.total(), losses, incomplete }
     }
 
-    /// Replaces the network policy, in one step for every program. Existing connections are judged by
-    /// the new one from their next packet on. On an error the old policy stays in force. Blocks for up to
-    /// a second when it is called more than 256 times within one.
+    /// Replaces the network policy, in one step for every program. What of it is open stays as
+    /// [`Self::set_leave`] said last. Existing connections are judged by the new one from their next
+    /// packet on. On an error the old policy stays in force. Blocks for up to a second when it is
+    /// called more than 256 times within one.
     pub fn set_network(&self, table: &Table) -> Result<(), KernelError> {
-        let mut policy = lock(&self.policy);
-        self.make_room(&mut policy);
-        let generation = self.inner.next_generation();
-        let now = policy.doors.policy(
-            generation,
-            number(policy.files.as_ref()),
-            number(policy.unix.as_ref()),
-        );
-        self.inner.tables().set_table(self.cgroup_id, now, table)?;
-        if let Some((old, table)) = policy.current.replace((generation, table.clone())) {
-            policy.retired.push(Old::Network(old, table), Instant::now());
-        }
-        self.remove_outlived(&mut policy);
-        Ok(())
+        self.policy.set_network(table)
     }
 
-    /// Waits until there is room for one more replaced table.
-    fn make_room(&self, policy: &mut Policy) {
-        while let Some(wait) = policy.retired.until_room(Instant::now()) {
-            thread::sleep(wait);
-            self.remove_outlived(policy);
-        }
-    }
-
-    fn remove_outlived(&self, policy: &mut Policy) {
-        for old in policy.retired.take_outlived(Instant::now()) {
-            self.remove(&old);
-        }
-    }
-
-    fn remove(&self, old: &Old) {
-        match old {
-            Old::Network(generation, table) => {
-                self.inner.tables().remove_rules(*generation, table);
-            }
-            Old::Files(generation, rules) => self.inner.tables().remove_files(*generation, rules),
-        }
+    /// Opens these of the peers that the policy lists and closes all others, in one step each for peers
+    /// by address and for the addresses of names. At first everything is open. On a closed connection
+    /// no data leaves any more; it can be ended. On an error what was open may be closed in part, and
+    /// nothing else is open.
+    pub fn set_leave(&self, leave: &Leave) -> Result<(), KernelError> {
+        self.names.set_leave(leave)?;
+        self.policy.set_leave(leave)
     }
 
     /// Replaces what the session may listen on, who may come in and where it asks for names.
     pub fn set_doors(&self, doors: Doors) -> Result<(), KernelError> {
-        let mut policy = lock(&self.policy);
-        self.make_room(&mut policy);
-        let next = doors.unix_rules().map(|rules| (self.inner.next_generation(), rules));
-        let now = doors.policy(
-            number(policy.current.as_ref()),
-            number(policy.files.as_ref()),
-            number(next.as_ref()),
-        );
-        self.switch(now, next.as_ref())?;
-        policy.doors = doors;
-        if let Some((old, rules)) = std::mem::replace(&mut policy.unix, next) {
-            policy.retired.push(Old::Files(old, rules), Instant::now());
-        }
-        self.remove_outlived(&mut policy);
-        Ok(())
+        self.policy.set_doors(doors)
     }
 
     /// Enforces file rules from now on, or only observes files. A backend that cannot refuse enforces
     /// nothing; see [`Backend::enforces_files`](super::Backend::enforces_files).
     pub fn set_files(&self, rules: Option<FileRules>) -> Result<(), KernelError> {
-        let mut policy = lock(&self.policy);
-        self.make_room(&mut policy);
-        let next = rules.map(|rules| (self.inner.next_generation(), rules));
-        let now = policy.doors.policy(
-            number(policy.current.as_ref()),
-            number(next.as_ref()),
-            number(policy.unix.as_ref()),
-        );
-        self.switch(now, next.as_ref())?;
-        if let Some((old, rules)) = std::mem::replace(&mut policy.files, next) {
-            policy.retired.push(Old::Files(old, rules), Instant::now());
-        }
-        self.remove_outlived(&mut policy);
-        Ok(())
-    }
-
-    /// Fills in file rules, then makes them part of the policy in one step. On an error none stay.
-    fn switch(
-        &self,
-        policy: SessionPolicy,
-        next: Option<&(u32, FileRules)>,
-    ) -> Result<(), KernelError> {
-        let tables = self.inner.tables();
-        if let Some((generation, rules)) = next {
-            tables.insert_files(*generation, rules)?;
-        }
-        tables.set_policy(self.cgroup_id, policy).inspect_err(|_| {
-            if let Some((generation, rules)) = next {
-                tables.remove_files(*generation, rules);
-            }
-        })
+        self.policy.set_files(rules)
     }
 
     /// The addresses that names have opened, and may open.
@@ -282,15 +186,9 @@ impl Drop for Session {
         if let Err(error) = self.cgroup.destroy() {
             tracing::warn!(%error, "a session could not be removed; its network stays denied");
         }
-        let policy = std::mem::take(&mut *lock(&self.policy));
-        let in_force = policy.files.into_iter().chain(policy.unix);
-        let in_force = in_force.map(|(generation, rules)| Old::Files(generation, rules));
-        for old in policy.retired.into_all().chain(in_force) {
-            self.remove(&old);
-        }
+        self.policy.end();
         self.names.close();
-        let tables: Vec<_> = policy.current.into_iter().collect();
-        self.inner.tables().close_session(self.cgroup_id, &tables);
+        self.inner.tables().close_session(self.cgroup_id);
         self.inner.unregister(self.cgroup_id);
     }
 }

@@ -20,7 +20,7 @@ const GENERATION_BITS: u32 = 32;
 /// The maps that sessions and their policies live in.
 pub(super) struct Tables {
     sessions: Mutex<HashMap<MapData, u64, [u64; 5]>>,
-    policies: Mutex<HashMap<MapData, u64, [u32; 18]>>,
+    policies: Mutex<HashMap<MapData, u64, [u32; 19]>>,
     rules: Mutex<LpmTrie<MapData, [u8; 20], [u8; 100]>>,
     names: Mutex<HashMap<MapData, [u8; 24], [u8; 112]>>,
     files: Mutex<HashMap<MapData, [u8; 16], [u32; 4]>>,
@@ -64,37 +64,17 @@ impl Tables {
         made.map_err(refused("SESSIONS"))
     }
 
-    /// Forgets a session and the tables of these generations.
-    pub(super) fn close_session(&self, cgroup_id: u64, tables: &[(u32, Table)]) {
+    /// Forgets a session.
+    pub(super) fn close_session(&self, cgroup_id: u64) {
         // What is not there needs no removal.
         let _ = lock(&self.policies).remove(&cgroup_id);
         let _ = lock(&self.sessions).remove(&cgroup_id);
-        for (generation, table) in tables {
-            self.remove_rules(*generation, table);
-        }
     }
 
     /// The accounts of a session; zeros when it has none.
     pub(super) fn counters(&self, cgroup_id: u64) -> SessionCounters {
         let words = lock(&self.sessions).get(&cgroup_id, 0);
         SessionCounters::from_words(words.unwrap_or_default())
-    }
-
-    /// Fills in a new table, then makes it the session's in one step. On an error the old one stays.
-    pub(super) fn set_table(
-        &self,
-        cgroup_id: u64,
-        policy: SessionPolicy,
-        table: &Table,
-    ) -> Result<(), KernelError> {
-        if let Err(error) = self
-            .insert_rules(policy.generation, table)
-            .and_then(|()| self.set_policy(cgroup_id, policy))
-        {
-            self.remove_rules(policy.generation, table);
-            return Err(error);
-        }
-        Ok(())
     }
 
     /// Replaces the policy of a session in one step.
@@ -166,13 +146,20 @@ impl Tables {
         }
     }
 
-    fn insert_rules(&self, generation: u32, table: &Table) -> Result<(), KernelError> {
-        let mut rules = lock(&self.rules);
-        table.entries().iter().try_for_each(|entry| {
-            rules
-                .insert(&key(generation, entry), port_rules(&entry.allowed).to_bytes(), 0)
-                .map_err(refused("RULES"))
-        })
+    /// Fills in a network table. On an error nothing of it stays.
+    pub(super) fn insert_rules(&self, generation: u32, table: &Table) -> Result<(), KernelError> {
+        let inserted = {
+            let mut rules = lock(&self.rules);
+            table.entries().iter().try_for_each(|entry| {
+                rules
+                    .insert(&key(generation, entry), port_rules(&entry.allowed).to_bytes(), 0)
+                    .map_err(refused("RULES"))
+            })
+        };
+        if inserted.is_err() {
+            self.remove_rules(generation, table);
+        }
+        inserted
     }
 }
 

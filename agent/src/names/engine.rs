@@ -110,8 +110,7 @@ impl Engine {
         for address in found.addresses {
             match self.names.judge_address(address, &listed.allowed) {
                 Err(denial) => denied = Some(denial),
-                Ok([]) => addresses.push(address), // open already, by its address
-                Ok(allowed) => match self.book.open(looked_up_as(address), allowed, lives) {
+                Ok(allowed) => match self.book.open(looked_up_as(address), name, &allowed, lives) {
                     Ok(()) => addresses.push(address),
                     Err(why) => failed = Some(format!("{address} cannot be opened: {why}")),
                 },

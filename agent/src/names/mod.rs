@@ -70,10 +70,17 @@ pub const MAX_ADDRESSES: usize = 64;
 
 /// Where addresses that a name leads to are opened.
 pub trait AddressBook: Send + Sync {
-    /// Lets the session reach `address` as `allowed` says, for `lives` from now, beside what it may
-    /// reach already. When it returns, a connection succeeds. IPv4-mapped, NAT64 and 6to4 addresses
+    /// Lets the session reach `address` as `allowed` says, for `lives` from now, because `name` led to
+    /// it, beside what it may reach already. When it returns, a connection succeeds, unless the session
+    /// may not use its network at the moment. IPv4-mapped, NAT64 and 6to4 addresses
     /// come as the IPv4 address that the kernel looks up. Called again for an address, it adds the
     /// ports and keeps the later end. Connections that stand when the time is over are not its
     /// concern. The error says why in one line; the address is then left out of the answer.
-    fn open(&self, address: IpAddr, allowed: &[Allowed], lives: Duration) -> Result<(), String>;
+    fn open(
+        &self,
+        address: IpAddr,
+        name: &str,
+        allowed: &[Allowed],
+        lives: Duration,
+    ) -> Result<(), String>;
 }

@@ -3,10 +3,11 @@
 //! A name opens public addresses alone. A special one (private, loopback, metadata, …) is opened by
 //! a `cidr` rule that covers it, never by a name: whoever owns a name chooses its addresses.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::network::{Allowed, MAX_PORTS, Table, merge};
+use super::network::{Allowed, MAX_PORTS, PortRange, Table, merge};
 use super::reach::ports;
 use super::url::{HostPattern, special};
 use crate::config::{NetworkRule, Problem};
@@ -117,22 +118,25 @@ impl Names {
     }
 
     /// What is opened when a name that opens `allowed` leads to `address`: `allowed` itself for a
-    /// public one; nothing for a special one that rules by address open on one of the ports (they
-    /// have opened it already).
+    /// public one; of a special one what rules by address open, too.
     pub fn judge_address<'a>(
         &self,
         address: IpAddr,
         allowed: &'a [Allowed],
-    ) -> Result<&'a [Allowed], NameDenial> {
-        let Some(class) = special(address) else { return Ok(allowed) };
-        let overlaps = |a: &Allowed, b: &Allowed| {
-            a.protocol == b.protocol && a.ports.low <= b.ports.high && b.ports.low <= a.ports.high
+    ) -> Result<Cow<'a, [Allowed]>, NameDenial> {
+        let Some(class) = special(address) else { return Ok(Cow::Borrowed(allowed)) };
+        let common = |a: &Allowed, b: &Allowed| {
+            let low = a.ports.low.max(b.ports.low);
+            let high = a.ports.high.min(b.ports.high);
+            (a.protocol == b.protocol && low <= high)
+                .then_some(Allowed { ports: PortRange { low, high }, ..*a })
         };
         let listed = self.table.allowed(address);
-        if listed.iter().any(|a| allowed.iter().any(|b| overlaps(a, b))) {
-            return Ok(&[]);
+        let both = merge(listed.iter().flat_map(|a| allowed.iter().filter_map(|b| common(a, b))));
+        if both.is_empty() {
+            return Err(NameDenial::Special { address, class });
         }
-        Err(NameDenial::Special { address, class })
+        Ok(Cow::Owned(both))
     }
 }
 

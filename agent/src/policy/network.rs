@@ -243,6 +243,17 @@ impl Table {
         self.entry(ip).map_or(&[], |entry| &entry.allowed)
     }
 
+    /// The table of these prefixes, sorted and pruned.
+    pub(super) fn from_entries(entries: Vec<Entry>) -> Self {
+        Self { entries }
+    }
+
+    /// What is allowed in all of a prefix, leaving aside longer ones inside it.
+    pub(super) fn allowed_under(&self, net: Ipv6Net) -> &[Allowed] {
+        let around = self.entries.iter().filter(|entry| entry.net.contains(&net));
+        around.max_by_key(|entry| entry.net.prefix_len()).map_or(&[], |entry| &entry.allowed)
+    }
+
     fn entry(&self, ip: IpAddr) -> Option<&Entry> {
         let address = normalise(ip);
         self.entries
@@ -297,7 +308,7 @@ impl Grant {
 }
 
 /// Sorts, and joins ranges that touch or overlap.
-pub(super) fn merge(allowed: impl Iterator<Item = Allowed>) -> Vec<Allowed> {
+pub(crate) fn merge(allowed: impl Iterator<Item = Allowed>) -> Vec<Allowed> {
     let mut sorted: Vec<_> = allowed.collect();
     sorted.sort_unstable();
     let mut merged: Vec<Allowed> = Vec::new();
@@ -316,7 +327,7 @@ pub(super) fn merge(allowed: impl Iterator<Item = Allowed>) -> Vec<Allowed> {
 }
 
 /// Leaves out entries that say what the next shorter prefix says already.
-fn prune(table: BTreeMap<Ipv6Net, Vec<Allowed>>) -> Vec<Entry> {
+pub(super) fn prune(table: BTreeMap<Ipv6Net, Vec<Allowed>>) -> Vec<Entry> {
     let mut kept: Vec<Entry> = Vec::new();
     // A prefix sorts before those inside it, so the last kept one that contains it is its parent.
     for (net, allowed) in table {
@@ -363,7 +374,7 @@ fn mapped(ip: IpAddr) -> Ipv6Addr {
     }
 }
 
-fn mapped_net(net: IpNet) -> Ipv6Net {
+pub(super) fn mapped_net(net: IpNet) -> Ipv6Net {
     match net {
         IpNet::V4(v4) => assume(v4.network().to_ipv6_mapped(), v4.prefix_len() + 96),
         IpNet::V6(v6) => v6,

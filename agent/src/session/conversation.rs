@@ -12,10 +12,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::call::{End, Recorder};
 use super::gate::{Drain, Gate, Request};
 use super::names;
+use super::opening;
 use super::server::Server;
 use crate::audit::{Attribution, AuditError, EffectsRecord, Event, Log, Record, Sanitizer, Status};
 use crate::auth::Identity;
-use crate::kernel::{self, FileRules, Kernel, KernelError, SpawnSpec};
+use crate::kernel::{self, FileRules, Kernel, KernelError, Leave, SpawnSpec};
 use crate::mcp::{RpcError, code};
 use crate::names::Resolver;
 use crate::transport::{Line, LineReader, LineWriter};
@@ -85,6 +86,8 @@ pub(super) struct Conversation {
     pub(super) recorder: Recorder,
     pub(super) gate: Gate,
     pub(super) watch: Option<kernel::Session>,
+    /// What of its network the server may use now.
+    pub(super) leave: Leave,
     /// Answers for the names in the policy, when there are any.
     pub(super) resolver: Option<Resolver>,
     pub(super) to_client: LineWriter,
@@ -116,6 +119,7 @@ pub async fn converse<R: AsyncRead + Unpin>(
     }
     let mut conversation = Conversation {
         gate: Gate::new(context.server.startup.clone()),
+        leave: opening::at_start(&context.server),
         to_server: child.stdin.take().map(|stdin| LineWriter::new(stdin, QUEUE)),
         context,
         recorder,
@@ -166,6 +170,7 @@ fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
             // Before the server runs, so that its first question finds an answer.
             let book = names::book(&watch);
             let resolver = names::start(server, book).map_err(SessionError::Names)?;
+            watch.set_leave(&opening::at_start(server))?;
             watch.set_doors(names::doors(server, resolver.as_ref()))?;
             if let Some(floor) = &server.enforced {
                 let rules = FileRules::of(floor).map_err(SessionError::Files)?;

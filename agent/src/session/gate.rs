@@ -10,7 +10,9 @@ use std::time::Instant;
 use super::call::CallInfo;
 use crate::audit::Attribution;
 use crate::mcp::Id;
-use crate::warrant::{Ambient, Effect, Judged, Observation, Verdict, Warrant, judge};
+use crate::warrant::{
+    Ambient, Effect, EffectKind, Judged, Observation, Standing, Verdict, Warrant, judge,
+};
 
 /// A request that was forwarded and not answered yet.
 #[derive(Debug)]
@@ -82,9 +84,12 @@ impl Gate {
     ) {
         let Self { flight, startup, unsolicited } = self;
         for effect in drain.effects {
-            let calls = flight.values().filter_map(|r| r.call.as_ref()).map(|call| &call.warrant);
-            let warrants = calls.chain(startup.as_ref().map(|(warrant, _)| warrant));
-            let standing = judge(&effect, warrants, ambient);
+            // Nothing left the host, and no call in flight began the connection.
+            if effect.kind == EffectKind::LatePacket {
+                unsolicited.add(Judged { effect, standing: Standing::Exceeded });
+                continue;
+            }
+            let standing = judge(&effect, in_force(flight, startup, None), ambient);
             let judged = Judged { effect: shown(effect), standing };
             each(flight, startup, unsolicited, |to| to.add(judged.clone()));
         }
@@ -97,6 +102,11 @@ impl Gate {
                 to.cut |= drain.cut;
             });
         }
+    }
+
+    /// The warrants in force, but for that of a request that is ending.
+    pub(super) fn warrants(&self, ending: Option<&Id>) -> impl Iterator<Item = &Warrant> {
+        in_force(&self.flight, &self.startup, ending)
     }
 
     /// Puts a request in flight. What came before must have been entered.
@@ -174,6 +184,17 @@ impl Gate {
             (worst, _) => worst,
         })
     }
+}
+
+/// The warrants in force, but for that of a request that is ending.
+fn in_force<'a>(
+    flight: &'a HashMap<Id, Request>,
+    startup: &'a Option<(Warrant, Observation)>,
+    ending: Option<&Id>,
+) -> impl Iterator<Item = &'a Warrant> {
+    let others = flight.iter().filter(move |(id, _)| Some(*id) != ending);
+    let calls = others.filter_map(|(_, request)| Some(&request.call.as_ref()?.warrant));
+    calls.chain(startup.as_ref().map(|(warrant, _)| warrant))
 }
 
 /// Does something to every observation that the current effects belong to.

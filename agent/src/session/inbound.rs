@@ -180,9 +180,7 @@ impl Conversation {
         }
         self.record_startup()?;
         self.record_unsolicited()?;
-        self.gate.begin(id, request);
-        self.forward(line).await;
-        Ok(())
+        self.launch(id, request, line).await
     }
 
     /// Forwards a request that policy does not cover, as a call that may do nothing.
@@ -197,17 +195,16 @@ impl Conversation {
         self.record_startup()?;
         self.record_unsolicited()?;
         let info = CallInfo::uncovered(new_id(), reason);
-        self.gate.begin(id, Request::new(method, Instant::now(), Some(info)));
-        self.forward(line).await;
-        Ok(())
+        self.launch(id, Request::new(method, Instant::now(), Some(info)), line).await
     }
 
     /// Takes a request that the client does not want any more out of flight, so that its warrant
     /// ends with it. What the server still answers is not in flight.
     fn cancel(&mut self, params: &Map<String, Value>) -> Result<(), SessionError> {
+        let Some(id) = params.get("requestId").and_then(Id::from_value) else { return Ok(()) };
+        self.settle(Some(&id))?;
         self.drain();
-        let id = params.get("requestId").and_then(Id::from_value);
-        let Some(request) = id.and_then(|id| self.gate.end(&id)) else { return Ok(()) };
+        let Some(request) = self.gate.end(&id) else { return Ok(()) };
         self.ended(&request);
         if request.call.is_none() {
             return Ok(());
@@ -217,7 +214,7 @@ impl Conversation {
         Ok(self.append(&self.recorder.ended(&request, End { error, ..End::default() }, effects))?)
     }
 
-    async fn forward(&self, line: Vec<u8>) {
+    pub(super) async fn forward(&self, line: Vec<u8>) {
         if let Some(server) = &self.to_server {
             server.send(line).await;
         }

@@ -10,6 +10,7 @@ mod inbound;
 mod install;
 mod loader;
 mod names;
+mod opening;
 mod outbound;
 mod resolve;
 mod schemas;

@@ -32,8 +32,14 @@ pub(super) fn start(server: &Server, book: Arc<dyn AddressBook>) -> io::Result<O
 pub(super) fn book(watch: &kernel::Session) -> Arc<dyn AddressBook> {
     struct InKernel(NamedAddresses);
     impl AddressBook for InKernel {
-        fn open(&self, ip: IpAddr, allowed: &[Allowed], lives: Duration) -> Result<(), String> {
-            self.0.open(ip, allowed, lives).map_err(|error| error.to_string())
+        fn open(
+            &self,
+            address: IpAddr,
+            name: &str,
+            allowed: &[Allowed],
+            lives: Duration,
+        ) -> Result<(), String> {
+            self.0.open(address, name, allowed, lives).map_err(|error| error.to_string())
         }
     }
     Arc::new(InKernel(watch.names().clone()))
@@ -111,7 +117,7 @@ mod tests {
     async fn questions_to_the_resolver_are_ambient_and_nothing_else_is() {
         struct Nowhere;
         impl AddressBook for Nowhere {
-            fn open(&self, _: IpAddr, _: &[Allowed], _: Duration) -> Result<(), String> {
+            fn open(&self, _: IpAddr, _: &str, _: &[Allowed], _: Duration) -> Result<(), String> {
                 Err("nowhere".to_owned())
             }
         }

@@ -27,11 +27,15 @@ impl Conversation {
     /// Takes a line that the server wrote. Every effect that came before it is in the ring by now,
     /// because the kernel programs run in the server's own context.
     pub(super) async fn hear_server(&mut self, line: Vec<u8>) -> Result<(), SessionError> {
+        let message = Message::parse_lenient(&line);
+        if let Ok(Message::Response { id: Some(id), .. }) = &message {
+            self.settle(Some(id))?;
+        }
         self.drain();
         if self.judge_start()? {
             return Ok(());
         }
-        match Message::parse_lenient(&line) {
+        match message {
             Ok(Message::Response { id: Some(id), result }) => match self.gate.end(&id) {
                 Some(request) => self.conclude(&id, request, line, &result).await,
                 None => self.dropped("answered a request that is not in flight"),
@@ -132,8 +136,9 @@ impl Conversation {
     /// Gives up the calls that have taken as long as they may: tells the server to stop, records,
     /// and answers the client. What the server still answers is not in flight any more.
     pub(super) async fn give_up(&mut self) -> Result<(), SessionError> {
-        self.drain();
         for id in self.gate.overdue(std::time::Instant::now()) {
+            self.settle(Some(&id))?;
+            self.drain();
             let Some(request) = self.gate.end(&id) else { continue };
             self.ended(&request);
             let Some(call) = &request.call else { continue };

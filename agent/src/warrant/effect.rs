@@ -71,6 +71,7 @@ impl fmt::Display for EffectKind {
             Self::Connect => "connect",
             Self::Send => "send",
             Self::Packet => "packet",
+            Self::LatePacket => "late_packet",
             Self::Bind => "bind",
             Self::Socket => "socket",
             Self::ConnectUnix => "connect_unix",
@@ -109,6 +110,9 @@ pub enum EffectKind {
     Send,
     /// A packet of any protocol that left although no connect or send hook had allowed it.
     Packet,
+    /// Data on a connection whose peer was open to the call that began it, and is closed now; always
+    /// denied.
+    LatePacket,
     /// A socket bound to a local port.
     Bind,
     /// A socket of a kind that no policy can allow.

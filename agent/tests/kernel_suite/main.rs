@@ -17,6 +17,7 @@ mod floor;
 mod foreign;
 mod gap;
 mod gate;
+mod leave;
 mod lifecycle;
 mod load;
 mod matrix;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         network::TESTS,
         foreign::TESTS,
         names::TESTS,
+        leave::TESTS,
         gate::TESTS,
         flood::TESTS,
         confinement::TESTS,

@@ -45,7 +45,7 @@ fn open() -> Result<(), Failed> {
         let (stream, datagram) = (["tcp", &peer.to_string()], ["udp", &peer.to_string()]);
         equal(run_in(&session, &stream)?.printed.as_str(), "EPERM")?;
 
-        session.names().open(ip, &[allowed(TCP, peer.port())], LONG)?;
+        session.names().open(ip, "a.example", &[allowed(TCP, peer.port())], LONG)?;
         let run = run_in(&session, &stream)?;
         equal(
             (run.printed.as_str(), peers(&run)),
@@ -59,14 +59,14 @@ fn open() -> Result<(), Failed> {
             equal(run_in(&session, &["tcp", &mapped])?.printed.as_str(), "ok")?;
         }
         // Another name that leads there adds what it opens.
-        session.names().open(ip, &[allowed(UDP, udp.local_addr()?.port())], LONG)?;
+        session.names().open(ip, "a.example", &[allowed(UDP, udp.local_addr()?.port())], LONG)?;
         equal(run_in(&session, &datagram)?.printed.as_str(), "ok")?;
         equal(run_in(&session, &stream)?.printed.as_str(), "ok")?;
         // Nothing of it is open to others.
         equal(run_in(&other, &stream)?.printed.as_str(), "EPERM")?;
         let names = session.names().clone();
         drop(session);
-        let late = names.open(ip, &[allowed(TCP, peer.port())], LONG);
+        let late = names.open(ip, "a.example", &[allowed(TCP, peer.port())], LONG);
         ensure(late.is_err(), "an address is opened for a session that is over")?;
     }
     Ok(())
@@ -84,7 +84,7 @@ fn closes() -> Result<(), Failed> {
     for life in [1, 4, 16].map(Duration::from_secs) {
         let session = kernel()?.open_session("closes", &Table::default())?;
         let mut held = start(&session, &["hold", &peer.to_string()])?;
-        session.names().open(peer.ip(), &[allowed(TCP, peer.port())], life)?;
+        session.names().open(peer.ip(), "a.example", &[allowed(TCP, peer.port())], life)?;
         say(&mut held)?;
         if hear(&mut held)? == "E" {
             continue;
@@ -97,7 +97,7 @@ fn closes() -> Result<(), Failed> {
         say(&mut held)?;
         equal(hear(&mut held)?.as_str(), "o")?;
         // And the name can be asked for again.
-        session.names().open(peer.ip(), &[allowed(TCP, peer.port())], LONG)?;
+        session.names().open(peer.ip(), "a.example", &[allowed(TCP, peer.port())], LONG)?;
         return equal(run_in(&session, &["tcp", &peer.to_string()])?.printed.as_str(), "ok");
     }
     Err("no connection was made while the address was open".into())
@@ -110,10 +110,10 @@ fn many() -> Result<(), Failed> {
     let port = [allowed(TCP, peer.port())];
     for number in 0..4096u32 {
         let address = Ipv4Addr::from(0x0808_0000 + number);
-        session.names().open(address.into(), &port, LONG)?;
+        session.names().open(address.into(), "a.example", &port, LONG)?;
     }
     // It is the first of all to expire.
-    session.names().open(peer.ip(), &port, LONG / 60)?;
+    session.names().open(peer.ip(), "a.example", &port, LONG / 60)?;
     equal(run_in(&session, &["tcp", &peer.to_string()])?.printed.as_str(), "ok")
 }
 
@@ -170,23 +170,23 @@ fn pair(ip: IpAddr) -> Result<(TcpListener, UdpSocket), Failed> {
     Err("no port is free for both".into())
 }
 
-fn allowed(protocol: u8, port: u16) -> Allowed {
+pub(crate) fn allowed(protocol: u8, port: u16) -> Allowed {
     Allowed { protocol, ports: PortRange { low: port, high: port } }
 }
 
-fn start(session: &Session, words: &[&str]) -> Result<Child, Failed> {
+pub(crate) fn start(session: &Session, words: &[&str]) -> Result<Child, Failed> {
     let _runtime = runtime().enter();
     Ok(session.spawn(&spec(actor::command(words)))?)
 }
 
 /// Lets a child that waits for a byte go on.
-fn say(child: &mut Child) -> Result<(), Failed> {
+pub(crate) fn say(child: &mut Child) -> Result<(), Failed> {
     let input = child.stdin.as_mut().ok_or("the child has no input")?;
     Ok(runtime().block_on(input.write_all(b"g"))?)
 }
 
 /// The first letter of the next line that a child prints.
-fn hear(child: &mut Child) -> Result<String, Failed> {
+pub(crate) fn hear(child: &mut Child) -> Result<String, Failed> {
     let output = child.stdout.as_mut().ok_or("the child has no output")?;
     let mut letter = [0];
     runtime().block_on(async {

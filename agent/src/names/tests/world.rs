@@ -178,7 +178,13 @@ pub(super) struct Book {
 }
 
 impl AddressBook for Book {
-    fn open(&self, address: IpAddr, allowed: &[Allowed], lives: Duration) -> Result<(), String> {
+    fn open(
+        &self,
+        address: IpAddr,
+        _: &str,
+        allowed: &[Allowed],
+        lives: Duration,
+    ) -> Result<(), String> {
         if self.broken.contains(&address) {
             return Err("the map is full".to_owned());
         }
