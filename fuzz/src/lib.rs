@@ -11,8 +11,10 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value, json};
 use warrantd::audit::Sanitizer;
 use warrantd::config::{Action, PolicyFile, SanitizeConfig, Source};
+use warrantd::mcp::list::shorten_tools;
 use warrantd::mcp::{Message, ToolCall};
 use warrantd::names::Asked;
+use warrantd::policy::pin::Definition;
 use warrantd::policy::url::host_name;
 use warrantd::policy::{Call, Policy, absolute, decide};
 
@@ -20,8 +22,9 @@ use warrantd::policy::{Call, Policy, absolute, decide};
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("dns", dns),
+    ("list", list),
     ("message", message),
     ("policy", policy),
     ("path", path),
@@ -61,6 +64,31 @@ pub fn message(data: &[u8]) {
         assert_eq!(same, Value::Object(params.clone()));
         let _ = ToolCall::from_params(&params);
     }
+}
+
+/// Lists of tools. What is left of one is what was to be left, and everything around it stays; what is said of
+/// a tool reads back as it was.
+pub fn list(data: &[u8]) {
+    let Ok(Message::Response { result: Ok(mut result), .. }) = Message::parse_lenient(data) else {
+        return;
+    };
+    let text = std::str::from_utf8(data).expect("JSON is UTF-8");
+    let Some(tools) = result.get_mut("tools").and_then(Value::as_array_mut) else {
+        assert!(shorten_tools(text, &[]).is_err());
+        return;
+    };
+    for tool in tools.iter() {
+        if let Ok(definition) = Definition::read(tool) {
+            assert_eq!(Definition::from_text(&definition.text()).as_ref(), Ok(&definition));
+        }
+    }
+    // Any pattern will do: here, the one that the sizes of the tools make.
+    let keep: Vec<_> = tools.iter().map(|tool| tool.to_string().len() % 2 == 0).collect();
+    let shorter = shorten_tools(text, &keep).expect("it has tools");
+    let mut keep = keep.iter();
+    tools.retain(|_| keep.next() == Some(&true));
+    let read = Message::parse_lenient(shorter.as_bytes()).expect("still a message");
+    assert!(matches!(read, Message::Response { result: Ok(left), .. } if left == result));
 }
 
 /// Policy files. A broken one has a place; a good one compiles or says why not.

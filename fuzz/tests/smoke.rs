@@ -7,6 +7,7 @@ use warrantd_fuzz::TARGETS;
 const SEEDS: &[&str] = &[
     r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read","arguments":{"path":"a"}}}"#,
     r#"{"jsonrpc":"2.0","id":"x","result":{"content":[{"type":"text","text":"\ud83d\ude00"}]}}"#,
+    r#"{"jsonrpc":"2.0","id":1,"result":{"_meta":{"n":1e3},"tools":[{"name":"a"},{"name":"bc", "description":"\u202e"} , 7,[]],"nextCursor":"z"}}"#,
     "actors:\n  - id: a\n    allowed_tools: [x]\nconstraints:\n  x: {allowed_paths: ['a/**'], max_rows: 3}\n",
     "network:\n  allow:\n    - {cidr: 10.0.0.0/8, ports: [1]}\neffects: {on_exceeded: report}\n",
     "/srv/data/a/../b%2e%2e%2f..\\.env",

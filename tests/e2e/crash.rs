@@ -112,6 +112,7 @@ actors:
 network:
   allow:
     - {{cidr: 127.0.0.1/32, ports: [{port}]}}
+effects: {{network: always}}
 "
         ))?;
         let report = text(&rig.root.join("out/report.txt"));

@@ -61,9 +61,9 @@ pub(crate) fn tests() -> Vec<Trial> {
 pub(crate) static ONLY: Mutex<()> = Mutex::new(());
 
 /// A running daemon with one server, `files`.
-struct Daemon {
-    rig: Rig,
-    process: Client,
+pub(crate) struct Daemon {
+    pub(crate) rig: Rig,
+    pub(crate) process: Client,
     socket: PathBuf,
     // Released last: fields are dropped in order.
     _only: MutexGuard<'static, ()>,
@@ -87,11 +87,11 @@ impl Daemon {
         Self::with(rig, "[api_key, peer_uid]", &command)
     }
 
-    fn with(rig: Rig, auth: &str, command: &[String]) -> anyhow::Result<Self> {
+    pub(crate) fn with(rig: Rig, auth: &str, command: &[String]) -> anyhow::Result<Self> {
         Self::configured(rig, auth, command, |config| config)
     }
 
-    fn configured(
+    pub(crate) fn configured(
         rig: Rig,
         auth: &str,
         command: &[String],
@@ -115,7 +115,7 @@ impl Daemon {
     }
 
     /// `warrantd connect files`, with a key from a file if there is one.
-    fn connect(&self, key: Option<&str>) -> anyhow::Result<Command> {
+    pub(crate) fn connect(&self, key: Option<&str>) -> anyhow::Result<Command> {
         let mut command = Command::new(self.rig.scratch.program("warrantd")?);
         command.arg("connect").arg("files").arg("--socket").arg(&self.socket);
         if let Some(key) = key {
@@ -208,7 +208,7 @@ fn stays_closed(daemon: &Daemon, command: Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-const BOTH: &str = "[api_key, peer_uid]";
+pub(crate) const BOTH: &str = "[api_key, peer_uid]";
 
 fn right_key() -> anyhow::Result<()> {
     let daemon = Daemon::start(BOTH)?;
@@ -279,7 +279,7 @@ fn two_sessions() -> anyhow::Result<()> {
 }
 
 /// Whether nothing runs the program within three seconds.
-fn ends(program: &Path) -> bool {
+pub(crate) fn ends(program: &Path) -> bool {
     let deadline = Instant::now() + Duration::from_secs(3);
     while Instant::now() < deadline {
         if running(program).is_ok_and(|pids| pids.is_empty()) {

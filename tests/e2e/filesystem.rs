@@ -199,7 +199,9 @@ fn profile() -> anyhow::Result<()> {
 
 /// A response that is released is the line that the server wrote, byte for byte.
 fn same_bytes() -> anyhow::Result<()> {
-    let rig = Rig::new(POLICY)?;
+    // Of the list of tools, too, where the actor may call them all.
+    let policy = format!("default_action: ALLOW\n{POLICY}").replace("[move_file]", "[]");
+    let rig = Rig::new(&policy)?;
     let arguments = json!({"path": text(&rig.root.join("public/note.txt"))});
     let mut behind = Client::connect(rig.run(&server(&rig)?)?)?;
     let command = server(&rig)?;

@@ -84,7 +84,7 @@ fn crash_and_restart(denied: &str, allowed: &str) -> anyhow::Result<()> {
     let apart = Apart::new()?;
     let (_, port) = allowed.rsplit_once(':').context("a port")?;
     let rig = Rig::new(&format!(
-        "{POLICY}\nnetwork: {{allow: [{{cidr: 127.0.0.1/32, ports: [{port}]}}]}}\n"
+        "{POLICY}\nnetwork: {{allow: [{{cidr: 127.0.0.1/32, ports: [{port}]}}]}}\neffects: {{network: always}}\n"
     ))?;
     let report = rig.root.join("out/report.txt");
     let tries = || fs::read_to_string(&report).unwrap_or_default().lines().count();

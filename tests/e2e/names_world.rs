@@ -50,6 +50,7 @@ network:
   resolvers: [{UPSTREAM}]
   allow: [{allow}]
 effects:
+  network: always
   on_exceeded: report
 "
         );

@@ -54,6 +54,7 @@ actors:
 network:
   allow: [{allow}]
 effects:
+  network: always
   on_exceeded: report
 "
     )

@@ -73,6 +73,9 @@ impl Rig {
         command.arg("--root").arg(&self.root).arg("--").args(server);
         // Whoever runs the tests through sudo must not change as whom servers run.
         command.env_remove("SUDO_UID").env_remove("WARRANTD_LOG");
+        if let Ok(runtime) = self.scratch.path("run") {
+            command.env("WARRANTD_RUNTIME_DIR", runtime);
+        }
     }
 
     /// The record of the call that was answered with this error.

@@ -51,6 +51,10 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("rogue::reachable_tcp_connect_is_exceeded", NETWORK, || {
             tcp("10.0.0.7:8080", "allowed")
         }),
+        test("rogue::a_listed_peer_that_the_call_does_not_need_is_closed", NETWORK, || {
+            tcp("10.0.0.7:8080", "denied")?;
+            udp("10.0.0.7:8080", "denied")
+        }),
         test("rogue::blocked_udp_send_is_exceeded", NETWORK, || udp("10.0.0.1:8080", "denied")),
         test("rogue::blocked_udp6_send_is_exceeded", NETWORK, || udp("[::1]:8080", "denied")),
         test("rogue::reachable_udp_send_is_exceeded", NETWORK, || udp("10.0.0.7:8080", "allowed")),
@@ -162,7 +166,9 @@ fn network_misdeed(
     kind: &str,
     protocol: &str,
 ) -> anyhow::Result<()> {
-    let rig = Rig::new(POLICY)?;
+    // Peers that no call in flight may reach are closed, unless policy leaves all of them open.
+    let opening = if outcome == "denied" { "" } else { "  network: always\n" };
+    let rig = Rig::new(&format!("{POLICY}{opening}"))?;
     let (net, listeners) = hosts(&rig)?;
     let client = Client::connect(rig.run_inside(&net, &rig.rogue(&[flag, peer])?)?)?;
     let log = if outcome == "denied" { ": EPERM" } else { ": done" };

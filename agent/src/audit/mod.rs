@@ -8,5 +8,8 @@ mod sanitize;
 
 pub use chain::{Chain, ChainError};
 pub use log::{AuditError, Log};
-pub use record::{Attribution, Counts, EffectsRecord, Event, Record, ResultMetadata, Status, now};
+pub use record::{
+    Attribution, Counts, DefinitionRecord, EffectsRecord, Event, Record, ResultMetadata, Status,
+    now,
+};
 pub use sanitize::{SanitizeError, Sanitizer, is_redacted};

@@ -23,14 +23,28 @@ pub enum Event {
     Authentication,
     /// A message that was refused before policy.
     ProtocolError,
+    /// A call that went on as a task ended: all its effects, those told with its answer included.
+    Task,
     /// Effects of a server before its first call.
     Startup,
     /// Effects that belong to no call.
     Unsolicited,
     /// A name that a server asked for in vain: refused by policy, or not to be resolved.
     NameRefused,
+    /// A server defines a tool otherwise than it was accepted.
+    ToolChanged,
+    /// A server lists a tool that was never accepted.
+    ToolNew,
+    /// A server does not list a tool any more that was accepted.
+    ToolVanished,
     /// A session began.
     SessionStart,
+    /// The processes of a session were frozen; `error` says why.
+    Frozen,
+    /// An operator let a frozen session go on.
+    Thawed,
+    /// An operator killed a session.
+    Killed,
     /// A session ended.
     SessionEnd,
     /// The daemon started.
@@ -63,6 +77,8 @@ pub struct Record {
     pub timestamp: String,
     /// Joins the record to the error that a client got.
     pub correlation_id: Option<String>,
+    /// The call that asked for the input which this one brings, by its correlation id.
+    pub continues: Option<String>,
     /// The session.
     pub session_id: Option<String>,
     /// The authenticated caller.
@@ -111,6 +127,10 @@ pub struct Record {
     pub warrant: Option<Warrant>,
     /// What the kernel saw.
     pub effects: Option<EffectsRecord>,
+    /// What a server says of a tool, where that is not what was accepted.
+    pub definition: Option<DefinitionRecord>,
+    /// The user who thawed or killed a session (`SO_PEERCRED`, unix(7)).
+    pub operator_uid: Option<u32>,
     /// Generation of the policy in the kernel.
     pub policy_generation: Option<u32>,
 }
@@ -121,6 +141,7 @@ impl Record {
         Self {
             timestamp: now(),
             correlation_id: None,
+            continues: None,
             session_id: None,
             actor: None,
             source_ip: None,
@@ -144,9 +165,26 @@ impl Record {
             method: None,
             warrant: None,
             effects: None,
+            definition: None,
+            operator_uid: None,
             policy_generation: None,
         }
     }
+}
+
+/// What a server says of a tool. Hashes are `sha256:` and hexadecimal digits.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DefinitionRecord {
+    /// Hash of the accepted definition; null when there is none.
+    pub old_hash: Option<String>,
+    /// Hash of the listed definition; null when there is none.
+    pub new_hash: Option<String>,
+    /// The keys that differ.
+    pub changed: Vec<String>,
+    /// Beginning of the listed description, sanitized and without what hides or steers a terminal.
+    pub description: Option<String>,
+    /// An accepted tool whose name reads like this one's.
+    pub similar_to: Option<String>,
 }
 
 /// Size and kind of a result.

@@ -7,17 +7,22 @@ mod connect;
 mod doctor;
 mod explain;
 mod failure;
+mod instances;
 mod judge;
 mod kernel;
 mod key;
+mod kill;
 mod learn;
 mod output;
+mod pin;
 mod probe;
 mod run;
 mod schema;
 mod serve;
 mod signals;
+mod status;
 mod test;
+mod thaw;
 
 use std::process::ExitCode;
 
@@ -40,12 +45,16 @@ enum Command {
     Run(run::Run),
     Serve(serve::Serve),
     Connect(connect::Connect),
+    Status(status::Status),
+    Thaw(thaw::Thaw),
+    Kill(kill::Kill),
     Check(check::Check),
     Explain(explain::Explain),
     Test(test::Test),
     Schema(schema::Schema),
     Learn(learn::Learn),
     Key(key::Key),
+    Pin(pin::Pin),
     Audit(audit::Audit),
     Doctor(doctor::Doctor),
     #[command(hide = true)]
@@ -66,12 +75,16 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.execute(),
         Command::Serve(command) => command.execute(),
         Command::Connect(command) => command.execute(),
+        Command::Status(command) => command.execute(),
+        Command::Thaw(command) => command.execute(),
+        Command::Kill(command) => command.execute(),
         Command::Check(command) => command.execute(),
         Command::Explain(command) => command.execute(),
         Command::Test(command) => command.execute(),
         Command::Schema(command) => command.execute(),
         Command::Learn(command) => command.execute(),
         Command::Key(command) => command.execute(),
+        Command::Pin(command) => command.execute(),
         Command::Audit(command) => command.execute(),
         Command::Doctor(command) => command.execute(),
         Command::SelfTestProbe(command) => command.execute(),

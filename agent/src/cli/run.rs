@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use clap::Args;
 use nix::unistd::{Uid, User};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::{Failure, kernel, signals};
 use crate::audit::Log;
 use crate::auth::{Identity, Method};
-use crate::config::{KernelMode, Mode, PolicyFile, Source};
-use crate::serve::{load_policy, record_gaps};
+use crate::config::{KernelMode, Mode, PolicyFile, Problem, Source};
+use crate::serve::{Control, load_policy, record_gaps};
 use crate::session::{
-    Context, Ending, MAX_REQUEST, RunAs, Server, ServerError, ServerSpec, converse,
+    Context, Ending, MAX_REQUEST, RunAs, Server, ServerError, ServerSpec, Sessions, converse,
 };
 use crate::transport::{LineReader, LineWriter};
 
@@ -31,7 +33,8 @@ pub(super) struct Run {
     /// Policy file
     #[arg(long, value_name = "FILE", required_unless_present = "observe")]
     policy: Option<PathBuf>,
-    /// Record without holding anything back, with the policy or without one; see `warrantd learn`
+    /// Record without holding anything back, with the policy or without one (then one call at a time);
+    /// see `warrantd learn`
     #[arg(long)]
     observe: bool,
     /// Who calls, as the policy names it [default: the policy's only actor; `client` without policy]
@@ -40,6 +43,12 @@ pub(super) struct Run {
     /// Directory of the audit log
     #[arg(long, value_name = "DIR", default_value = "/var/log/warrantd")]
     audit: PathBuf,
+    /// File of the definitions of tools that were accepted; switches pinning on
+    #[arg(long, value_name = "FILE")]
+    pins: Option<PathBuf>,
+    /// Directory of the socket by which `warrantd status`, `thaw` and `kill` reach this session
+    #[arg(long, value_name = "DIR", env = "WARRANTD_RUNTIME_DIR", default_value = "/run/warrantd")]
+    runtime_dir: PathBuf,
     /// The server's working directory, from which relative paths count [default: here]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
@@ -89,8 +98,14 @@ impl Run {
             let client = LineReader::new(tokio::io::stdin(), MAX_REQUEST);
             let writer = LineWriter::new(tokio::io::stdout(), 16);
             let (server, kernel) = (Arc::new(server), layer.kernel.clone());
-            let context = Context { server, kernel, log: Arc::new(log) };
+            let sessions = Arc::new(Sessions::default());
+            let control = self.control(sessions.clone(), &stop);
+            let context = Context { server, kernel, log: Arc::new(log), sessions };
             let ending = converse(context, identity, client, writer, stop).await;
+            if let Some(control) = control {
+                control.abort();
+                let _ = control.await; // Called off.
+            }
             layer.close().await;
             ending.map_err(Failure::other)
         });
@@ -99,9 +114,35 @@ impl Run {
         self.exit(ending?)
     }
 
+    /// Answers operators, where that can be done: who runs without privileges has no directory for it.
+    fn control(
+        &self,
+        sessions: Arc<Sessions>,
+        stop: &watch::Receiver<bool>,
+    ) -> Option<JoinHandle<()>> {
+        match Control::of_run(&self.runtime_dir, sessions) {
+            Ok(control) => Some(tokio::spawn(control.serve(stop.clone()))),
+            Err(error) => {
+                let dir = self.runtime_dir.display();
+                tracing::warn!(
+                    "no control socket in {dir} ({error}): `warrantd status` will not show this"
+                );
+                None
+            }
+        }
+    }
+
     /// Checks everything; starts nothing.
     fn prepare(&self) -> Result<(Server, Identity), Failure> {
-        let (source, policy) = self.policy()?;
+        let (source, mut policy) = self.policy()?;
+        if let Some(pins) = &self.pins {
+            policy.pinning.get_or_insert_default().file = Some(pins.clone());
+        }
+        if policy.pinning.as_ref().is_some_and(|pinning| pinning.file.is_none()) {
+            let message = "say where accepted definitions of tools are kept: write `file` here, or give \
+                           `--pins FILE`";
+            return Err(Failure::Config(source.error(Problem::new("pinning", message))));
+        }
         let root = match &self.root {
             Some(root) => root.clone(),
             None => std::env::current_dir().map_err(Failure::other)?,
@@ -115,6 +156,7 @@ impl Run {
         };
         let server = Server::prepare(&spec, &policy).map_err(|error| match error {
             ServerError::Policy(problem) => Failure::Config(source.error(problem)),
+            ServerError::Pins(error) => Failure::Config(error),
             other => Failure::Setup(other.to_string()),
         })?;
         let actor = match &self.actor {
@@ -143,7 +185,12 @@ impl Run {
     fn policy(&self) -> Result<(Source, PolicyFile), Failure> {
         let (source, mut policy) = match &self.policy {
             Some(file) => load_policy(file)?,
-            None => (Source::new(Path::new("--observe"), String::new()), PolicyFile::default()),
+            None => {
+                let mut policy = PolicyFile::default();
+                // What each call does can be learned only when it is alone in flight.
+                policy.effects.serialize_calls = true;
+                (Source::new(Path::new("--observe"), String::new()), policy)
+            }
         };
         if self.observe {
             policy.mode = Mode::Observe;
@@ -187,6 +234,9 @@ impl Run {
             Ending::Terminated => {
                 let why = "the server was killed: it did more than it may; the audit log says what";
                 Err(Failure::Other(why.to_owned()))
+            }
+            Ending::Killed => {
+                Err(Failure::Other("the server was killed by an operator's order".to_owned()))
             }
             Ending::ServerGone { status, early } => {
                 let how =

@@ -14,6 +14,9 @@ pub struct DaemonConfig {
     /// Directory of the sockets, one `<server id>.sock` each.
     #[serde(default = "default_runtime_dir")]
     pub runtime_dir: PathBuf,
+    /// Directory of what outlives the daemon: accepted definitions of tools in `pins/<server id>.yaml`.
+    #[serde(default = "default_state_dir")]
+    pub state_dir: PathBuf,
     /// The audit log.
     #[serde(default)]
     pub audit: AuditConfig,
@@ -29,6 +32,17 @@ pub struct DaemonConfig {
 
 fn default_runtime_dir() -> PathBuf {
     PathBuf::from("/run/warrantd")
+}
+
+fn default_state_dir() -> PathBuf {
+    PathBuf::from("/var/lib/warrantd")
+}
+
+impl DaemonConfig {
+    /// Where a server's accepted definitions are, unless its policy says otherwise.
+    pub fn pin_file(&self, server: &str) -> PathBuf {
+        self.state_dir.join("pins").join(format!("{server}.yaml"))
+    }
 }
 
 /// Where the audit log is.

@@ -25,6 +25,10 @@ pub struct EffectsSection {
     pub on_incomplete: OnVerdict,
     /// When the server may use what `network` lists.
     pub network: NetworkOpening,
+    /// Forward a session's calls one at a time, in the order in which they came, so that every effect
+    /// is the doing of one call. A task is a call until it ends. At most 64 calls wait; a tool's
+    /// `timeout_seconds` counts from when its call is forwarded.
+    pub serialize_calls: bool,
     /// Refuse the server files outside the directories that the globs of this policy begin with: reading
     /// outside those of ambient, constraints and effects; writing, making, deleting and renaming outside
     /// those of what tools write; running what is neither its own nor named under `exec`. Fixed by Landlock
@@ -84,6 +88,9 @@ pub enum OnStartup {
     Report,
     /// No call reaches the server, and every process of the session is killed.
     Terminate,
+    /// No call reaches the server, and the session's processes are frozen until `warrantd thaw` or
+    /// `warrantd kill`.
+    Freeze,
 }
 
 /// What a call of one tool may do. `${arguments.NAME}` stands for an argument's value.
@@ -189,8 +196,12 @@ pub enum OnVerdict {
     /// It is withheld; the caller gets an error.
     #[default]
     Withhold,
-    /// It is withheld, and every process of the session is killed.
+    /// It is withheld, and every process of the session is killed. So it is when the server does more
+    /// than it may at any time while no call is in flight.
     Terminate,
+    /// It is withheld, and the session's processes are frozen until `warrantd thaw` or `warrantd kill`;
+    /// in the same cases as `terminate`. At most 16 sessions are frozen at once, one more is killed.
+    Freeze,
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod error;
 mod key_hash;
 mod mode;
 mod network;
+mod pinning;
 mod policy;
 mod position;
 mod sanitize;
@@ -28,6 +29,7 @@ pub use error::{ConfigError, Problem, suggestion};
 pub use key_hash::{KeyHash, KeyHashError};
 pub use mode::Mode;
 pub use network::{ListenRule, NetworkProtocol, NetworkRule, NetworkSection};
+pub use pinning::{OnChange, OnNew, PinEntry, PinFile, PinningSection};
 pub use policy::{
     Action, ActorRule, AuditSection, Constraint, Dialect, ErrorHandling, PolicyFile, RateLimit,
     SchemaSection,

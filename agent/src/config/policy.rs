@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::effects::EffectsSection;
 use super::mode::Mode;
 use super::network::NetworkSection;
+use super::pinning::PinningSection;
 use super::sanitize::SanitizeConfig;
 
 /// A policy file as written. [`crate::policy::Policy`] is what it means.
@@ -45,6 +46,9 @@ pub struct PolicyFile {
     pub network: NetworkSection,
     /// What a call may do.
     pub effects: EffectsSection,
+    /// Definitions of tools that were accepted, and what happens when a server shows others. When absent,
+    /// changes while the daemon runs are recorded.
+    pub pinning: Option<PinningSection>,
 }
 
 /// Whether a call may go on.

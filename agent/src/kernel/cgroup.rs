@@ -67,6 +67,12 @@ impl Cgroup {
         self.write("cgroup.freeze", if frozen { "1" } else { "0" })
     }
 
+    /// The processes here, by id.
+    pub(super) fn pids(&self) -> Vec<u32> {
+        let procs = fs::read_to_string(self.path.join("cgroup.procs")).unwrap_or_default();
+        procs.lines().filter_map(|line| line.parse().ok()).collect()
+    }
+
     /// Whether any process lives here or below. A directory that is gone is empty.
     pub(super) fn populated(&self) -> bool {
         fs::read_to_string(self.path.join("cgroup.events"))

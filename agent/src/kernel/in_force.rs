@@ -21,6 +21,8 @@ use super::runtime::Inner;
 /// Parts of a network table that stay in the kernel when they are closed, for the next call that needs
 /// the same peers.
 const PARTS: usize = 16;
+/// The same for rules on files, which are more.
+const KEPT: usize = 4;
 
 /// A session's policy in the kernel.
 pub(super) struct InForce {
@@ -41,6 +43,8 @@ struct State {
     doors: Doors,
     /// Rules on files.
     files: Option<(u32, FileRules)>,
+    /// Rules on files that were in force and may be again, the latest at the end.
+    kept: Vec<(u32, FileRules)>,
     /// Rules on unix sockets.
     unix: Option<(u32, FileRules)>,
     /// What was in force before, as long as a program may still read it.
@@ -187,12 +191,23 @@ impl InForce {
     /// See [`Session::set_files`](super::Session::set_files).
     pub(super) fn set_files(&self, rules: Option<FileRules>) -> Result<(), KernelError> {
         let mut state = self.lock_with_room();
-        let next = rules.map(|rules| (self.inner.next_generation(), rules));
         let mut now = state.compose();
-        now.files = number(next.as_ref());
-        self.switch(now, next.as_ref())?;
-        if let Some((old, rules)) = std::mem::replace(&mut state.files, next) {
-            state.retired.push(Old::Files(old, rules), Instant::now());
+        let known = state.kept.iter().position(|(_, kept)| Some(kept) == rules.as_ref());
+        let next = if let Some(index) = known {
+            now.files = state.kept[index].0;
+            self.inner.tables().set_policy(self.cgroup_id, now)?;
+            Some(state.kept.remove(index))
+        } else {
+            let next = rules.map(|rules| (self.inner.next_generation(), rules));
+            now.files = number(next.as_ref());
+            self.switch(now, next.as_ref())?;
+            next
+        };
+        let old = std::mem::replace(&mut state.files, next);
+        state.kept.extend(old);
+        if state.kept.len() > KEPT {
+            let (generation, rules) = state.kept.remove(0);
+            state.retired.push(Old::Files(generation, rules), Instant::now());
         }
         self.remove_outlived(&mut state);
         Ok(())
@@ -230,7 +245,7 @@ impl InForce {
     /// Removes everything, when no process of the session is left.
     pub(super) fn end(&self) {
         let state = std::mem::take(&mut *self.lock());
-        let files = state.files.into_iter().chain(state.unix);
+        let files = state.files.into_iter().chain(state.kept).chain(state.unix);
         let files = files.map(|(generation, rules)| Old::Files(generation, rules));
         let parts = state.parts.into_iter().map(|part| (part.generation, part.table));
         let tables = state.network.into_iter().chain(parts);

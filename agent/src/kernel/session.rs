@@ -175,6 +175,11 @@ impl Session {
         self.cgroup.freeze(frozen)
     }
 
+    /// The session's processes, by id.
+    pub fn pids(&self) -> Vec<u32> {
+        self.cgroup.pids()
+    }
+
     /// Whether the session has any process.
     pub fn populated(&self) -> bool {
         self.cgroup.populated()

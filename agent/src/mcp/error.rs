@@ -25,6 +25,8 @@ pub mod code {
     pub const WITHHELD: i64 = -31009;
     /// The server ended or could not be reached.
     pub const SERVER_GONE: i64 = -31010;
+    /// The session is frozen for investigation, so nothing is done.
+    pub const FROZEN: i64 = -31012;
     /// The audit log cannot be written, so nothing is done.
     pub const AUDIT: i64 = -31011;
 }

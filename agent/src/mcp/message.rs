@@ -9,7 +9,8 @@ use super::json::{self, JsonError, Numbers};
 /// The keys of a JSON-RPC envelope.
 const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 /// The keys of `params` that steer a call.
-const PARAMS: [&str; 5] = ["name", "arguments", "_meta", "uri", "cursor"];
+const PARAMS: [&str; 8] =
+    ["name", "arguments", "_meta", "uri", "cursor", "task", "taskId", "requestState"];
 
 /// A request id: a string or an integer (MCP forbids null).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -200,6 +201,10 @@ pub struct ToolCall {
     pub arguments: Map<String, Value>,
     /// `_meta`; empty when absent.
     pub meta: Map<String, Value>,
+    /// The caller asks for a task (MCP 2025-11-25, section Tasks).
+    pub task: bool,
+    /// The `requestState` of an answer that asked for more input (MCP 2026-07-28).
+    pub state: Option<String>,
 }
 
 impl ToolCall {
@@ -218,7 +223,17 @@ impl ToolCall {
             return Err(MessageError::CaseCollision(a.to_owned(), b.to_owned()));
         }
         let meta = object("_meta", "\"_meta\" must be an object")?;
-        Ok(Self { name: name.clone(), arguments, meta })
+        let task = match params.get("task") {
+            None => false,
+            Some(Value::Object(_)) => true,
+            Some(_) => return Err(MessageError::Shape("\"task\" must be an object")),
+        };
+        let state = match params.get("requestState") {
+            None => None,
+            Some(Value::String(state)) => Some(state.clone()),
+            Some(_) => return Err(MessageError::Shape("\"requestState\" must be a string")),
+        };
+        Ok(Self { name: name.clone(), arguments, meta, task, state })
     }
 }
 

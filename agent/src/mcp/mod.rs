@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod json;
+pub mod list;
 pub mod message;
 
 pub use error::{RpcError, code};

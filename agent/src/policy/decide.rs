@@ -101,22 +101,7 @@ impl Decision {
 
 fn judge(policy: &Policy, call: Call) -> Result<Decision, Denial> {
     let tool = call.tool;
-    if policy.denied_tools.contains(tool) {
-        return deny("global_deny_list", format!("tool `{tool}` is denied to everyone"));
-    }
-    let Some(actor) = policy.actors.get(call.actor) else {
-        return deny("actors", format!("policy does not know actor `{}`", call.actor));
-    };
-    let rule = if actor.tools.contains(tool) {
-        actor.key.clone()
-    } else if policy.default_action == Action::Allow {
-        "default_action".to_owned()
-    } else {
-        return deny(
-            "default_action",
-            format!("tool `{tool}` is not among the tools of actor `{}`", call.actor),
-        );
-    };
+    let (actor, rule) = entitled(policy, call.actor, tool)?;
     let arguments = call.arguments;
     let limits: Vec<_> = limits_of(policy, actor, tool).collect();
     check_schema(call.schema, arguments, || "inputSchema".to_owned())?;
@@ -154,6 +139,28 @@ fn judge(policy: &Policy, call: Call) -> Result<Decision, Denial> {
         timeout: limits.iter().filter_map(|limits| limits.timeout).min(),
         bad_arguments: false,
     })
+}
+
+/// The actor that may call the tool at all, and by which rule.
+pub(super) fn entitled<'a>(
+    policy: &'a Policy,
+    actor: &str,
+    tool: &str,
+) -> Result<(&'a Actor, String), Denial> {
+    if policy.denied_tools.contains(tool) {
+        return deny("global_deny_list", format!("tool `{tool}` is denied to everyone"));
+    }
+    let Some(known) = policy.actors.get(actor) else {
+        return deny("actors", format!("policy does not know actor `{actor}`"));
+    };
+    if known.tools.contains(tool) {
+        Ok((known, known.key.clone()))
+    } else if policy.default_action == Action::Allow {
+        Ok((known, "default_action".to_owned()))
+    } else {
+        let why = format!("tool `{tool}` is not among the tools of actor `{actor}`");
+        deny("default_action", why)
+    }
 }
 
 fn limits_of<'a>(

@@ -10,12 +10,13 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::authenticate::{Outcome, authenticate};
+use super::control::{self, Control};
 use super::gaps::record_gaps;
 use super::load::{Loaded, LoadedServer};
 use crate::audit::{AuditError, Event, Log, Record, Status};
 use crate::kernel::Kernel;
 use crate::mcp::{RpcError, code};
-use crate::session::{Context, MAX_REQUEST, converse, stopped};
+use crate::session::{Context, MAX_REQUEST, Sessions, converse, stopped};
 use crate::transport::{LineReader, LineWriter};
 
 /// Sessions and connections being authenticated that may be open at once.
@@ -44,6 +45,8 @@ pub enum DaemonError {
 pub struct Daemon {
     listeners: Vec<(UnixListener, Arc<LoadedServer>)>,
     sockets: Vec<PathBuf>,
+    control: Control,
+    sessions: Arc<Sessions>,
     kernel: Option<Arc<Kernel>>,
     log: Arc<Log>,
 }
@@ -61,7 +64,15 @@ impl Daemon {
         let dir = loaded.runtime_dir;
         let made = DirBuilder::new().recursive(true).mode(0o755).create(&dir);
         made.map_err(|source| DaemonError::Listen { path: dir.clone(), source })?;
-        let mut daemon = Self { listeners: Vec::new(), sockets: Vec::new(), kernel, log };
+        let control_path = dir.join(control::DAEMON);
+        if UnixStream::connect(&control_path).await.is_ok() {
+            return Err(DaemonError::InUse(control_path));
+        }
+        let sessions = Arc::new(Sessions::default());
+        let control = Control::of_daemon(&dir, sessions.clone())
+            .map_err(|source| DaemonError::Listen { path: control_path, source })?;
+        let (listeners, sockets) = (Vec::new(), Vec::new());
+        let mut daemon = Self { listeners, sockets, control, sessions, kernel, log };
         for server in loaded.servers {
             server.server.warn_if_observed();
             let path = dir.join(format!("{}.sock", server.server.id));
@@ -83,11 +94,13 @@ impl Daemon {
     pub async fn run(self, stop: watch::Receiver<bool>) -> Result<(), DaemonError> {
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut accepting = JoinSet::new();
+        accepting.spawn(self.control.serve(stop.clone()));
         for (listener, server) in self.listeners {
             let context = Context {
                 server: server.server.clone(),
                 kernel: self.kernel.clone(),
                 log: self.log.clone(),
+                sessions: self.sessions.clone(),
             };
             accepting.spawn(accept(listener, server, context, room.clone(), stop.clone()));
         }

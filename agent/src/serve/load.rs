@@ -43,21 +43,33 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
     let base = file.parent().unwrap_or(Path::new(""));
     let mut servers: Vec<LoadedServer> = Vec::new();
     let mut known = BTreeSet::new();
+    let mut pin_files = BTreeMap::new();
     for (index, server) in config.servers.iter().enumerate() {
         let key = format!("servers[{index}]");
         if let Err(problem) = check_id(server, &key, &servers) {
             return Err(source.error(problem));
         }
         let policy_file = base.join(&server.policy);
-        let (policy_source, policy) = load_policy(&policy_file).map_err(|error| {
+        let (policy_source, mut policy) = load_policy(&policy_file).map_err(|error| {
             if error.line > 0 {
                 return error;
             }
             let message = format!("{}: {}", policy_file.display(), error.message);
             source.error(Problem::new(format!("{key}.policy"), message))
         })?;
+        if let Some(pinning) = &mut policy.pinning {
+            let file = pinning.file.get_or_insert_with(|| config.pin_file(&server.id));
+            if let Some(other) = pin_files.insert(file.clone(), server.id.clone()) {
+                let message = format!(
+                    "server `{other}` keeps its tools in the same file; give each its own policy, or \
+                     remove `file`"
+                );
+                return Err(policy_source.error(Problem::new("pinning.file", message)));
+            }
+        }
         let prepared = Server::prepare(&spec(server), &policy).map_err(|error| match error {
             ServerError::Policy(problem) => policy_source.error(problem),
+            ServerError::Pins(error) => error,
             other => {
                 source.error(Problem::new(format!("{key}.{}", field_of(&other)), other.to_string()))
             }
@@ -81,10 +93,13 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
     })
 }
 
-/// Reads a policy file.
+/// Reads a policy file. The files it names beside it are named as seen from here.
 pub fn load_policy(file: &Path) -> Result<(Source, PolicyFile), ConfigError> {
     let source = Source::read(file)?;
-    let policy = source.parse()?;
+    let mut policy: PolicyFile = source.parse()?;
+    if let Some(pins) = policy.pinning.as_mut().and_then(|pinning| pinning.file.as_mut()) {
+        *pins = file.parent().unwrap_or(Path::new("")).join(&*pins);
+    }
     Ok((source, policy))
 }
 
@@ -104,6 +119,8 @@ fn check_id(server: &ServerConfig, key: &str, before: &[LoadedServer]) -> Result
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let problem = if id.is_empty() || id.len() > 32 || !id.chars().all(plain) {
         "a server's id has 1 to 32 letters, digits, `-` and `_`".to_owned()
+    } else if id == "control" {
+        "the socket `control.sock` is warrantd's own; choose another id".to_owned()
     } else if before.iter().any(|other| other.server.id == *id) {
         format!("server `{id}` stands twice")
     } else if server.auth.is_empty() {
@@ -120,7 +137,7 @@ fn field_of(error: &ServerError) -> &'static str {
         ServerError::NoProgram(..) | ServerError::NoCommand(_) => "command",
         ServerError::NoUser(..) | ServerError::AsRoot(_) => "user",
         ServerError::Root { .. } => "root",
-        ServerError::Policy(_) => "policy",
+        ServerError::Policy(_) | ServerError::Pins(_) => "policy",
     }
 }
 

@@ -2,12 +2,18 @@
 #![forbid(unsafe_code)]
 
 mod authenticate;
+mod control;
+mod control_client;
+mod control_messages;
 mod daemon;
 mod gaps;
 mod keyring;
 mod load;
 
 pub use authenticate::AUTHENTICATE;
+pub use control::Control;
+pub use control_client::{Instance, instances};
+pub use control_messages::{Answer, Refusal, Request};
 pub use daemon::{Daemon, DaemonError};
 pub use gaps::record_gaps;
 pub use keyring::Keyring;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::gate::Request;
+use super::request::Request;
 use super::server::Server;
 use crate::audit::{EffectsRecord, Event, Record, ResultMetadata, Status};
 use crate::auth::Identity;
@@ -34,6 +34,10 @@ pub(super) struct CallInfo {
     pub(super) warrant: Warrant,
     /// How long it may take.
     pub(super) timeout: Option<Duration>,
+    /// The client asked for a task (MCP 2025-11-25, section Tasks).
+    pub(super) task: bool,
+    /// The call that asked for the input which this one brings, by its correlation id.
+    pub(super) continues: Option<String>,
 }
 
 impl CallInfo {
@@ -55,6 +59,8 @@ impl CallInfo {
             counted: true,
             warrant,
             timeout: decision.timeout,
+            task: call.task,
+            continues: None,
         }
     }
 
@@ -70,6 +76,8 @@ impl CallInfo {
             counted: false,
             warrant: Warrant::default(),
             timeout: None,
+            task: false,
+            continues: None,
         }
     }
 
@@ -97,6 +105,8 @@ impl CallInfo {
             name: "read".into(),
             arguments: serde_json::Map::new(),
             meta: serde_json::Map::new(),
+            task: false,
+            state: None,
         };
         let warrant = rules.issue(&decision, "read", &call.arguments).expect("issued");
         Self::new("id".into(), &call, Value::Null, &decision, warrant)
@@ -163,6 +173,29 @@ impl Recorder {
         }
     }
 
+    /// The record of a call that policy allowed, and that was not forwarded for another reason.
+    pub(super) fn denied_call(
+        &self,
+        call: &CallInfo,
+        method: &str,
+        rule: &str,
+        reason: &str,
+    ) -> Record {
+        Record {
+            tool_name: Some(call.tool.clone()),
+            arguments: Some(call.arguments.clone()),
+            continues: call.continues.clone(),
+            ..self.denied(&call.correlation_id, method, rule, reason)
+        }
+    }
+
+    /// The record of a call that was allowed and ended before the server saw it.
+    pub(super) fn never_forwarded(&self, request: &Request, why: &str) -> Record {
+        let effects = EffectsRecord::unobserved(request.attribution());
+        let end = End { error: Some(why.to_owned()), ..End::default() };
+        Record { effects: None, ..self.ended(request, end, effects) }
+    }
+
     /// The record of a message that was carried although policy does not cover it.
     pub(super) fn not_enforced(&self, why: &str) -> Record {
         Record {
@@ -175,7 +208,11 @@ impl Recorder {
 
     /// The record of a request that was forwarded.
     pub(super) fn ended(&self, request: &Request, end: End, effects: EffectsRecord) -> Record {
-        let event = if request.call.is_some() { Event::Call } else { Event::Unsolicited };
+        let event = match (&request.call, &request.task) {
+            (Some(_), None) => Event::Call,
+            (Some(_), Some(_)) => Event::Task,
+            (None, _) => Event::Unsolicited,
+        };
         let mut record = self.record(event);
         if let Some(call) = &request.call {
             record.correlation_id = Some(call.correlation_id.clone());
@@ -184,6 +221,7 @@ impl Recorder {
             record.policy_decision = Some(call.action);
             record.policy_rule_matched = Some(call.rule.clone());
             record.warrant = Some(call.warrant.clone());
+            record.continues.clone_from(&call.continues);
         }
         record.method = Some(request.method.clone());
         record.duration_ms = Some(millis(request.arrived));

@@ -1,6 +1,7 @@
 //! The loop of one session: its server's process, its client, and the gate between them.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +11,24 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::call::{End, Recorder};
-use super::gate::{Drain, Gate, Request};
+use super::files::Files;
+use super::frozen::Frozen;
+use super::gate::{Drain, Gate};
 use super::names;
 use super::opening;
+use super::pins::Seen;
+use super::queue::Waiting;
+use super::request::Request;
+use super::rounds::Rounds;
 use super::server::Server;
-use crate::audit::{Attribution, AuditError, EffectsRecord, Event, Log, Record, Sanitizer, Status};
+use super::sessions::Sessions;
+use super::status::VerdictCounts;
+use super::tasks::Ended;
+use crate::audit::{
+    self, Attribution, AuditError, EffectsRecord, Event, Log, Record, Sanitizer, Status,
+};
 use crate::auth::Identity;
-use crate::kernel::{self, FileRules, Kernel, KernelError, Leave, SpawnSpec};
+use crate::kernel::{self, Kernel, KernelError, Leave, SpawnSpec};
 use crate::mcp::{RpcError, code};
 use crate::names::Resolver;
 use crate::transport::{Line, LineReader, LineWriter};
@@ -42,6 +54,8 @@ pub struct Context {
     pub kernel: Option<Arc<Kernel>>,
     /// The audit log.
     pub log: Arc<Log>,
+    /// The sessions of this process.
+    pub sessions: Arc<Sessions>,
 }
 
 /// How a session ended.
@@ -56,8 +70,10 @@ pub enum Ending {
         /// It had not answered a single request.
         early: bool,
     },
-    /// The server was killed because a call exceeded its warrant.
+    /// The server was killed because it did more than it may.
     Terminated,
+    /// An operator killed the session.
+    Killed,
 }
 
 /// Why a session could not go on.
@@ -75,6 +91,9 @@ pub enum SessionError {
     /// What the server may reach cannot be looked at.
     #[error("effects.enforce: {0}")]
     Files(std::io::Error),
+    /// What calls may do to files cannot be taken back.
+    #[error(transparent)]
+    Opening(#[from] super::opening::OpeningError),
     /// A stream failed.
     #[error("cannot read from the client: {0}")]
     Client(std::io::Error),
@@ -85,9 +104,13 @@ pub(super) struct Conversation {
     pub(super) context: Context,
     pub(super) recorder: Recorder,
     pub(super) gate: Gate,
+    /// What the server listed in this session.
+    pub(super) seen: Seen,
     pub(super) watch: Option<kernel::Session>,
     /// What of its network the server may use now.
     pub(super) leave: Leave,
+    /// What it may do to files now, if that is enforced.
+    pub(super) files: Option<Files>,
     /// Answers for the names in the policy, when there are any.
     pub(super) resolver: Option<Resolver>,
     pub(super) to_client: LineWriter,
@@ -95,6 +118,24 @@ pub(super) struct Conversation {
     /// The server has answered a request.
     pub(super) answered: bool,
     pub(super) terminated: bool,
+    /// An operator has killed the session.
+    pub(super) killed: bool,
+    /// The server's processes stand still.
+    pub(super) frozen: Option<Frozen>,
+    /// When the client closed its side.
+    pub(super) client_left: Option<Instant>,
+    /// When the session began, as records have it.
+    pub(super) since: String,
+    /// How its calls ended.
+    pub(super) verdicts: VerdictCounts,
+    /// The server's first process.
+    pub(super) child_pid: Option<u32>,
+    /// Calls that wait for those before them.
+    pub(super) queue: VecDeque<Waiting>,
+    /// Calls that were answered with a question.
+    pub(super) rounds: Rounds,
+    /// Tasks that have ended.
+    pub(super) ended_tasks: Ended,
 }
 
 /// Starts the server for an authenticated client and carries messages until one of the two ends or
@@ -113,7 +154,7 @@ pub async fn converse<R: AsyncRead + Unpin>(
         server_root: Some(context.server.root.to_string_lossy().into_owned()),
         ..recorder.record(Event::SessionStart)
     })?;
-    let Started { watch, resolver, mut child } = start(&context, &recorder.session_id)?;
+    let Started { watch, files, resolver, mut child } = start(&context, &recorder.session_id)?;
     if let Some(stderr) = child.stderr.take() {
         tokio::spawn(relay_stderr(stderr, context.server.id.clone()));
     }
@@ -121,13 +162,24 @@ pub async fn converse<R: AsyncRead + Unpin>(
         gate: Gate::new(context.server.startup.clone()),
         leave: opening::at_start(&context.server),
         to_server: child.stdin.take().map(|stdin| LineWriter::new(stdin, QUEUE)),
+        seen: Seen::default(),
         context,
         recorder,
         watch,
+        files,
         resolver,
         to_client,
         answered: false,
         terminated: false,
+        killed: false,
+        frozen: None,
+        client_left: None,
+        since: audit::now(),
+        verdicts: VerdictCounts::default(),
+        child_pid: child.id(),
+        queue: VecDeque::new(),
+        rounds: Rounds::default(),
+        ended_tasks: Ended::default(),
     };
     let ending = match child.stdout.take() {
         Some(stdout) => {
@@ -143,6 +195,7 @@ pub async fn converse<R: AsyncRead + Unpin>(
 /// A server that was started, and what stands around it.
 struct Started {
     watch: Option<kernel::Session>,
+    files: Option<Files>,
     resolver: Option<Resolver>,
     child: Child,
 }
@@ -162,7 +215,7 @@ fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
         // Unconfined, it asks whom it likes.
         None => {
             let child = kernel::spawn_unconfined(&spec)?;
-            Ok(Started { watch: None, resolver: None, child })
+            Ok(Started { watch: None, files: None, resolver: None, child })
         }
         Some(kernel) => {
             let name = format!("{}-{session_id}", server.id);
@@ -172,12 +225,12 @@ fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
             let resolver = names::start(server, book).map_err(SessionError::Names)?;
             watch.set_leave(&opening::at_start(server))?;
             watch.set_doors(names::doors(server, resolver.as_ref()))?;
-            if let Some(floor) = &server.enforced {
-                let rules = FileRules::of(floor).map_err(SessionError::Files)?;
-                watch.set_files(Some(rules))?;
+            let files = opening::files_at_start(server).map_err(SessionError::Files)?;
+            if let Some(files) = &files {
+                watch.set_files(Some(files.now().map_err(SessionError::Files)?))?;
             }
             let child = watch.spawn(&spec)?;
-            Ok(Started { watch: Some(watch), resolver, child })
+            Ok(Started { watch: Some(watch), files, resolver, child })
         }
     }
 }
@@ -192,23 +245,24 @@ impl Conversation {
     ) -> Result<Ending, SessionError> {
         let mut tick = interval(IDLE_DRAIN);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut client_left: Option<Instant> = None;
+        let mut place = self.context.sessions.enter(&self.recorder.session_id);
         loop {
             let room = self.to_client.has_room();
             let server_room = self.to_server.as_ref().is_none_or(LineWriter::has_room);
-            let listens = client_left.is_none() && !self.gate.awaits_initialize();
+            let frozen = self.frozen.is_some();
+            let listens = self.client_left.is_none() && !self.gate.awaits_initialize();
             let next_deadline = self.gate.next_deadline();
             let overdue = next_deadline.unwrap_or_else(std::time::Instant::now);
-            let deadline = client_left.unwrap_or_else(Instant::now) + GRACE;
+            let deadline = self.client_left.unwrap_or_else(Instant::now) + GRACE;
             tokio::select! {
                 line = client.next(), if listens && room && server_room => {
                     match line.map_err(SessionError::Client)? {
                         Some(Line::Whole(line)) => self.hear_client(line).await?,
                         Some(Line::TooLong) => self.refuse_long().await?,
-                        None => client_left = Some(Instant::now()),
+                        None => self.client_left = Some(Instant::now()),
                     }
                 }
-                line = server.next(), if room => match line {
+                line = server.next(), if room && !frozen => match line {
                     Ok(Some(Line::Whole(line))) => self.hear_server(line).await?,
                     Ok(Some(Line::TooLong)) => {
                         tracing::warn!(server = self.context.server.id, "message too long; dropped");
@@ -217,7 +271,7 @@ impl Conversation {
                         let status = tokio::time::timeout(GRACE, child.wait()).await;
                         let status = status.ok().and_then(Result::ok);
                         let early = !self.answered;
-                        return Ok(match (client_left, self.terminated) {
+                        return Ok(match (self.client_left, self.terminated) {
                             (_, true) => Ending::Terminated,
                             (Some(_), _) => Ending::ClientLeft,
                             (None, _) => Ending::ServerGone { status, early },
@@ -227,22 +281,32 @@ impl Conversation {
                 () = self.to_client.room(), if !room => {}
                 () = wait_for_room(self.to_server.as_ref()), if room && !server_room => {}
                 _ = tick.tick() => {
-                    self.drain();
-                    self.judge_start()?;
-                    self.record_unsolicited()?;
+                    self.take_stock().await?;
                     self.record_refused_names(false)?;
                 }
                 () = sleep_until(overdue.into()), if next_deadline.is_some() => self.give_up().await?,
                 () = stopped(stop) => return Ok(Ending::ClientLeft),
-                () = sleep_until(deadline), if client_left.is_some() => {
+                Some(order) = place.order() => {
+                    self.obey(order)?;
+                    // Without its client a session that was thawed has nothing to go on for.
+                    if frozen && self.frozen.is_none() && self.client_left.is_some() {
+                        return Ok(Ending::ClientLeft);
+                    }
+                }
+                () = sleep_until(deadline), if self.client_left.is_some() && !frozen => {
                     return Ok(Ending::ClientLeft);
                 }
             }
+            self.next_in_line().await?;
             // Closing its input asks the server to end, once it has answered everything.
-            if client_left.is_some() && self.gate.is_idle() {
+            let done = self.client_left.is_some() && self.gate.is_idle() && self.queue.is_empty();
+            if done && self.frozen.is_none() {
                 self.to_server = None;
             }
-            if self.terminated {
+            if self.killed {
+                return Ok(Ending::Killed);
+            }
+            if self.terminated || self.is_empty_shell() {
                 return Ok(Ending::Terminated);
             }
         }
@@ -256,14 +320,6 @@ impl Conversation {
             let drain = Drain { effects, ambient, lost: drained.lost, cut: drained.incomplete };
             let server = &self.context.server;
             self.gate.enter(drain, &server.ambient, |effect| sanitized(effect, &server.sanitizer));
-        }
-    }
-
-    /// Records what belongs to no call.
-    pub(super) fn record_unsolicited(&mut self) -> Result<(), AuditError> {
-        match self.gate.take_unsolicited() {
-            Some(seen) => self.record_effects(Event::Unsolicited, &seen, None),
-            None => Ok(()),
         }
     }
 
@@ -315,15 +371,27 @@ impl Conversation {
         let _ = child.wait().await;
         self.drain();
         self.record_startup()?;
-        for (id, request) in self.gate.end_all() {
+        let waiting = self.unqueue_all().into_iter().map(|(id, request)| (id, request, false));
+        let flying = self.gate.end_all().into_iter().map(|(id, request)| (id, request, true));
+        for (id, request, forwarded) in flying.chain(waiting) {
             self.ended(&request);
             let Some(call) = &request.call else { continue };
+            if request.task.is_some() {
+                let error = Some("the session ended before the task".to_owned());
+                let effects = self.effects_of(&request);
+                self.finish(&request, End { error, ..End::default() }, effects)?;
+                continue;
+            }
             let message = "the server ended before it answered";
             let error = RpcError::new(code::SERVER_GONE, message, "server_gone")
                 .with_correlation(call.correlation_id.clone());
-            let effects = self.effects_of(&request);
-            let end = End { error: Some(error.message.clone()), ..End::default() };
-            self.append(&self.recorder.ended(&request, end, effects))?;
+            if forwarded {
+                let effects = self.effects_of(&request);
+                let end = End { error: Some(error.message.clone()), ..End::default() };
+                self.finish(&request, end, effects)?;
+            } else {
+                self.append(&self.recorder.never_forwarded(&request, &error.message))?;
+            }
             self.to_client.send(error.to_line(Some(&id))).await;
         }
         self.record_unsolicited()?;

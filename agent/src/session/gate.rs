@@ -3,47 +3,19 @@
 //! Every drain's effects are judged at once, against the warrants in flight at that moment, and
 //! entered for each request in flight. With none in flight they belong to no call. Until the first
 //! call they belong to the server's start. Pure: drained effects are handed in.
+//!
+//! An effect of a process that a call left behind is judged by when it happens, not by which call
+//! started the process: with calls in flight against their warrants, else as of no call. A process
+//! that works for several calls is then never given the warrant of one that has ended.
 
 use std::collections::HashMap;
 use std::time::Instant;
 
-use super::call::CallInfo;
-use crate::audit::Attribution;
+use super::request::{Request, Task};
 use crate::mcp::Id;
 use crate::warrant::{
     Ambient, Effect, EffectKind, Judged, Observation, Standing, Verdict, Warrant, judge,
 };
-
-/// A request that was forwarded and not answered yet.
-#[derive(Debug)]
-pub(super) struct Request {
-    /// The JSON-RPC method.
-    pub(super) method: String,
-    /// When it arrived.
-    pub(super) arrived: Instant,
-    /// The call and its warrant; `None` for a request that cannot act, whose warrant is empty.
-    pub(super) call: Option<CallInfo>,
-    observation: Observation,
-    shared: bool,
-}
-
-impl Request {
-    pub(super) fn new(method: String, arrived: Instant, call: Option<CallInfo>) -> Self {
-        Self { method, arrived, call, observation: Observation::default(), shared: false }
-    }
-
-    pub(super) fn observation(&self) -> &Observation {
-        &self.observation
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.arrived.checked_add(self.call.as_ref()?.timeout?)
-    }
-
-    pub(super) fn attribution(&self) -> Attribution {
-        if self.shared { Attribution::Shared } else { Attribution::Exclusive }
-    }
-}
 
 /// What a drain brought.
 #[derive(Debug, Default)]
@@ -110,12 +82,46 @@ impl Gate {
     }
 
     /// Puts a request in flight. What came before must have been entered.
-    pub(super) fn begin(&mut self, id: Id, mut request: Request) {
-        request.shared = !self.flight.is_empty();
-        for other in self.flight.values_mut() {
-            other.shared = true;
+    pub(super) fn begin(&mut self, id: Id, mut request: Request, now: Instant) {
+        request.begun = Some(now);
+        // A request that cannot act has no warrant to share.
+        if request.call.is_some() {
+            for other in self.flight.values_mut().filter(|other| other.call.is_some()) {
+                (other.shared, request.shared) = (true, true);
+            }
         }
         self.flight.insert(id, request);
+    }
+
+    /// Keeps a call in flight that was answered and goes on as a task.
+    pub(super) fn go_on(&mut self, id: Id, request: Request, task: Task) {
+        self.flight.insert(id, Request { task: Some(task), ..request });
+    }
+
+    /// The request in flight of the call that has become this task.
+    pub(super) fn call_of_task(&self, task: &str) -> Option<&Id> {
+        let is = |request: &Request| request.task.as_ref().is_some_and(|own| own.id == task);
+        self.flight.iter().find(|(_, request)| is(request)).map(|(id, _)| id)
+    }
+
+    /// How many calls go on as tasks.
+    pub(super) fn tasks(&self) -> usize {
+        self.flight.values().filter(|request| request.task.is_some()).count()
+    }
+
+    /// A request in flight.
+    pub(super) fn request(&self, id: &Id) -> Option<&Request> {
+        self.flight.get(id)
+    }
+
+    /// The requests in flight.
+    pub(super) fn requests(&self) -> impl Iterator<Item = &Request> {
+        self.flight.values()
+    }
+
+    /// Whether a call is in flight, or a task.
+    pub(super) fn has_calls(&self) -> bool {
+        self.flight.values().any(|request| request.call.is_some())
     }
 
     /// Takes a request out of flight. What it caused must have been entered.
@@ -143,8 +149,9 @@ impl Gate {
         self.flight.contains_key(id)
     }
 
+    /// Whether nobody waits for an answer.
     pub(super) fn is_idle(&self) -> bool {
-        self.flight.is_empty()
+        self.flight.values().all(|request| request.task.is_some())
     }
 
     /// What is known of the server's start; nothing bad once it is over.
@@ -217,7 +224,9 @@ fn each(
 
 #[cfg(test)]
 mod tests {
+    use super::super::call::CallInfo;
     use super::*;
+    use crate::audit::Attribution;
     use crate::warrant::{EffectKind, FileTarget, Outcome, Process, Target};
 
     fn same(effect: Effect) -> Effect {
@@ -252,13 +261,13 @@ mod tests {
     #[test]
     fn a_call_alone_is_judged_by_its_own_warrant() {
         let (mut gate, ambient) = gate();
-        gate.begin(Id::Number(1), request("/srv/a"));
+        gate.begin(Id::Number(1), request("/srv/a"), Instant::now());
         gate.enter(read("/srv/a"), &ambient, same);
         gate.enter(read("/usr/lib/x.so"), &ambient, same);
         let call = gate.end(&Id::Number(1)).expect("in flight");
         assert_eq!(call.observation().verdict(), Verdict::Within);
         assert_eq!(call.attribution(), Attribution::Exclusive);
-        gate.begin(Id::Number(2), request("/srv/a"));
+        gate.begin(Id::Number(2), request("/srv/a"), Instant::now());
         gate.enter(read("/srv/b"), &ambient, same);
         let call = gate.end(&Id::Number(2)).expect("in flight");
         assert_eq!(call.observation().verdict(), Verdict::Exceeded);
@@ -267,8 +276,8 @@ mod tests {
     #[test]
     fn calls_in_flight_together_share_their_warrants_and_their_effects() {
         let (mut gate, ambient) = gate();
-        gate.begin(Id::Number(1), request("/srv/a"));
-        gate.begin(Id::Number(2), request("/srv/b"));
+        gate.begin(Id::Number(1), request("/srv/a"), Instant::now());
+        gate.begin(Id::Number(2), request("/srv/b"), Instant::now());
         gate.enter(read("/srv/a"), &ambient, same);
         let first = gate.end(&Id::Number(1)).expect("in flight");
         // The first call has ended; what it did while both flew is not held against the second.
@@ -281,6 +290,42 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_cannot_act_shares_nothing() {
+        let (mut gate, ambient) = gate();
+        gate.begin(Id::Number(1), request("/srv/a"), Instant::now());
+        let list = Request::new("tools/list".into(), Instant::now(), None);
+        gate.begin(Id::Number(2), list, Instant::now());
+        gate.enter(read("/srv/b"), &ambient, same);
+        let call = gate.end(&Id::Number(1)).expect("in flight");
+        assert_eq!(call.attribution(), Attribution::Exclusive);
+        assert_eq!(call.observation().verdict(), Verdict::Exceeded);
+        let list = gate.end(&Id::Number(2)).expect("in flight");
+        assert_eq!(list.observation().verdict(), Verdict::Exceeded, "either may have done it");
+    }
+
+    #[test]
+    fn a_task_keeps_its_warrant_after_its_answer() {
+        let (mut gate, ambient) = gate();
+        let id = Id::Number(1);
+        gate.begin(id.clone(), request("/srv/a"), Instant::now());
+        let call = gate.end(&id).expect("in flight");
+        gate.go_on(id.clone(), call, Task { id: "t".into(), expires: None });
+        assert!(gate.is_idle() && gate.has_calls() && gate.tasks() == 1);
+        assert_eq!(gate.call_of_task("t"), Some(&id));
+        assert_eq!(gate.call_of_task("u"), None);
+        gate.enter(read("/srv/a"), &ambient, same);
+        gate.begin(Id::Number(2), request("/srv/b"), Instant::now());
+        gate.enter(read("/srv/c"), &ambient, same);
+        let task = gate.end(&id).expect("in flight");
+        assert_eq!(task.observation().judged.len(), 2);
+        assert_eq!(task.observation().verdict(), Verdict::Exceeded);
+        assert_eq!(task.attribution(), Attribution::Shared);
+        gate.enter(read("/srv/a"), &ambient, same);
+        let other = gate.end(&Id::Number(2)).expect("in flight");
+        assert_eq!(other.observation().exceeded().count(), 2, "the task's warrant has ended");
+    }
+
+    #[test]
     fn effects_between_calls_are_unsolicited() {
         let (mut gate, ambient) = gate();
         gate.enter(read("/usr/lib/x.so"), &ambient, same);
@@ -289,14 +334,14 @@ mod tests {
         let seen = gate.take_unsolicited().expect("seen");
         assert_eq!(seen.exceeded().count(), 1);
         assert!(gate.take_unsolicited().is_none());
-        gate.begin(Id::Number(1), request("/srv/a"));
+        gate.begin(Id::Number(1), request("/srv/a"), Instant::now());
         assert_eq!(gate.worst_in_flight(), Verdict::Within, "nor are they held against a call");
     }
 
     #[test]
     fn loss_makes_every_request_in_flight_incomplete() {
         let (mut gate, ambient) = gate();
-        gate.begin(Id::Number(1), request("/srv/a"));
+        gate.begin(Id::Number(1), request("/srv/a"), Instant::now());
         gate.enter(Drain { lost: 3, ..Drain::default() }, &ambient, same);
         assert_eq!(gate.worst_in_flight(), Verdict::Incomplete);
         gate.enter(read("/etc/passwd"), &ambient, same);

@@ -6,8 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::call::{CallInfo, End, new_id};
 use super::conversation::{Conversation, MAX_REQUEST, SessionError};
-use super::gate::Request;
+use super::outbound::why;
+use super::request::Request;
 use super::resolve::real_path;
+use super::tasks;
 use crate::audit::{Event, Record, Status};
 use crate::config::Action;
 use crate::mcp::{Id, Message, RpcError, ToolCall, code, message};
@@ -36,6 +38,9 @@ const NOTIFICATIONS: [&str; 4] = [
 
 impl Conversation {
     pub(super) async fn hear_client(&mut self, line: Vec<u8>) -> Result<(), SessionError> {
+        if self.frozen.is_some() {
+            return self.refuse_frozen(&line).await;
+        }
         match Message::parse(&line) {
             Err(error) => {
                 let code = match error {
@@ -44,7 +49,7 @@ impl Conversation {
                 };
                 self.refuse(code, message::readable_id(&line), &error.to_string()).await
             }
-            Ok(Message::Request { id, .. }) if self.gate.in_flight(&id) => {
+            Ok(Message::Request { id, .. }) if self.gate.in_flight(&id) || self.is_waiting(&id) => {
                 let why = format!("a request with id {id} is in flight already");
                 // Answering under that id would look like the first request's answer.
                 self.refuse(code::INVALID_REQUEST, None, &why).await
@@ -52,12 +57,17 @@ impl Conversation {
             Ok(Message::Request { id, method, params }) if method == "tools/call" => {
                 self.call(id, &params, line).await
             }
-            Ok(Message::Request { id, method, .. }) if PASSIVE.contains(&method.as_str()) => {
-                self.drain();
-                self.record_unsolicited()?;
-                self.gate.begin(id, Request::new(method, Instant::now(), None));
-                self.forward(line).await;
+            Ok(Message::Request { id, method, params }) if PASSIVE.contains(&method.as_str()) => {
+                if self.take_stock().await? {
+                    let now = Instant::now();
+                    let request = Request::new(method, now, None).of_page(params.get("cursor"));
+                    self.gate.begin(id, request, now);
+                    self.forward(line).await;
+                }
                 Ok(())
+            }
+            Ok(Message::Request { id, method, params }) if tasks::is_about_tasks(&method) => {
+                self.ask_about_task(id, method, &params, line).await
             }
             Ok(Message::Request { id, method, .. }) => {
                 let reason = format!("method `{method}` is not covered by policy");
@@ -69,8 +79,8 @@ impl Conversation {
                 self.deny(Some(&id), correlation, record, &reason).await
             }
             Ok(Message::Notification { method, params }) => {
-                if method == "notifications/cancelled" {
-                    self.cancel(&params)?;
+                if method == "notifications/cancelled" && self.cancel(&params).await? {
+                    return Ok(());
                 }
                 if NOTIFICATIONS.contains(&method.as_str()) {
                     self.forward(line).await;
@@ -107,13 +117,17 @@ impl Conversation {
         let server = self.context.server.clone();
         let actor = self.recorder.identity.as_ref().map_or("", |identity| &identity.actor);
         let arguments = &call.arguments;
-        let mut decision = match server.schemas.of(&call.name) {
+        let decision = match server.schemas.of(&call.name) {
             Ok(schema) => {
                 let schema = schema.as_deref();
                 let (tool, resolve) = (call.name.as_str(), &real_path);
                 decide(&server.policy, Call { actor, tool, arguments, resolve, schema })
             }
             Err(why) => Decision::denied("inputSchema", format!("the tool's schema: {why}")),
+        };
+        let mut decision = match server.pins.admit(&call.name, &self.seen) {
+            Err(why) if decision.action == Action::Allow => Decision::denied("pinning", why),
+            _ => decision,
         };
         let logged =
             server.sanitizer.value(Some(&call.name), &Value::Object(call.arguments.clone()));
@@ -170,17 +184,19 @@ impl Conversation {
                 "not enforced: denied: {reason}"
             );
         }
-        let info =
-            CallInfo { counted, ..CallInfo::new(correlation, &call, logged, &decision, warrant) };
-        let request = Request::new("tools/call".to_owned(), arrived, Some(info));
-        // What happened until now is not this call's.
-        self.drain();
-        if self.judge_start()? {
-            return self.refuse_after_start(&id, &request).await;
+        if call.task && self.gate.tasks() >= tasks::OPEN && !observed {
+            server.let_go(actor, &call.name);
+            let reason = format!("the session has {} open tasks; fetch their results", tasks::OPEN);
+            let record = denied("tasks", &reason);
+            return self.deny(Some(&id), correlation, record, &reason).await;
         }
-        self.record_startup()?;
-        self.record_unsolicited()?;
-        self.launch(id, request, line).await
+        let continues = call.state.as_deref().and_then(|state| self.rounds.continued(state));
+        let info = CallInfo {
+            counted,
+            continues: continues.map(str::to_owned),
+            ..CallInfo::new(correlation, &call, logged, &decision, warrant)
+        };
+        self.dispatch(id, Request::new("tools/call".to_owned(), arrived, Some(info)), line).await
     }
 
     /// Forwards a request that policy does not cover, as a call that may do nothing.
@@ -191,27 +207,36 @@ impl Conversation {
         reason: &str,
         line: Vec<u8>,
     ) -> Result<(), SessionError> {
-        self.drain();
-        self.record_startup()?;
-        self.record_unsolicited()?;
         let info = CallInfo::uncovered(new_id(), reason);
-        self.launch(id, Request::new(method, Instant::now(), Some(info)), line).await
+        self.dispatch(id, Request::new(method, Instant::now(), Some(info)), line).await
     }
 
     /// Takes a request that the client does not want any more out of flight, so that its warrant
-    /// ends with it. What the server still answers is not in flight.
-    fn cancel(&mut self, params: &Map<String, Value>) -> Result<(), SessionError> {
-        let Some(id) = params.get("requestId").and_then(Id::from_value) else { return Ok(()) };
+    /// ends with it. What the server still answers is not in flight. True when the server has never
+    /// seen the request.
+    async fn cancel(&mut self, params: &Map<String, Value>) -> Result<bool, SessionError> {
+        let Some(id) = params.get("requestId").and_then(Id::from_value) else { return Ok(false) };
+        if let Some(request) = self.unqueue(&id) {
+            self.ended(&request);
+            let why = "cancelled by the client before it was forwarded";
+            self.append(&self.recorder.never_forwarded(&request, why))?;
+            return Ok(true);
+        }
+        // A task is cancelled by its own name (MCP 2025-11-25, section Tasks, Cancellation).
+        if self.gate.request(&id).is_none_or(|request| request.task.is_some()) {
+            return Ok(false);
+        }
         self.settle(Some(&id))?;
         self.drain();
-        let Some(request) = self.gate.end(&id) else { return Ok(()) };
+        let Some(request) = self.gate.end(&id) else { return Ok(false) };
         self.ended(&request);
-        if request.call.is_none() {
-            return Ok(());
+        if request.call.is_some() {
+            let error = Some("cancelled by the client".to_owned());
+            let effects = self.effects_of(&request);
+            self.act(effects.verdict, &why(&effects)).await?;
+            self.finish(&request, End { error, ..End::default() }, effects)?;
         }
-        let error = Some("cancelled by the client".to_owned());
-        let effects = self.effects_of(&request);
-        Ok(self.append(&self.recorder.ended(&request, End { error, ..End::default() }, effects))?)
+        Ok(false)
     }
 
     pub(super) async fn forward(&self, line: Vec<u8>) {
@@ -260,7 +285,7 @@ impl Conversation {
     }
 
     /// Answers a call that came too soon, after recording it.
-    async fn too_soon(
+    pub(super) async fn too_soon(
         &mut self,
         id: &Id,
         correlation: String,

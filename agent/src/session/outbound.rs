@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::call::{End, result_metadata};
 use super::conversation::{Conversation, SessionError};
-use super::gate::Request;
-use crate::audit::{EffectsRecord, Event, Record, Status};
+use super::request::Request;
+use super::tasks;
+use crate::audit::{AuditError, EffectsRecord, Event, Record, Status};
 use crate::config::OnVerdict;
 use crate::mcp::{Id, Message, RpcError, code};
 use crate::warrant::{Effect, Verdict};
@@ -28,20 +29,24 @@ impl Conversation {
     /// because the kernel programs run in the server's own context.
     pub(super) async fn hear_server(&mut self, line: Vec<u8>) -> Result<(), SessionError> {
         let message = Message::parse_lenient(&line);
-        if let Ok(Message::Response { id: Some(id), .. }) = &message {
-            self.settle(Some(id))?;
+        if let Some(ending) = message.as_ref().ok().and_then(|message| self.ended_by(message)) {
+            self.settle(Some(&ending))?;
         }
-        self.drain();
-        if self.judge_start()? {
+        if !self.take_stock().await? {
             return Ok(());
         }
         match message {
-            Ok(Message::Response { id: Some(id), result }) => match self.gate.end(&id) {
-                Some(request) => self.conclude(&id, request, line, &result).await,
-                None => self.dropped("answered a request that is not in flight"),
-            },
-            Ok(Message::Notification { method, .. }) => {
-                if !NOTIFICATIONS.contains(&method.as_str()) {
+            Ok(Message::Response { id: Some(id), result }) => {
+                // A task was answered when it began.
+                let answered = self.gate.request(&id).is_none_or(|request| request.task.is_some());
+                match (!answered).then(|| self.gate.end(&id)).flatten() {
+                    Some(request) => self.conclude(id, request, line, &result).await,
+                    None => self.dropped("answered a request that is not in flight"),
+                }
+            }
+            Ok(Message::Notification { method, params }) => {
+                let of_task = method == "notifications/tasks/status" && self.may_tell_of(&params);
+                if !of_task && !NOTIFICATIONS.contains(&method.as_str()) {
                     let what = format!("sent `{method}`, which policy does not cover");
                     if !self.context.server.is_observed() {
                         return self.dropped(&what);
@@ -49,7 +54,7 @@ impl Conversation {
                     self.append(&self.recorder.not_enforced(&format!("the server {what}")))?;
                 }
                 // It may carry what a call in flight must not have read.
-                if self.action(self.gate.worst_in_flight()) == OnVerdict::Report {
+                if !self.holds_back(self.gate.worst_in_flight()) {
                     self.to_client.send(line).await;
                 }
                 Ok(())
@@ -73,17 +78,20 @@ impl Conversation {
     /// Judges a finished request, records it, and only then releases the response.
     async fn conclude(
         &mut self,
-        id: &Id,
+        id: Id,
         request: Request,
         line: Vec<u8>,
         result: &Result<Value, Value>,
     ) -> Result<(), SessionError> {
         self.answered = true;
-        self.ended(&request);
-        if let ("tools/list", Ok(result), Some(options)) =
-            (request.method.as_str(), result, self.context.server.policy.schemas)
-        {
-            self.context.server.schemas.learn(result, options);
+        let line = match (request.method.as_str(), result) {
+            ("tools/list", Ok(result)) => self
+                .list(&request, line, result)?
+                .unwrap_or_else(|refusal| refusal.to_line(Some(&id))),
+            _ => line,
+        };
+        if tasks::is_about_tasks(&request.method) {
+            return self.conclude_about(&id, request, line, result).await;
         }
         let effects = self.effects_of(&request);
         let verdict = effects.verdict;
@@ -92,7 +100,12 @@ impl Conversation {
             self.to_client.send(line).await;
             return Ok(());
         }
-        let action = self.action(verdict);
+        let withheld = self.holds_back(verdict);
+        let task = self.becomes(&request, result).filter(|_| !withheld);
+        if task.is_none() {
+            self.ended(&request);
+        }
+        self.act(verdict, &why(&effects)).await?;
         let mut end = End {
             error: match result {
                 Ok(_) => None,
@@ -104,12 +117,10 @@ impl Conversation {
         if end.result.as_ref().is_some_and(|r| r.is_error) && end.error.is_none() {
             end.error = Some("the tool reported an error".to_owned());
         }
-        let correlation = request.call.as_ref().map(|call| call.correlation_id.clone());
-        let withheld = (action != OnVerdict::Report).then(|| why(&effects));
-        let told = why_for_client(&effects);
-        if let Some(why) = &withheld {
-            end.error = Some(format!("response withheld: {why}"));
+        if withheld {
+            end.error = Some(format!("response withheld: {}", why(&effects)));
         }
+        let correlation = request.call.as_ref().map(|call| call.correlation_id.clone());
         if verdict == Verdict::Exceeded || verdict == Verdict::Incomplete {
             let tool = request.call.as_ref().map_or(request.method.as_str(), |call| &call.tool);
             let correlation_id = correlation.as_deref();
@@ -119,18 +130,51 @@ impl Conversation {
                 tracing::warn!(tool, correlation_id, ?verdict, "{}", why(&effects));
             }
         }
-        self.append(&self.recorder.ended(&request, end, effects))?;
-        if withheld.is_some() {
-            let mut error = RpcError::new(code::WITHHELD, told, reason(verdict));
-            error.correlation_id = correlation;
-            self.to_client.send(error.to_line(Some(id))).await;
+        let told = self.told(&effects);
+        self.finish(&request, end, effects)?;
+        if withheld {
+            self.withhold(&id, correlation, told, reason(verdict)).await;
+            return Ok(());
+        }
+        if let (Ok(result), Some(correlation)) = (result, &correlation) {
+            self.rounds.learn(result, correlation);
+        }
+        if let Some(task) = task {
+            self.gate.go_on(id, request, task);
+        }
+        self.to_client.send(line).await;
+        Ok(())
+    }
+
+    /// Releases a response or withholds it, by what was done for it, and does what policy wants done.
+    pub(super) async fn release_by(
+        &mut self,
+        id: &Id,
+        correlation: Option<String>,
+        effects: &EffectsRecord,
+        line: Vec<u8>,
+    ) -> Result<(), SessionError> {
+        self.act(effects.verdict, &why(effects)).await?;
+        if self.holds_back(effects.verdict) {
+            let told = self.told(effects);
+            self.withhold(id, correlation, told, reason(effects.verdict)).await;
         } else {
             self.to_client.send(line).await;
         }
-        if action == OnVerdict::Terminate {
-            self.terminated = true;
-        }
         Ok(())
+    }
+
+    /// Answers a request whose response is withheld.
+    pub(super) async fn withhold(
+        &self,
+        id: &Id,
+        correlation: Option<String>,
+        told: String,
+        reason: &str,
+    ) {
+        let mut error = RpcError::new(code::WITHHELD, told, reason);
+        error.correlation_id = correlation;
+        self.to_client.send(error.to_line(Some(id))).await;
     }
 
     /// Gives up the calls that have taken as long as they may: tells the server to stop, records,
@@ -141,6 +185,10 @@ impl Conversation {
             self.drain();
             let Some(request) = self.gate.end(&id) else { continue };
             self.ended(&request);
+            if request.task.is_some() {
+                self.abandon_task(&request, "the task's time is up").await?;
+                continue;
+            }
             let Some(call) = &request.call else { continue };
             let seconds = call.timeout.unwrap_or_default().as_secs();
             let message = format!("the tool took longer than {seconds} s");
@@ -157,7 +205,8 @@ impl Conversation {
                 .with_correlation(call.correlation_id.clone());
             let end = End { error: Some(message), timed_out: true, result: None };
             let effects = self.effects_of(&request);
-            self.append(&self.recorder.ended(&request, end, effects))?;
+            self.act(effects.verdict, &why(&effects)).await?;
+            self.finish(&request, end, effects)?;
             self.to_client.send(error.to_line(Some(&id))).await;
         }
         Ok(())
@@ -171,8 +220,35 @@ impl Conversation {
         EffectsRecord::new(request.observation(), request.attribution(), self.backend())
     }
 
+    /// Records a finished request.
+    pub(super) fn finish(
+        &mut self,
+        request: &Request,
+        end: End,
+        effects: EffectsRecord,
+    ) -> Result<(), AuditError> {
+        if request.call.is_some() && request.task.is_none() {
+            self.verdicts.add(effects.verdict);
+        }
+        self.append(&self.recorder.ended(request, end, effects))
+    }
+
+    /// What the client is told of a response that is withheld.
+    fn told(&self, effects: &EffectsRecord) -> String {
+        let mut told = why_for_client(effects);
+        if self.frozen.is_some() {
+            told.push_str("; the session is frozen for investigation");
+        }
+        told
+    }
+
+    /// Whether a response is withheld by its verdict.
+    pub(super) fn holds_back(&self, verdict: Verdict) -> bool {
+        self.action(verdict) != OnVerdict::Report
+    }
+
     /// What policy wants done by verdict.
-    fn action(&self, verdict: Verdict) -> OnVerdict {
+    pub(super) fn action(&self, verdict: Verdict) -> OnVerdict {
         let effects = &self.context.server.policy.effects;
         if self.context.server.is_observed() {
             return OnVerdict::Report;
@@ -185,7 +261,7 @@ impl Conversation {
     }
 
     /// Records a message of the server that is not carried.
-    fn dropped(&self, what: &str) -> Result<(), SessionError> {
+    pub(super) fn dropped(&self, what: &str) -> Result<(), SessionError> {
         tracing::warn!(server = self.context.server.id, "the server {what}; dropped");
         let record = Record {
             status: Some(Status::Failure),
@@ -197,7 +273,7 @@ impl Conversation {
 }
 
 /// Why a response is withheld, in one line that names the first effects.
-fn why(effects: &EffectsRecord) -> String {
+pub(super) fn why(effects: &EffectsRecord) -> String {
     if effects.verdict == Verdict::Incomplete {
         return format!(
             "{} kernel events were lost, so nobody can say what the call did",
@@ -223,10 +299,9 @@ fn why_for_client(effects: &EffectsRecord) -> String {
         *kinds.entry(effect.kind.to_string()).or_insert(0_usize) += 1;
     }
     let kinds: Vec<_> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    let kinds = kinds.join(", ");
+    let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
     format!(
-        "response withheld: the call did more than its warrant allows ({kinds}); the audit record \
-         says what"
+        "response withheld: the call did more than its warrant allows{kinds}; the audit record says what"
     )
 }
 

@@ -21,9 +21,12 @@ struct Entry {
 }
 
 impl Schemas {
-    /// Takes note of a `tools/list` result (MCP 2025-11-25, section Tools, Listing Tools).
-    pub(super) fn learn(&self, result: &Value, options: SchemaOptions) {
-        let tools = result.get("tools").and_then(Value::as_array).into_iter().flatten();
+    /// Takes note of tools of a `tools/list` result (MCP 2025-11-25, section Tools, Listing Tools).
+    pub(super) fn learn<'a>(
+        &self,
+        tools: impl IntoIterator<Item = &'a Value>,
+        options: SchemaOptions,
+    ) {
         for tool in tools {
             let (Some(Value::String(name)), Some(schema)) =
                 (tool.get("name"), tool.get("inputSchema"))
@@ -77,11 +80,11 @@ mod tests {
             json!({ "name": "read", "inputSchema": { "type": "object", "properties": properties } })
         };
         assert!(schemas.of("read").expect("unknown is no error").is_none());
-        schemas.learn(&json!({ "tools": [tool("string")] }), SchemaOptions::default());
+        schemas.learn([&tool("string")], SchemaOptions::default());
         let schema = schemas.of("read").expect("compiled").expect("known");
         assert!(schema.validate(&arguments(&json!({ "path": "a" }))).is_ok());
         assert!(schema.validate(&arguments(&json!({ "path": 1 }))).is_err());
-        schemas.learn(&json!({ "tools": [tool("integer")] }), SchemaOptions::default());
+        schemas.learn([&tool("integer")], SchemaOptions::default());
         let schema = schemas.of("read").expect("compiled").expect("known");
         assert!(schema.validate(&arguments(&json!({ "path": 1 }))).is_ok(), "the last one counts");
     }
@@ -90,8 +93,8 @@ mod tests {
     fn a_schema_that_cannot_be_used_makes_its_tool_unusable() {
         let schemas = Schemas::default();
         let external = json!({ "$ref": "https://example.com/schema.json" });
-        let list = json!({ "tools": [{ "name": "t", "inputSchema": external }] });
-        schemas.learn(&list, SchemaOptions::default());
+        let tool = json!({ "name": "t", "inputSchema": external });
+        schemas.learn([&tool], SchemaOptions::default());
         assert!(schemas.of("t").is_err());
     }
 }

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use nix::unistd::{self, Uid};
+use nix::unistd::{self, Gid, Uid};
 use secrecy::SecretSlice;
 
+use super::pins::Pins;
 use super::schemas::Schemas;
 use super::{floor, install};
 use crate::audit::Sanitizer;
-use crate::config::{Mode, PolicyFile, Problem};
+use crate::config::{ConfigError, Mode, PolicyFile, Problem};
 use crate::kernel::{Floor, User};
 use crate::policy::{Policy, RateLimiter, TooSoon};
 use crate::warrant::{Ambient, Rules, Warrant};
@@ -74,6 +75,9 @@ pub enum ServerError {
     /// Its policy does not fit.
     #[error("{}", .0.message)]
     Policy(Problem),
+    /// The definitions of its tools that were accepted cannot be read.
+    #[error(transparent)]
+    Pins(ConfigError),
 }
 
 /// A server, its policy and everything that follows from both.
@@ -101,6 +105,8 @@ pub struct Server {
     pub(super) sanitizer: Sanitizer,
     /// What the tools take.
     pub(super) schemas: Schemas,
+    /// What was accepted of what it says of its tools.
+    pub(super) pins: Pins,
     limiter: Mutex<RateLimiter>,
     /// Where the limiter's clock starts.
     prepared: Instant,
@@ -143,6 +149,17 @@ impl Server {
             (policy.effects.landlock && !observed).then(|| whole.clone()),
             (policy.effects.enforce && !observed).then_some(whole),
         );
+        let pins = Pins::open(policy.pinning.as_ref()).map_err(ServerError::Pins)?;
+        let own = || (Uid::effective().as_raw(), Gid::effective().as_raw());
+        let (uid, gid) = user.as_ref().map_or_else(own, |user| (user.uid, user.gid));
+        if let Some(file) = pins.writable_by(uid, gid) {
+            tracing::warn!(
+                "user `{principal}`, as whom server `{}` runs, can write {}: keep accepted definitions where \
+                 it cannot, or give the server another user",
+                spec.id,
+                file.display()
+            );
+        }
         let arguments = spec.command.iter().skip(1).map(OsString::from);
         Ok(Self {
             id: spec.id.clone(),
@@ -160,6 +177,7 @@ impl Server {
             enforced,
             sanitizer: sanitizer(policy)?,
             schemas: Schemas::default(),
+            pins,
             limiter: Mutex::default(),
             prepared: Instant::now(),
         })

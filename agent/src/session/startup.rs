@@ -1,16 +1,14 @@
 //! A server's start: everything until its first call is judged by a warrant of its own.
 
 use super::conversation::{Conversation, SessionError};
-use super::gate::Request;
-use crate::audit::{AuditError, Event, Record};
+use crate::audit::{AuditError, Event};
 use crate::config::OnStartup;
-use crate::mcp::Id;
 use crate::warrant::Verdict;
 
 impl Conversation {
-    /// Ends the session when its start did more than it may and policy wants that. A start of which
-    /// events were lost may have, so it ends as well. Whether it ended it.
-    pub(super) fn judge_start(&mut self) -> Result<bool, AuditError> {
+    /// Ends or freezes the session when its start did more than it may and policy wants that. A start of
+    /// which events were lost may have, so it counts as well. Whether it did so.
+    pub(super) async fn judge_start(&mut self) -> Result<bool, SessionError> {
         let why = match self.gate.startup_verdict() {
             Verdict::Within | Verdict::Unobserved => return Ok(false),
             Verdict::Exceeded => "the server's start did more than it may",
@@ -20,31 +18,12 @@ impl Conversation {
             return Ok(false);
         }
         match self.context.server.policy.effects.startup.on_exceeded {
-            OnStartup::Report => Ok(false),
-            OnStartup::Terminate => {
-                self.end_start(Some(format!("terminated: {why}")))?;
-                self.terminated = true;
-                Ok(true)
-            }
+            OnStartup::Report => return Ok(false),
+            OnStartup::Terminate => self.terminate(why),
+            OnStartup::Freeze => self.freeze(why).await?,
         }
-    }
-
-    /// Answers the call that came when the start had ended the session. It does not reach the server.
-    pub(super) async fn refuse_after_start(
-        &mut self,
-        id: &Id,
-        request: &Request,
-    ) -> Result<(), SessionError> {
-        self.ended(request);
-        let Some(call) = &request.call else { return Ok(()) };
-        let reason = "the server's start did more than it may, which ended the session";
-        let (correlation, rule) = (call.correlation_id.clone(), "effects.startup.on_exceeded");
-        let record = Record {
-            tool_name: Some(call.tool.clone()),
-            arguments: Some(call.arguments.clone()),
-            ..self.recorder.denied(&correlation, &request.method, rule, reason)
-        };
-        self.deny(Some(id), correlation, record, reason).await
+        self.end_start(self.outcome(why))?;
+        Ok(true)
     }
 
     /// Ends the server's start, once, and records what was seen of it.

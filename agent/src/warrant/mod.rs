@@ -21,6 +21,6 @@ pub use ambient::Ambient;
 pub use effect::{Effect, EffectKind, FileTarget, Outcome, Peer, Process, Target};
 pub use grant::{DELETE, FileGrant, PeerGrant, READ, RunGrant, Scope, WRITE, Warrant, Whom};
 pub use named::IssueError;
-pub use roots::Roots;
+pub use roots::{Extent, Place, Roots};
 pub use rules::Rules;
 pub use verify::{Judged, Observation, Standing, Verdict, judge};

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::ambient::FLOOR;
 use super::derive::{deletes, writes};
+use super::grant::Scope;
 use crate::config::PolicyFile;
 
 /// Absolute paths, each of a file or of a directory with all that is below.
@@ -76,6 +77,44 @@ impl Roots {
     fn add_write(&mut self, glob: &str, root: &str) {
         let (path, whole) = fixed(glob, root);
         if whole { &mut self.replace } else { &mut self.write }.insert(path);
+    }
+}
+
+/// Where something lies that a scope is about, in a form that holds for more than it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// An absolute path.
+    pub path: String,
+    /// How far it reaches.
+    pub extent: Extent,
+}
+
+/// How far a place reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// A file or directory, and what replaces it.
+    Entry,
+    /// A directory and everything below.
+    Below,
+}
+
+impl Scope {
+    /// The places that a scope lies in, for a server whose root is `root`: of a glob what stands before
+    /// its first wildcard.
+    pub fn places(&self, root: &str) -> Vec<Place> {
+        let place = |path: &String, extent| Place { path: path.clone(), extent };
+        match self {
+            Self::Exactly(path) | Self::Beside(path) => vec![place(path, Extent::Entry)],
+            Self::Subtree(path) => vec![place(path, Extent::Below)],
+            Self::Globs(globs) => {
+                let fixed = globs.patterns().iter().map(|glob| fixed(glob, root));
+                fixed
+                    .map(|(path, whole)| {
+                        place(&path, if whole { Extent::Entry } else { Extent::Below })
+                    })
+                    .collect()
+            }
+        }
     }
 }
 

@@ -14,6 +14,15 @@
 //! --on N                  only in the Nth call of read_text_file, from 1
 //! ```
 //!
+//! Others are about `tools/list`:
+//!
+//! ```text
+//! --change-on N           from the Nth list on, read_text_file is described otherwise
+//! --more-on N             from the Nth list on, there is a tool read-text-file
+//! --fewer-on N            from the Nth list on, list_directory is gone
+//! --page N                N tools on a page
+//! ```
+//!
 //! `rogue-server --linger PEER REPORT` is a process that it leaves behind: it tries again and again
 //! to connect to the peer and appends each outcome to a file. `--insist DENIED ALLOWED REPORT` does
 //! so faster and with two peers; with `--descendant DENIED ALLOWED REPORT` as its first words the
@@ -22,14 +31,18 @@
 
 mod insist;
 mod linger;
+mod listing;
 mod misdeed;
 mod protocol;
+mod tasks;
 mod tools;
 
 use std::env;
 use std::io::{self, BufRead, Write};
 
+use crate::listing::Listing;
 use crate::misdeed::Misdeeds;
+use crate::tasks::Tasks;
 use crate::tools::Tools;
 
 fn main() -> anyhow::Result<()> {
@@ -51,10 +64,12 @@ fn main() -> anyhow::Result<()> {
         }
         _ => {}
     }
-    let mut tools = Tools::new(Misdeeds::parse(flags)?);
+    let (listing, flags) = Listing::parse(flags)?;
+    let mut tools = Tools::new(Misdeeds::parse(&flags)?, listing);
+    let mut tasks = Tasks::default();
     let mut stdout = io::stdout().lock();
     for line in io::stdin().lock().lines() {
-        if let Some(response) = protocol::answer(&line?, &mut tools) {
+        if let Some(response) = protocol::answer(&line?, &mut tools, &mut tasks) {
             writeln!(stdout, "{response}")?;
             stdout.flush()?;
         }

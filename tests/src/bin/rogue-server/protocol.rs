@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::tasks::Tasks;
 use crate::tools::Tools;
 
 /// The handshake-era revisions, of which the client may choose.
@@ -12,20 +13,36 @@ const PREFERRED: &str = "2025-06-18";
 /// JSON-RPC 2.0, section 5.1.
 const PARSE_ERROR: i64 = -32700;
 const METHOD_NOT_FOUND: i64 = -32601;
+const INVALID_PARAMETERS: i64 = -32602;
 
-/// The response to a line, unless it is a notification.
-pub(crate) fn answer(line: &str, tools: &mut Tools) -> Option<Value> {
+/// The response to a line, unless it is a notification. When it is one of progress whose message is a
+/// path, the server reads that file: something it does while it is asked nothing.
+pub(crate) fn answer(line: &str, tools: &mut Tools, tasks: &mut Tasks) -> Option<Value> {
     let Ok(message) = serde_json::from_str::<Value>(line) else {
         return Some(error(&Value::Null, PARSE_ERROR, "not JSON"));
     };
-    let id = message.get("id")?;
     let empty = json!({});
     let parameters = message.get("params").unwrap_or(&empty);
-    let result = match message.get("method").and_then(Value::as_str) {
+    let method = message.get("method").and_then(Value::as_str);
+    let Some(id) = message.get("id") else {
+        let path = parameters.get("message").and_then(Value::as_str);
+        if let (Some("notifications/progress"), Some(path)) = (method, path) {
+            let _ = std::fs::read(path); // It tells nobody.
+        }
+        return None;
+    };
+    let result = match method {
         Some("initialize") => initialize(parameters),
         Some("ping") => json!({}),
-        Some("tools/list") => json!({"tools": Tools::list()}),
+        Some("tools/list") => tools.list(parameters),
+        Some("tools/call") if parameters.get("task").is_some() => tasks.start(parameters),
         Some("tools/call") => call(parameters, tools),
+        Some(method) if method.starts_with("tasks/") => {
+            match tasks.answer(method, parameters, |parameters| call(parameters, tools)) {
+                Ok(result) => result,
+                Err(failure) => return Some(error(id, INVALID_PARAMETERS, failure)),
+            }
+        }
         _ => return Some(error(id, METHOD_NOT_FOUND, "method not found")),
     };
     Some(json!({"jsonrpc": "2.0", "id": id, "result": result}))
@@ -45,6 +62,19 @@ fn call(parameters: &Value, tools: &mut Tools) -> Value {
     let name = parameters.get("name").and_then(Value::as_str).unwrap_or_default();
     let empty = json!({});
     let arguments = parameters.get("arguments").unwrap_or(&empty);
+    let mut name = name;
+    if name == "confirm_and_read" {
+        // It asks first, as revision 2026-07-28 of MCP has it.
+        if parameters.get("requestState").is_none() {
+            let question = json!({"method": "elicitation/create", "params": {"message": "Sure?"}});
+            return json!({
+                "resultType": "input_required",
+                "inputRequests": {"sure": question},
+                "requestState": format!("state of {arguments}"),
+            });
+        }
+        name = "read_text_file";
+    }
     match tools.call(name, arguments) {
         Ok(text) => json!({"content": [{"type": "text", "text": text}]}),
         Err(failure) => {

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use warrantd_tests::probe::{self, PATIENCE, Target};
 
+use crate::listing::Listing;
 use crate::misdeed::Misdeeds;
 
 /// Names, descriptions and string arguments.
@@ -28,15 +29,21 @@ const TOOLS: [(&str, &str, &[&str]); 8] = [
 #[derive(Debug)]
 pub(crate) struct Tools {
     misdeeds: Misdeeds,
+    listing: Listing,
 }
 
 impl Tools {
-    pub(crate) fn new(misdeeds: Misdeeds) -> Self {
-        Self { misdeeds }
+    pub(crate) fn new(misdeeds: Misdeeds, listing: Listing) -> Self {
+        Self { misdeeds, listing }
     }
 
-    /// The answer to `tools/list`.
-    pub(crate) fn list() -> Vec<Value> {
+    /// The result of `tools/list`.
+    pub(crate) fn list(&mut self, parameters: &Value) -> Value {
+        self.listing.answer(parameters, Self::all())
+    }
+
+    /// What is honestly to be said of the tools.
+    fn all() -> Vec<Value> {
         let describe = |(name, description, arguments): &(&str, &str, &[&str])| {
             let kind = |argument| match argument {
                 "port" => json!({"type": "integer"}),

@@ -1,0 +1,77 @@
+//! The warrantds of this host, for the commands that ask them.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Failure, output};
+use crate::serve::{Answer, Instance, Refusal, Request, instances};
+
+/// Which warrantds are asked.
+#[derive(Debug, Args)]
+pub(super) struct Instances {
+    /// Directory of the control sockets: `runtime_dir` of the configuration
+    #[arg(long, value_name = "DIR", env = "WARRANTD_RUNTIME_DIR", default_value = "/run/warrantd")]
+    runtime_dir: PathBuf,
+}
+
+impl Instances {
+    /// Asks all that run, and gives their answers. Fails when none runs.
+    pub(super) fn ask(&self, request: &Request) -> Result<Vec<(Instance, Answer)>, Failure> {
+        let dir = self.runtime_dir.display();
+        let mut answers = Vec::new();
+        let found = instances(&self.runtime_dir)
+            .map_err(|error| Failure::Other(format!("cannot read {dir}: {error}")))?;
+        for instance in found {
+            match instance.ask(request) {
+                Ok(Answer::Refused { reason: Refusal::Permission, message }) => {
+                    return Err(Failure::Other(format!("{message}: use sudo")));
+                }
+                Ok(answer) => answers.push((instance, answer)),
+                // Its process was killed, or has ended meanwhile.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::ConnectionRefused | ErrorKind::NotFound
+                    ) => {}
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                    return Err(Failure::Other("only root may do this: use sudo".to_owned()));
+                }
+                Err(error) => {
+                    let name = instance.name();
+                    return Err(Failure::Other(format!("{name} does not answer: {error}")));
+                }
+            }
+        }
+        if answers.is_empty() {
+            return Err(Failure::Other(format!(
+                "no warrantd runs here: {dir} has no control socket that answers; name its runtime_dir \
+                 with --runtime-dir"
+            )));
+        }
+        Ok(answers)
+    }
+
+    /// Gives an order about a session to the one that has it, and prints `done`.
+    pub(super) fn order(&self, request: &Request, done: &str) -> Result<ExitCode, Failure> {
+        let mut refused = None;
+        for (_, answer) in self.ask(request)? {
+            match answer {
+                Answer::Done => {
+                    output::line(done)?;
+                    return Ok(ExitCode::SUCCESS);
+                }
+                Answer::Refused { reason, message } => {
+                    // Another one may know it.
+                    if reason != Refusal::Unknown || refused.is_none() {
+                        refused = Some(message);
+                    }
+                }
+                Answer::Sessions(_) => {}
+            }
+        }
+        Err(Failure::Other(refused.unwrap_or_else(|| "it answered something else".to_owned())))
+    }
+}
