@@ -183,14 +183,13 @@ impl Run {
     /// The policy to run with. Without a file it knows nobody and allows nothing, which only an
     /// observed server can be run with.
     fn policy(&self) -> Result<(Source, PolicyFile), Failure> {
-        let (source, mut policy) = match &self.policy {
-            Some(file) => load_policy(file)?,
-            None => {
-                let mut policy = PolicyFile::default();
-                // What each call does can be learned only when it is alone in flight.
-                policy.effects.serialize_calls = true;
-                (Source::new(Path::new("--observe"), String::new()), policy)
-            }
+        let (source, mut policy) = if let Some(file) = &self.policy {
+            load_policy(file)?
+        } else {
+            let mut policy = PolicyFile::default();
+            // What each call does can be learned only when it is alone in flight.
+            policy.effects.serialize_calls = true;
+            (Source::new(Path::new("--observe"), String::new()), policy)
         };
         if self.observe {
             policy.mode = Mode::Observe;
