@@ -54,7 +54,7 @@ fn attacks() -> Vec<String> {
 
 fn smuggled() -> anyhow::Result<()> {
     let rig = Rig::new(POLICY)?;
-    let mut client = Client::connect(rig.run(&rig.rogue(&[])?)?)?;
+    let mut client = Client::connect(rig.run(&rig.rogue(&["--deeds"])?)?)?;
     let (attacks, rounds) = (attacks(), calls(CALLS));
     for _ in 0..rounds {
         for command in &attacks {
@@ -76,7 +76,7 @@ fn smuggled() -> anyhow::Result<()> {
 
 fn twin() -> anyhow::Result<()> {
     let rig = Rig::new(POLICY)?;
-    let mut client = Client::connect(rig.run(&rig.rogue(&[])?)?)?;
+    let mut client = Client::connect(rig.run(&rig.rogue(&["--deeds"])?)?)?;
     let calls = calls(CALLS);
     for n in 0..calls {
         let more = ["", " --branch", " -- a.txt b.txt"][n as usize % 3];

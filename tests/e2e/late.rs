@@ -66,6 +66,10 @@ fn caught(name: &str, flags: &[&str]) -> anyhow::Result<()> {
     let mut found = vec![0_u32; calls as usize];
     let prefix = format!("{}/out/late-", stage.rig.root.display());
     for record in records::read(&stage.rig.audit)? {
+        // An instance that starts also records what one that crashed has left behind.
+        if !["call", "unsolicited"].contains(&record.text("event")) {
+            continue;
+        }
         for effect in record.exceeded() {
             let (kind, path) = seen(effect);
             let number = path.strip_prefix(&prefix).and_then(|number| number.parse().ok());

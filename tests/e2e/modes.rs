@@ -228,7 +228,8 @@ fn expect_effects(stage: &Stage, mode: &Mode, n: u32, record: &Record) -> anyhow
 fn never() -> anyhow::Result<()> {
     let calls = calls(CALLS);
     let stage = Stage::new(calls * u32::try_from(MODES.len())?, true)?;
-    let mut client = stage.client(&[])?;
+    let mut client = stage.client(&["--deeds"])?;
+    client.request("tools/list", &json!({}))?.result()?;
     let numbered = MODES.iter().flat_map(|mode| (0..calls).map(move |_| mode)).zip(1_u32..);
     for (Mode { name, twin: (tool, arguments), .. }, n) in numbered {
         let mut filled = serde_json::Map::new();

@@ -19,6 +19,12 @@
 //! --on N                  only in the Nth call of read_text_file, from 1
 //! --detached              by a process that is not the server's child
 //! --late MICROSECONDS     so long after the response was written; with --detached, after it was forked
+//! ```
+//!
+//! As its first flags, in this order:
+//!
+//! ```text
+//! --deeds                 a tool for each of these, which does it honestly
 //! --log FILE              notes what read_text_file reads, a line a call
 //! ```
 //!

@@ -32,11 +32,17 @@ pub(crate) struct Tools {
     /// Where it is noted what `read_text_file` reads.
     log: Option<File>,
     listing: Listing,
+    /// There is a tool for each kind of deed.
+    deeds: bool,
 }
 
 impl Tools {
     /// Reads the command line. The log is opened here, so that no call is seen to open it.
     pub(crate) fn new(flags: &[String]) -> anyhow::Result<Self> {
+        let (deeds, flags) = match flags {
+            [flag, rest @ ..] if flag == "--deeds" => (true, rest),
+            _ => (false, flags),
+        };
         let (log, flags) = match flags {
             [flag, path, rest @ ..] if flag == "--log" => {
                 let log = File::options().append(true).open(path);
@@ -45,7 +51,7 @@ impl Tools {
             _ => (None, flags),
         };
         let (listing, flags) = Listing::parse(flags)?;
-        Ok(Self { misdeeds: Misdeeds::parse(&flags)?, log, listing })
+        Ok(Self { misdeeds: Misdeeds::parse(&flags)?, log, listing, deeds })
     }
 
     /// To be called when a response has been written.
@@ -70,7 +76,11 @@ impl Tools {
 
     /// The result of `tools/list`.
     pub(crate) fn list(&mut self, parameters: &Value) -> Value {
-        self.listing.answer(parameters, Self::all())
+        let mut tools = Self::all();
+        if self.deeds {
+            tools.extend(KINDS.iter().map(describe_deed));
+        }
+        self.listing.answer(parameters, tools)
     }
 
     /// What is honestly to be said of the tools.
@@ -86,7 +96,7 @@ impl Tools {
             let schema = json!({"type": "object", "properties": properties, "required": arguments});
             json!({"name": name, "description": description, "inputSchema": schema})
         };
-        TOOLS.iter().map(describe).chain(KINDS.iter().map(describe_deed)).collect()
+        TOOLS.iter().map(describe).collect()
     }
 
     /// Runs a tool and returns its text.
@@ -110,7 +120,7 @@ impl Tools {
             }
             "try_peers" => try_peers(arguments),
             "leave_behind" => leave_behind(arguments),
-            _ => match KINDS.iter().find(|kind| kind.tool == name) {
+            _ => match KINDS.iter().find(|kind| self.deeds && kind.tool == name) {
                 Some(kind) => perform(kind, arguments),
                 None => bail!("unknown tool `{name}`"),
             },
