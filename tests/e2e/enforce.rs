@@ -1,4 +1,5 @@
-//! `effects.enforce` where the observer cannot enforce: nothing starts, and what is said helps.
+//! `effects.enforce`. Where the observer cannot enforce, nothing starts, and what is said helps. Where it
+//! can, calls change and run what their warrants say while they are in flight, and nothing else.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -17,7 +18,8 @@ use warrantd_tests::needs::Need;
 use warrantd_tests::scratch::text;
 
 use crate::daemon::{ONLY, config};
-use crate::rig::{NOTE, Rig};
+use crate::rig::{NOTE, Rig, WITHHELD, expect_error};
+use crate::rogue;
 
 const POLICY: &str = "
 actors:
@@ -29,10 +31,14 @@ effects: {enforce: ENFORCE}
 
 pub(crate) fn tests() -> Vec<Trial> {
     const KERNEL: &[Need] = &[Need::Kernel];
+    const ENFORCED: &[Need] = &[Need::Kernel, Need::LsmBpf];
     vec![
         test("enforce::run_does_not_start_without_it", KERNEL, run),
         test("enforce::serve_does_not_start_without_it", KERNEL, serve),
         test("enforce::it_is_not_forgotten_with_the_kernel_off", &[Need::Root], off),
+        test("enforce::nothing_is_changed_that_the_call_does_not_need", ENFORCED, changed),
+        test("enforce::nothing_is_run_that_the_call_does_not_need", ENFORCED, run_in_vain),
+        test("enforce::honest_calls_are_within", ENFORCED, honest),
     ]
 }
 
@@ -134,4 +140,73 @@ fn off() -> anyhow::Result<()> {
         .args(marking(&rig));
     command.env_remove("SUDO_UID").env_remove("WARRANTD_LOG");
     refused(&rig, command, "--kernel off")
+}
+
+/// A session under the policy of the rogue server, enforced.
+fn enforced(flags: &[&str]) -> anyhow::Result<(Rig, Client)> {
+    let rig = Rig::new(&format!("{}  enforce: true\n", rogue::POLICY))?;
+    let client = Client::connect(rig.run(&rig.rogue(flags)?)?)?;
+    Ok((rig, client))
+}
+
+fn write(client: &mut Client, path: &str) -> anyhow::Result<()> {
+    let reply = client.call("write_file", &json!({"path": path, "content": "mine"}))?;
+    ensure!(reply.text()? == "written", "{}", reply.line);
+    Ok(())
+}
+
+/// A directory that the policy lets calls write to is closed to a call that only reads, and open again
+/// to the next one that writes.
+fn changed() -> anyhow::Result<()> {
+    let rig = Rig::new(&format!("{}  enforce: true\n", rogue::POLICY))?;
+    let new = rig.root.join("out/not-asked-for.txt");
+    let mut client = Client::connect(rig.run(&rig.rogue(&["--also-write", &text(&new)])?)?)?;
+    write(&mut client, "out/before.txt")?;
+    let reply = client.call("read_text_file", &json!({"path": "public/note.txt"}))?;
+    expect_error(&reply, WITHHELD)?;
+    write(&mut client, "out/after.txt")?;
+    let ending = client.finish()?;
+    ensure!(ending.stderr.contains(": EPERM"), "{}", ending.stderr);
+    ensure!(!new.exists(), "it was made");
+    let record = rig.record_of(&reply)?;
+    let [effect] = record.exceeded() else { bail!("not one effect too many: {record:#?}") };
+    ensure!(effect["kind"] == json!("file_create") && effect["outcome"] == json!("denied"));
+    ensure!(effect["path"] == json!(text(&new)), "{effect:#}");
+    Ok(())
+}
+
+/// The same for programs.
+fn run_in_vain() -> anyhow::Result<()> {
+    let (rig, mut client) = enforced(&["--also-exec", "/usr/bin/true"])?;
+    let runs = |client: &mut Client| {
+        let reply = client.call("run_program", &json!({"program": "/usr/bin/true"}))?;
+        reply.text().map(drop)
+    };
+    runs(&mut client)?;
+    let reply = client.call("read_text_file", &json!({"path": "public/note.txt"}))?;
+    expect_error(&reply, WITHHELD)?;
+    runs(&mut client)?;
+    let ending = client.finish()?;
+    ensure!(ending.stderr.contains(": EPERM"), "{}", ending.stderr);
+    let record = rig.record_of(&reply)?;
+    let denied = |effect: &serde_json::Value| effect["outcome"] == json!("denied");
+    ensure!(!record.exceeded().is_empty() && record.exceeded().iter().all(denied), "{record:#?}");
+    Ok(())
+}
+
+fn honest() -> anyhow::Result<()> {
+    let (rig, mut client) = enforced(&[])?;
+    for round in 0..5 {
+        write(&mut client, &format!("out/{round}.txt"))?;
+        write(&mut client, "out/same.txt")?;
+        let reply = client.call("read_text_file", &json!({"path": "public/note.txt"}))?;
+        ensure!(reply.text()? == NOTE, "{}", reply.line);
+        client.call("list_directory", &json!({"path": "public"}))?.text()?;
+        client.call("run_program", &json!({"program": "/usr/bin/true"}))?.text()?;
+    }
+    client.finish()?;
+    let records = warrantd_tests::records::calls(&rig.audit)?;
+    let verdicts: Vec<_> = records.iter().map(warrantd_tests::records::Record::verdict).collect();
+    ensure!(verdicts == vec!["WITHIN"; 25], "{records:#?}");
+    Ok(())
 }

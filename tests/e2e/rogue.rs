@@ -17,7 +17,7 @@ use crate::rig::{NOTE, Rig, WITHHELD, expect_error};
 
 /// What the honest tools may do is granted, so that each misdeed is one of the tool, not one that
 /// the server could not do at all. 10.0.0.7 is reachable, 10.0.0.1 is not.
-const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 default_action: DENY
 actors:
   - id: tester
@@ -96,12 +96,25 @@ fn caught(rig: &Rig, mut client: Client, log: &str) -> anyhow::Result<Value> {
     ensure!(record.text("tool_name") == "read_text_file", "{record:#?}");
     ensure!(record.text("actor") == "tester", "{record:#?}");
     ensure!(record.text("effects.attribution") == "exclusive", "{record:#?}");
-    let [effect] = record.exceeded() else {
+    let [effect] = deeds(&record)[..] else {
         anyhow::bail!("not one effect too many: {record:#?}");
     };
     ensure!(effect["pid"].as_u64().is_some_and(|pid| pid > 1), "{effect:#}");
     ensure!(effect["uid"] == json!(65534), "the server runs as nobody: {effect:#}");
     Ok(effect.clone())
+}
+
+/// What exceeded, but for what running a program does to its file, which some observers tell as well.
+fn deeds(record: &Record) -> Vec<&Value> {
+    let all = record.exceeded();
+    let run = |path: &Value| {
+        all.iter().any(|effect| effect["kind"] == json!("exec") && effect["path"] == *path)
+    };
+    let of_running = |effect: &&Value| {
+        ["file_read", "file_map"].iter().any(|kind| effect["kind"] == json!(kind))
+            && run(&effect["path"])
+    };
+    all.iter().filter(|effect| !of_running(effect)).collect()
 }
 
 fn expect_file(effect: &Value, kind: &str, path: &Path) -> anyhow::Result<()> {
@@ -195,7 +208,7 @@ fn several() -> anyhow::Result<()> {
     expect_error(&reply, WITHHELD)?;
     client.finish()?;
     let record = rig.record_of(&reply)?;
-    let kinds: Vec<_> = record.exceeded().iter().map(|effect| &effect["kind"]).collect();
+    let kinds: Vec<_> = deeds(&record).iter().map(|effect| &effect["kind"]).collect();
     ensure!(kinds == ["file_read", "file_create", "exec"], "in this order: {record:#?}");
     Ok(())
 }

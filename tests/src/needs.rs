@@ -16,6 +16,8 @@ pub enum Need {
     Root,
     /// To be root and to have what kernel enforcement needs.
     Kernel,
+    /// A kernel with `bpf` among its active security modules.
+    LsmBpf,
     /// To be able to make network namespaces with `ip` and to enter them with `nsenter`.
     Netns,
     /// The real filesystem server, and Node.js to run it.
@@ -41,6 +43,7 @@ pub fn missing(needs: &[Need]) -> Option<String> {
     needs.iter().find_map(|need| match need {
         Need::Root => root(),
         Need::Kernel => root().or_else(kernel),
+        Need::LsmBpf => lsm_bpf(),
         Need::Netns => root().or_else(|| program("ip")).or_else(|| program("nsenter")),
         Need::FilesystemServer => places::filesystem_server().err(),
         Need::VulnerableFilesystemServer => places::vulnerable_filesystem_server().err(),
@@ -53,6 +56,13 @@ pub fn missing(needs: &[Need]) -> Option<String> {
         }
         Need::Program(name) => places::system_program(name).err(),
     })
+}
+
+fn lsm_bpf() -> Option<String> {
+    const LIST: &str = "/sys/kernel/security/lsm";
+    let list = fs::read_to_string(LIST).unwrap_or_default();
+    let active = list.trim().split(',').any(|module| module == "bpf");
+    (!active).then(|| format!("bpf is no active security module ({LIST})"))
 }
 
 fn root() -> Option<String> {

@@ -140,13 +140,12 @@ impl InForce {
         if let (Some(wanted), Some((_, table))) = (&needs, &state.network)
             && !wanted.is_empty()
         {
-            match state.parts.iter().position(|part| part.needs == *wanted) {
+            if let Some(index) = state.parts.iter().position(|part| part.needs == *wanted) {
                 // Used last, kept longest.
-                Some(index) => state.parts[index..].rotate_left(1),
-                None => {
-                    let part = self.insert_part(table, wanted.clone())?;
-                    state.parts.push(part);
-                }
+                state.parts[index..].rotate_left(1);
+            } else {
+                let part = self.insert_part(table, wanted.clone())?;
+                state.parts.push(part);
             }
         }
         let before = std::mem::replace(&mut state.needs, needs);

@@ -72,10 +72,7 @@ fn admit(rules: &mut FileRules, place: &Place, access: Access) -> io::Result<()>
     let path = Path::new(&place.path);
     if place.extent == Extent::Entry && access == Access::EXEC {
         // Others in its directory are no business of whoever may run it.
-        return match path.exists() {
-            true => rules.allow(path, access, Reach::This),
-            false => Ok(()),
-        };
+        return if path.exists() { rules.allow(path, access, Reach::This) } else { Ok(()) };
     }
     let (wanted, reach) = match place.extent {
         Extent::Below => (path, Reach::Tree),

@@ -86,7 +86,7 @@ impl Kernel {
             "{PLACE} {arguments} --at-a-time {AT_A_TIME} 2>/tmp/said || {{ cat /tmp/said; exit 1; }}"
         );
         let said = Mutex::new(BTreeMap::<_, String>::new());
-        let machines = Vm::for_program(kernels, (program, PLACE.to_owned()), command, 3600);
+        let machines = Vm::for_programs(kernels, vec![(program, PLACE.to_owned())], command, 3600);
         let done = machines.machines(|configuration, line| {
             let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
             let text = said.entry(configuration).or_default();

@@ -8,21 +8,61 @@ use anyhow::{Context, ensure};
 
 use super::counted::Counted;
 use super::tally::Tally;
-use crate::shell::{is_root, root, say};
-use crate::vm::{self, Configuration, Table, Vm};
+use crate::shell::{built, is_root, root, say};
+use crate::vm::{self, Configuration, Done, Series, Table, Vm};
 
-/// Runs all kernel tests on every kernel of the matrix, and compares what they measured with the committed table.
+/// Runs all kernel tests on every kernel of the matrix, and compares what they measured with the committed
+/// table; then the end-to-end tests that need no server of others where the kernel enforces files.
 pub(super) fn check(tally: &mut Tally) {
     say("kernel tests on other kernels, in virtual machines");
+    let Some(done) = count(tally, &Vm::default(), "") else { return };
+    if done.unavailable.is_empty() {
+        tally.step("the table of the kernel matrix is what was measured", || compare(&done.table?));
+    }
+    say("end-to-end tests where the kernel enforces files, in a virtual machine");
+    match end_to_end() {
+        Ok(machine) => drop(count(tally, &machine, "end to end: ")),
+        Err(error) => tally.failed(format!("end-to-end tests in a virtual machine: {error:#}")),
+    }
+}
+
+/// A machine whose kernel enforces files, with the end-to-end tests of misdeeds and of enforcement.
+fn end_to_end() -> anyhow::Result<Vm> {
+    const PLACE: &str = "/opt/warrantd";
+    let tests = ["test", "--quiet", "--package", "warrantd-tests", "--test", "e2e", "--no-run"];
+    let mut programs = vec![(built(&tests, "e2e")?, format!("{PLACE}/e2e"))];
+    for (package, name) in [
+        ("warrantd", "warrantd"),
+        ("warrantd-tests", "rogue-server"),
+        ("warrantd-tests", "net-probe"),
+    ] {
+        let program = built(&["build", "--quiet", "--package", package, "--bin", name], name)?;
+        programs.push((program, format!("{PLACE}/{name}")));
+    }
+    programs.push(("/usr/bin/install".to_owned(), "/usr/bin/install".to_owned()));
+    let command = format!(
+        "{PLACE}/e2e --test-threads=2 rogue::; rogue=$?; {PLACE}/e2e --test-threads=2 enforce:: && exit $rogue"
+    );
+    Ok(Vm::for_programs(vec![Series::V6_12], programs, command, 1800))
+}
+
+/// Runs machines and counts their tests; nothing when there can be none.
+fn count(tally: &mut Tally, machines: &Vm, what: &str) -> Option<Done> {
     let counted: Mutex<BTreeMap<Configuration, Counted>> = Mutex::default();
-    let count = |configuration, line: &str| {
+    let take = |configuration, line: &str| {
         let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.entry(configuration).or_default().line(line);
     };
-    let done = match Vm::default().machines(count) {
+    let done = match machines.machines(take) {
         Ok(done) => done,
-        Err(error) if is_root() => return tally.failed(format!("virtual machines: {error:#}")),
-        Err(error) => return tally.skipped(format!("virtual machines: {error:#}")),
+        Err(error) if is_root() => {
+            tally.failed(format!("virtual machines: {error:#}"));
+            return None;
+        }
+        Err(error) => {
+            tally.skipped(format!("virtual machines: {error:#}"));
+            return None;
+        }
     };
     let mut counted = counted.into_inner().unwrap_or_else(PoisonError::into_inner);
     for (configuration, end) in &done.ends {
@@ -36,13 +76,11 @@ pub(super) fn check(tally: &mut Tally) {
         if results == Counted::default() {
             results.failed.push("no test was run".to_owned());
         }
-        tally.add(results, &format!("{configuration}: "));
+        tally.add(results, &format!("{what}{configuration}: "));
     }
     // Nobody can do anything about it who only wants to test.
     done.unavailable.iter().for_each(|kernel| tally.skipped(kernel.to_string()));
-    if done.unavailable.is_empty() {
-        tally.step("the table of the kernel matrix is what was measured", || compare(&done.table?));
-    }
+    Some(done)
 }
 
 /// Compares what was measured with the table that is committed.

@@ -57,11 +57,11 @@ pub(crate) struct Vm {
 }
 
 impl Vm {
-    /// A shell command with a program of this machine, one machine at a time with `bpf` among its security
+    /// A shell command with programs of this machine, one machine at a time with `bpf` among its security
     /// modules, so that it has the processors to itself.
-    pub(crate) fn for_program(
+    pub(crate) fn for_programs(
         kernel: Vec<Series>,
-        program: (String, String),
+        programs: Vec<(String, String)>,
         shell_command: String,
         patience: u64,
     ) -> Self {
@@ -69,7 +69,7 @@ impl Vm {
             kernel,
             lsm_bpf: Some(Switch::On),
             shell_command: Some(shell_command),
-            file: vec![program],
+            file: programs,
             jobs: 1,
             patience,
             ..Self::default()
