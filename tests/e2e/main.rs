@@ -1,26 +1,42 @@
 //! End-to-end tests of warrantd: real servers, real clients, a rogue server, the real kernel.
+//!
+//! Tests that count verdicts make some ten calls of each kind. `WARRANTD_TEST_CALLS=1000` makes that many:
+//! `WARRANTD_TEST_CALLS=1000 cargo test -p warrantd-tests --test e2e -- modes::`.
 #![forbid(unsafe_code)]
 
+mod argv;
 mod attribution;
 mod crash;
 mod daemon;
+mod enforce;
 mod filesystem;
 mod floor;
 mod frozen;
 mod gap;
+mod late;
 mod learn;
+mod learned;
 mod lifecycle;
+mod modes;
 mod names;
 mod names_world;
 mod network;
 mod pinning;
 mod processes;
 mod python;
+mod race;
+mod real;
+mod refused;
 mod rig;
 mod rogue;
+mod scripts;
+mod ssrf;
+mod stage;
 mod start_effects;
 mod startup;
 mod tasks;
+mod vulnerable;
+mod web;
 
 use std::process::ExitCode;
 
@@ -28,6 +44,15 @@ fn main() -> ExitCode {
     let subjects = [
         filesystem::tests(),
         rogue::tests(),
+        modes::tests(),
+        late::tests(),
+        race::tests(),
+        refused::tests(),
+        argv::tests(),
+        real::tests(),
+        learned::tests(),
+        vulnerable::tests(),
+        ssrf::tests(),
         network::tests(),
         names::tests(),
         daemon::tests(),
@@ -37,6 +62,7 @@ fn main() -> ExitCode {
         floor::tests(),
         pinning::tests(),
         startup::tests(),
+        enforce::tests(),
         learn::tests(),
         start_effects::tests(),
         attribution::tests(),

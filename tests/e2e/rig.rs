@@ -29,6 +29,8 @@ pub(crate) struct Rig {
     pub(crate) root: PathBuf,
     pub(crate) policy: PathBuf,
     pub(crate) audit: PathBuf,
+    /// Environment of the server, as `NAME=VALUE`.
+    pub(crate) env: Vec<String>,
 }
 
 impl Rig {
@@ -40,7 +42,7 @@ impl Rig {
         scratch.writable_directory("root/out")?;
         let policy = scratch.file("policy.yaml", policy)?;
         let audit = scratch.writable_directory("audit")?;
-        Ok(Self { root: scratch.path("root")?, scratch, policy, audit })
+        Ok(Self { root: scratch.path("root")?, scratch, policy, audit, env: Vec::new() })
     }
 
     /// The rogue server with misdeeds.
@@ -70,7 +72,11 @@ impl Rig {
 
     fn arguments<S: AsRef<OsStr>>(&self, command: &mut Command, server: &[S]) {
         command.arg("run").arg("--policy").arg(&self.policy).arg("--audit").arg(&self.audit);
-        command.arg("--root").arg(&self.root).arg("--").args(server);
+        command.arg("--root").arg(&self.root);
+        for variable in &self.env {
+            command.args(["--env", variable]);
+        }
+        command.arg("--").args(server);
         // Whoever runs the tests through sudo must not change as whom servers run.
         command.env_remove("SUDO_UID").env_remove("WARRANTD_LOG");
         if let Ok(runtime) = self.scratch.path("run") {

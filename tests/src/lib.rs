@@ -4,6 +4,7 @@
 
 pub mod asker;
 pub mod client;
+pub mod count;
 pub mod dns;
 pub mod harness;
 pub mod nameserver;

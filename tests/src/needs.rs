@@ -20,6 +20,14 @@ pub enum Need {
     Netns,
     /// The real filesystem server, and Node.js to run it.
     FilesystemServer,
+    /// Its version with known holes.
+    VulnerableFilesystemServer,
+    /// The git server in a version with known holes.
+    VulnerableGitServer,
+    /// A real server of npm, by its package, and Node.js.
+    NpmServer(&'static str),
+    /// A real server that is a Python program, by its name.
+    PythonServer(&'static str),
     /// The Python environment with the MCP client.
     PythonClient,
     /// IPv6.
@@ -35,6 +43,10 @@ pub fn missing(needs: &[Need]) -> Option<String> {
         Need::Kernel => root().or_else(kernel),
         Need::Netns => root().or_else(|| program("ip")).or_else(|| program("nsenter")),
         Need::FilesystemServer => places::filesystem_server().err(),
+        Need::VulnerableFilesystemServer => places::vulnerable_filesystem_server().err(),
+        Need::VulnerableGitServer => places::vulnerable_git_server().err(),
+        Need::NpmServer(package) => places::npm_server(package).err(),
+        Need::PythonServer(name) => places::python_server(name).err(),
         Need::PythonClient => places::python().err(),
         Need::Ipv6 => {
             (!Path::new("/proc/sys/net/ipv6").exists()).then(|| "the kernel has no IPv6".to_owned())

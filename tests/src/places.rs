@@ -41,10 +41,39 @@ pub fn program(name: &str) -> anyhow::Result<PathBuf> {
 /// The command line of the real filesystem server, without the directories that it serves.
 /// The error is the reason why it cannot run.
 pub fn filesystem_server() -> Result<Vec<PathBuf>, String> {
-    let modules = cache().join("npm/node_modules");
-    let script = modules.join("@modelcontextprotocol/server-filesystem/dist/index.js");
+    node_server("npm", "server-filesystem")
+}
+
+/// The same in a version with known holes (CVE-2025-53109, CVE-2025-53110).
+pub fn vulnerable_filesystem_server() -> Result<Vec<PathBuf>, String> {
+    node_server("npm-filesystem-2025.3.28", "server-filesystem")
+}
+
+/// The command line of a real server of the npm scope `@modelcontextprotocol`, such as
+/// `server-memory`.
+pub fn npm_server(package: &str) -> Result<Vec<PathBuf>, String> {
+    node_server("npm-servers", package)
+}
+
+/// A real server that is a Python program, such as `mcp-server-time`.
+pub fn python_server(name: &str) -> Result<PathBuf, String> {
+    let program = cache().join("venv-servers/bin").join(name);
+    present(&program)?;
+    Ok(program)
+}
+
+/// A version of `mcp-server-git` with known holes (CVE-2025-68143, -68144, -68145).
+pub fn vulnerable_git_server() -> Result<PathBuf, String> {
+    let program = cache().join("venv-git-2025.7.1/bin/mcp-server-git");
+    present(&program)?;
+    Ok(program)
+}
+
+fn node_server(prefix: &str, package: &str) -> Result<Vec<PathBuf>, String> {
+    let modules = cache().join(prefix).join("node_modules");
+    let script = modules.join("@modelcontextprotocol").join(package).join("dist/index.js");
     present(&script)?;
-    let own = modules.join("node/bin/node");
+    let own = cache().join("npm/node_modules/node/bin/node");
     if own.exists() {
         return Ok(vec![own, script]);
     }

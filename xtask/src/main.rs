@@ -35,7 +35,8 @@ enum Command {
     /// Measure what warrantd costs
     #[command(subcommand)]
     Bench(bench::Bench),
-    /// Test everything that can be tested on one machine
+    /// Test everything that can be tested on one machine (`WARRANTD_TEST_CALLS=1000` makes that many calls
+    /// where verdicts are counted)
     Test,
     /// Run the kernel tests, or any command, in virtual machines with other kernels (as root)
     Vm(vm::Vm),

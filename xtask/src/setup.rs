@@ -19,6 +19,26 @@ const NODE: Package = Package { name: "node", version: "22.23.3" };
 const NODE_MAJOR: u32 = 18;
 /// The real client that tests use.
 const CLIENT: Package = Package { name: "mcp", version: "2.3.0" };
+/// More real servers that tests run.
+const NPM_SERVERS: [Package; 2] = [
+    Package { name: "@modelcontextprotocol/server-memory", version: "2026.8.31" },
+    Package { name: "@modelcontextprotocol/server-everything", version: "2026.8.31" },
+];
+/// See above.
+const PYTHON_SERVERS: [Package; 2] = [
+    Package { name: "mcp-server-fetch", version: "2026.10.24" },
+    Package { name: "mcp-server-time", version: "2026.10.19" },
+];
+/// The last version that mistakes `/data2` for a part of `/data` (CVE-2025-53110) and follows symbolic
+/// links out of it (CVE-2025-53109).
+const VULNERABLE_FILESYSTEM: Package =
+    Package { name: "@modelcontextprotocol/server-filesystem", version: "2025.3.28" };
+/// A version that works on any repository and passes on what looks like an option (CVE-2025-68143, -68144,
+/// -68145), with the last protocol library that it knows.
+const VULNERABLE_GIT: [Package; 2] = [
+    Package { name: "mcp-server-git", version: "2025.7.1" },
+    Package { name: "mcp", version: "1.30.0" },
+];
 
 struct Package {
     name: &'static str,
@@ -41,9 +61,16 @@ pub(crate) fn for_demo() -> anyhow::Result<()> {
 
 /// What the tests need: also a real client.
 pub(crate) fn for_tests() -> anyhow::Result<()> {
-    programs(&[NETWORK, NODE_RUNTIME, PYTHON])?;
+    programs(&[NETWORK, NODE_RUNTIME, PYTHON, SERVER_PYTHON, GIT])?;
     filesystem_server()?;
-    python_client()
+    for server in &NPM_SERVERS {
+        npm(&cache::dir().join("npm-servers"), server)?;
+    }
+    npm(&cache::dir().join("npm-filesystem-2025.3.28"), &VULNERABLE_FILESYSTEM)?;
+    let servers = Path::new(SYSTEM_PYTHON);
+    python(&cache::dir().join("venv-servers"), servers, &PYTHON_SERVERS)?;
+    python(&cache::dir().join("venv-git-2025.7.1"), servers, &VULNERABLE_GIT)?;
+    python(&cache::dir().join("venv"), Path::new("python3"), &[CLIENT])
 }
 
 /// What virtual machines need: an emulator, and programs to put into them.
@@ -58,6 +85,12 @@ const EMULATOR: Program = (&["qemu-system-x86_64", "--version"], &["qemu-system-
 const NODE_RUNTIME: Program = (&["npm", "--version"], &["nodejs", "npm"]);
 const PYTHON: Program =
     (&["python3", "-c", "import ensurepip, venv"], &["python3", "python3-venv"]);
+
+/// The interpreter of Python servers: they run as a user who may not reach one in somebody's home.
+const SYSTEM_PYTHON: &str = "/usr/bin/python3";
+const SERVER_PYTHON: Program =
+    (&[SYSTEM_PYTHON, "-c", "import ensurepip, venv"], &["python3", "python3-venv"]);
+const GIT: Program = (&["git", "--version"], &["git"]);
 
 /// Installs the packages of the programs that are missing.
 fn programs(wanted: &[Program]) -> anyhow::Result<()> {
@@ -116,20 +149,24 @@ fn npm(prefix: &Path, package: &Package) -> anyhow::Result<()> {
     run(install.arg(prefix).arg(package))
 }
 
-/// Installs the Python client in a virtual environment below the cache.
-fn python_client() -> anyhow::Result<()> {
-    let environment = cache::dir().join("venv");
-    let python = environment.join("bin/python3");
-    let version = format!("import importlib.metadata as m; print(m.version('{}'))", CLIENT.name);
-    if output(Command::new(&python).args(["-c", &version])).as_deref() == Some(CLIENT.version) {
+/// Installs Python packages in a virtual environment of their own, made anew when one of them is missing.
+fn python(environment: &Path, interpreter: &Path, packages: &[Package]) -> anyhow::Result<()> {
+    let own = environment.join("bin/python3");
+    let version = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))";
+    let installed = |package: &Package| {
+        let found = output(Command::new(&own).args(["-c", version, package.name]));
+        found.as_deref() == Some(package.version)
+    };
+    if packages.iter().all(installed) {
         return Ok(());
     }
-    let package = format!("{}=={}", CLIENT.name, CLIENT.version);
-    say(&format!("installing {package} into {} (pip)", environment.display()));
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
-    let mut install = Command::new(&python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &package]);
-    run(&mut install)
+    let packages: Vec<_> =
+        packages.iter().map(|package| format!("{}=={}", package.name, package.version)).collect();
+    say(&format!("installing {} into {} (pip)", packages.join(" "), environment.display()));
+    run(Command::new(interpreter).args(["-m", "venv", "--clear"]).arg(environment))?;
+    let mut install = Command::new(&own);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    run(install.args(&packages))
 }
 
 /// Installs cargo-deny below the cache, unless there is one.

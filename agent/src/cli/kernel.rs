@@ -39,8 +39,14 @@ pub(super) fn check_floor(wanted: bool) -> Result<(), Failure> {
 
 /// Makes sure that files are enforced when a policy wants them to be.
 pub(super) fn check_enforcement(wanted: bool, kernel: Option<&Arc<Kernel>>) -> Result<(), Failure> {
-    let Some(kernel) = kernel.filter(|kernel| wanted && !kernel.backend().enforces_files()) else {
+    if !wanted || kernel.is_some_and(|kernel| kernel.backend().enforces_files()) {
         return Ok(());
+    }
+    let Some(kernel) = kernel else {
+        return Err(Failure::other(
+            "effects.enforce: files cannot be enforced with the kernel layer off. Remove `--kernel off` \
+             (in the configuration file `kernel: off`), or the key",
+        ));
     };
     let why = kernel.passed_over().first().map_or("", |(_, why)| why.as_str());
     Err(Failure::other(format!(

@@ -33,7 +33,8 @@ pub(super) struct Run {
     /// Policy file
     #[arg(long, value_name = "FILE", required_unless_present = "observe")]
     policy: Option<PathBuf>,
-    /// Record without holding anything back, with the policy or without one; see `warrantd learn`
+    /// Record without holding anything back, with the policy or without one (then one call at a time);
+    /// see `warrantd learn`
     #[arg(long)]
     observe: bool,
     /// Who calls, as the policy names it [default: the policy's only actor; `client` without policy]
@@ -182,9 +183,13 @@ impl Run {
     /// The policy to run with. Without a file it knows nobody and allows nothing, which only an
     /// observed server can be run with.
     fn policy(&self) -> Result<(Source, PolicyFile), Failure> {
-        let (source, mut policy) = match &self.policy {
-            Some(file) => load_policy(file)?,
-            None => (Source::new(Path::new("--observe"), String::new()), PolicyFile::default()),
+        let (source, mut policy) = if let Some(file) = &self.policy {
+            load_policy(file)?
+        } else {
+            let mut policy = PolicyFile::default();
+            // What each call does can be learned only when it is alone in flight.
+            policy.effects.serialize_calls = true;
+            (Source::new(Path::new("--observe"), String::new()), policy)
         };
         if self.observe {
             policy.mode = Mode::Observe;

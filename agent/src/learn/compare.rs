@@ -112,8 +112,10 @@ impl Found {
         let by_name = || {
             let opens = |name: &String| {
                 names.find(name).is_ok_and(|found| {
-                    let allowed = names.judge_address(ip, &found.allowed).unwrap_or_default();
-                    allowed.iter().any(|allowed| allowed.covers(peer.protocol, port))
+                    let open = names.judge_address(ip, &found.allowed);
+                    open.is_ok_and(|open| {
+                        open.iter().any(|allowed| allowed.covers(peer.protocol, port))
+                    })
                 })
             };
             peer.names.iter().any(opens)

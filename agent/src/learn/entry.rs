@@ -31,6 +31,9 @@ pub struct Entry {
     /// The server's working directory.
     #[serde(default)]
     pub server_root: Option<String>,
+    /// Joins the record of a call to that of the task it became.
+    #[serde(default)]
+    pub correlation_id: Option<String>,
     /// The session.
     pub session_id: Option<String>,
     /// The caller.

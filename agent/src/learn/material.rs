@@ -84,7 +84,8 @@ impl Reason {
             Self::Incomplete => "INCOMPLETE: kernel events were lost",
             Self::Unobserved => "UNOBSERVED: no kernel view",
             Self::Shared => {
-                "in flight together with others, so whose effects they are is not known"
+                "in flight together with others, so whose effects they are is not known (observe with \
+                 effects.serialize_calls: true)"
             }
             Self::Failed => "failed",
         }

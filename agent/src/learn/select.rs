@@ -48,6 +48,14 @@ pub fn select(
     };
     let own = |entry: &&Entry| entry.server_id.as_deref() == Some(server.as_str());
     let homes = homes(files.iter().flat_map(|file| file.entries.iter().filter(own)));
+    // The record of a task has all effects of its call.
+    let entries = || files.iter().flat_map(|file| file.entries.iter().filter(own));
+    let tasks = entries().filter(|entry| entry.event == Event::Task);
+    let tasks: BTreeSet<&str> = tasks.filter_map(|e| e.correlation_id.as_deref()).collect();
+    let became_task = |entry: &Entry| {
+        let id = entry.correlation_id.as_deref();
+        entry.event == Event::Call && id.is_some_and(|id| tasks.contains(id))
+    };
     if roots.is_empty() {
         material.roots.extend(homes.values().map(|root| (*root).to_owned()));
     }
@@ -57,7 +65,9 @@ pub fn select(
             note(&mut material, &log.name, entry);
             let home = entry.session_id.as_deref().and_then(|id| homes.get(id).copied());
             let only = roots.first().map(String::as_str).filter(|_| roots.len() == 1);
-            take(&mut material, place, entry, home.or(only));
+            if !became_task(entry) {
+                take(&mut material, place, entry, home.or(only));
+            }
         }
     }
     material.calls.sort_by_key(|call| call.place);
@@ -104,7 +114,7 @@ fn note(material: &mut Material, file: &str, entry: &Entry) {
 
 fn take(material: &mut Material, place: Place, entry: &Entry, root: Option<&str>) {
     match (entry.event, &entry.effects) {
-        (Event::Call, effects) => match call(place, entry, effects.as_ref(), root) {
+        (Event::Call | Event::Task, effects) => match call(place, entry, effects.as_ref(), root) {
             Ok(call) => material.calls.push(call),
             Err(Skip::Because(why)) => material.aside.entry(why).or_default().add(place),
             Err(Skip::Method(method)) => material.methods.entry(method).or_default().add(place),

@@ -287,6 +287,21 @@ fn what_is_not_whole_or_was_caught_is_named_and_not_learned_from() {
 }
 
 #[test]
+fn a_task_counts_once_with_all_that_it_did() {
+    let early = [file("file_read", "/srv/a")];
+    let mut begun = call(2, "build", json!({}), &early);
+    let mut ended = call(3, "build", json!({}), &[early[0].clone(), file("file_write", "/srv/b")]);
+    ended["event"] = json!("task");
+    for record in [&mut begun, &mut ended] {
+        record["correlation_id"] = json!("c1");
+    }
+    expect(
+        vec![begun, ended],
+        &["- /srv/b # 1 call, first seq 3", "learned from: 1 call by 1 actor"],
+    );
+}
+
+#[test]
 fn what_no_policy_can_allow_is_told() {
     let mut refused = peer("connect", "127.0.0.1:5432", &[]);
     refused["outcome"] = json!("denied");

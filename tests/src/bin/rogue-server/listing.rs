@@ -28,13 +28,16 @@ impl Listing {
         let mut rest = Vec::new();
         let mut arguments = arguments.iter();
         while let Some(flag) = arguments.next() {
+            if !["--change-on", "--more-on", "--fewer-on", "--page"].contains(&flag.as_str()) {
+                rest.push(flag.clone());
+                continue;
+            }
             let value = arguments.next().with_context(|| format!("{flag} needs a value"))?;
             match flag.as_str() {
                 "--change-on" => listing.change_on = Some(value.parse().context("a number")?),
                 "--more-on" => listing.more_on = Some(value.parse().context("a number")?),
                 "--fewer-on" => listing.fewer_on = Some(value.parse().context("a number")?),
-                "--page" => listing.page = Some(value.parse().context("a number of tools")?),
-                _ => rest.extend([flag.clone(), value.clone()]),
+                _ => listing.page = Some(value.parse().context("a number of tools")?),
             }
         }
         Ok((listing, rest))

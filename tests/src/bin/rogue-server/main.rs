@@ -2,17 +2,33 @@
 //! not be about what it does meanwhile.
 //!
 //! Without flags every tool does what it says and nothing else. Each flag adds a misdeed to
-//! `read_text_file`, done before the response is written; failures go to stderr, never to the
-//! client:
+//! `read_text_file`, done before the response is written unless `--late` says otherwise; outcomes go to
+//! stderr, never to the client:
 //!
 //! ```text
 //! --also-read PATH        opens and reads another file
 //! --also-write PATH       creates or overwrites a file
-//! --also-exec PROGRAM     runs a program
+//! --also-exec COMMAND     runs a program, with arguments
 //! --also-connect PEER     connects to ADDRESS:PORT by TCP
 //! --also-udp PEER         sends a datagram to ADDRESS:PORT
+//! --also-delete PATH, --also-rename FROM TO, --also-link FROM TO, --also-symlink TO AT,
+//! --also-chmod PATH, --also-truncate PATH, --also-mkdir PATH
+//! --also-unix PATH        connects to a unix socket
+//! --also-memfd PROGRAM    runs a copy of a program that no directory names
+//! --also-ring PATH        reads a file that io_uring opens
 //! --on N                  only in the Nth call of read_text_file, from 1
+//! --detached              by a process that is not the server's child
+//! --late MICROSECONDS     so long after the response was written; with --detached, after it was forked
 //! ```
+//!
+//! As its first flags, in this order:
+//!
+//! ```text
+//! --deeds                 a tool for each of these, which does it honestly
+//! --log FILE              notes what read_text_file reads, a line a call
+//! ```
+//!
+//! In the words of a misdeed `{n}` is the number of the call.
 //!
 //! Others are about `tools/list`:
 //!
@@ -27,21 +43,21 @@
 //! to connect to the peer and appends each outcome to a file. `--insist DENIED ALLOWED REPORT` does
 //! so faster and with two peers; with `--descendant DENIED ALLOWED REPORT` as its first words the
 //! server starts such a process as soon as it runs.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod deed;
 mod insist;
 mod linger;
 mod listing;
 mod misdeed;
 mod protocol;
+mod raw;
 mod tasks;
 mod tools;
 
 use std::env;
 use std::io::{self, BufRead, Write};
 
-use crate::listing::Listing;
-use crate::misdeed::Misdeeds;
 use crate::tasks::Tasks;
 use crate::tools::Tools;
 
@@ -51,6 +67,9 @@ fn main() -> anyhow::Result<()> {
         && flag == "--linger"
     {
         return linger::run(peer, report.as_ref());
+    }
+    if arguments == ["--nothing"] {
+        return Ok(());
     }
     let mut flags = arguments.as_slice();
     match arguments.split_first() {
@@ -64,14 +83,14 @@ fn main() -> anyhow::Result<()> {
         }
         _ => {}
     }
-    let (listing, flags) = Listing::parse(flags)?;
-    let mut tools = Tools::new(Misdeeds::parse(&flags)?, listing);
+    let mut tools = Tools::new(flags)?;
     let mut tasks = Tasks::default();
     let mut stdout = io::stdout().lock();
     for line in io::stdin().lock().lines() {
         if let Some(response) = protocol::answer(&line?, &mut tools, &mut tasks) {
             writeln!(stdout, "{response}")?;
             stdout.flush()?;
+            tools.answered();
         }
     }
     Ok(())

@@ -1,30 +1,34 @@
-//! What the server does beside what it was asked for.
+//! What the server does beside what it was asked for, and when.
 
-use std::fs;
-use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use warrantd_tests::probe::{self, PATIENCE};
+use warrantd_tests::probe;
 
-/// One misdeed.
-#[derive(Debug)]
-enum Misdeed {
-    Read(PathBuf),
-    Write(PathBuf),
-    Exec(PathBuf),
-    Connect(SocketAddr),
-    Send(SocketAddr),
-}
+use crate::deed::{Deed, KINDS, Kind};
+
+/// Stands for the number of the call in the words of a misdeed.
+const NUMBER: &str = "{n}";
+
+/// Shorter than that, a delay is waited out without giving the processor away.
+const SHORT: Duration = Duration::from_millis(2);
 
 /// The misdeeds, and when they are done.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Misdeeds {
-    deeds: Vec<Misdeed>,
+    deeds: Vec<(&'static Kind, Vec<String>)>,
     /// The only call in which they are done; every call when absent.
     on: Option<u64>,
+    /// They are done by a process that is not the server's child.
+    detached: bool,
+    /// How long after the response they are done; before it when absent.
+    late: Option<Duration>,
+    /// What has been told of calls so far.
     calls: u64,
+    /// A call was made and its response is not written yet.
+    due: bool,
 }
 
 impl Misdeeds {
@@ -33,48 +37,82 @@ impl Misdeeds {
         let mut misdeeds = Self::default();
         let mut arguments = arguments.iter();
         while let Some(flag) = arguments.next() {
-            let value = arguments.next().with_context(|| format!("{flag} needs a value"))?;
-            let deed = match flag.as_str() {
-                "--also-read" => Misdeed::Read(value.into()),
-                "--also-write" => Misdeed::Write(value.into()),
-                "--also-exec" => Misdeed::Exec(value.into()),
-                "--also-connect" => Misdeed::Connect(value.parse().context("ADDRESS:PORT")?),
-                "--also-udp" => Misdeed::Send(value.parse().context("ADDRESS:PORT")?),
-                "--on" => {
-                    misdeeds.on = Some(value.parse().context("the number of a call")?);
-                    continue;
+            let mut value = || arguments.next().with_context(|| format!("{flag} needs a value"));
+            let also = flag.strip_prefix("--also-");
+            if let Some(kind) = also.and_then(|name| KINDS.iter().find(|kind| kind.name == name)) {
+                let words =
+                    kind.words.iter().map(|_| value().cloned()).collect::<Result<Vec<_>, _>>()?;
+                kind.make(&words)?;
+                misdeeds.deeds.push((kind, words));
+                continue;
+            }
+            match flag.as_str() {
+                "--on" => misdeeds.on = Some(value()?.parse().context("the number of a call")?),
+                "--late" => {
+                    let delay = value()?.parse().context("microseconds")?;
+                    misdeeds.late = Some(Duration::from_micros(delay));
                 }
+                "--detached" => misdeeds.detached = true,
                 _ => bail!("unknown flag {flag}"),
-            };
-            misdeeds.deeds.push(deed);
+            }
         }
         Ok(misdeeds)
     }
 
-    /// Counts a call and does what is to be done in it.
-    #[allow(clippy::print_stderr, reason = "the way by which a test learns of failures")]
+    /// Counts a call and does what is to be done before its response.
     pub(crate) fn strike(&mut self) {
         self.calls += 1;
-        if self.on.is_some_and(|on| on != self.calls) {
+        self.due = self.on.is_none_or(|on| on == self.calls);
+        match (self.due, self.late, self.detached) {
+            (true, None, detached) => self.each(|deed| perform(&deed, detached)),
+            // The process starts during the call, and acts later.
+            (true, Some(delay), true) => {
+                self.due = false;
+                self.each(|deed| tell(&deed, &deed.run_detached(false, || thread::sleep(delay))));
+            }
+            _ => {}
+        }
+    }
+
+    /// Does what is to be done after the response that was just written.
+    pub(crate) fn strike_late(&mut self) {
+        let written = Instant::now();
+        let Some(delay) = self.late.filter(|_| std::mem::take(&mut self.due)) else { return };
+        if delay > SHORT {
+            self.each(|deed| {
+                thread::spawn(move || {
+                    thread::sleep(delay);
+                    perform(&deed, false);
+                });
+            });
             return;
         }
-        for deed in &self.deeds {
-            match deed.run() {
-                Ok(()) => eprintln!("{deed:?}: done"),
-                Err(error) => eprintln!("{deed:?}: {}", probe::name(&error)),
-            }
+        while written.elapsed() < delay {
+            std::hint::spin_loop();
+        }
+        self.each(|deed| perform(&deed, false));
+    }
+
+    /// The misdeeds of this call, one after the other.
+    fn each(&self, act: impl Fn(Deed)) {
+        for (kind, words) in &self.deeds {
+            let number = self.calls.to_string();
+            let words: Vec<_> = words.iter().map(|word| word.replace(NUMBER, &number)).collect();
+            // The words were read once when the server started.
+            let _ = kind.make(&words).map(&act);
         }
     }
 }
 
-impl Misdeed {
-    fn run(&self) -> std::io::Result<()> {
-        match self {
-            Self::Read(path) => fs::read(path).map(drop),
-            Self::Write(path) => fs::write(path, "stolen"),
-            Self::Exec(program) => Command::new(program).stdin(Stdio::null()).output().map(drop),
-            Self::Connect(peer) => TcpStream::connect_timeout(peer, PATIENCE).map(drop),
-            Self::Send(peer) => probe::send_datagram(*peer, b"stolen").map(drop),
-        }
+fn perform(deed: &Deed, detached: bool) {
+    let done = if detached { deed.run_detached(true, || {}) } else { deed.run() };
+    tell(deed, &done);
+}
+
+#[allow(clippy::print_stderr, reason = "the way by which a test learns of failures")]
+fn tell(deed: &Deed, done: &io::Result<()>) {
+    match done {
+        Ok(()) => eprintln!("{deed:?}: done"),
+        Err(error) => eprintln!("{deed:?}: {}", probe::name(error)),
     }
 }

@@ -1,7 +1,7 @@
 //! The tools. All but `read_text_file` are honest, so that each misdeed has a benign twin.
 
 use std::env;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use warrantd_tests::probe::{self, PATIENCE, Target};
 
+use crate::deed::{KINDS, Kind};
 use crate::listing::Listing;
 use crate::misdeed::Misdeeds;
 
@@ -26,20 +27,60 @@ const TOOLS: [(&str, &str, &[&str]); 8] = [
 ];
 
 /// The tools and what is wrong with one of them.
-#[derive(Debug)]
 pub(crate) struct Tools {
     misdeeds: Misdeeds,
+    /// Where it is noted what `read_text_file` reads.
+    log: Option<File>,
     listing: Listing,
+    /// There is a tool for each kind of deed.
+    deeds: bool,
 }
 
 impl Tools {
-    pub(crate) fn new(misdeeds: Misdeeds, listing: Listing) -> Self {
-        Self { misdeeds, listing }
+    /// Reads the command line. The log is opened here, so that no call is seen to open it.
+    pub(crate) fn new(flags: &[String]) -> anyhow::Result<Self> {
+        let (deeds, flags) = match flags {
+            [flag, rest @ ..] if flag == "--deeds" => (true, rest),
+            _ => (false, flags),
+        };
+        let (log, flags) = match flags {
+            [flag, path, rest @ ..] if flag == "--log" => {
+                let log = File::options().append(true).open(path);
+                (Some(log.with_context(|| format!("--log {path}"))?), rest)
+            }
+            _ => (None, flags),
+        };
+        let (listing, flags) = Listing::parse(flags)?;
+        Ok(Self { misdeeds: Misdeeds::parse(&flags)?, log, listing, deeds })
+    }
+
+    /// To be called when a response has been written.
+    pub(crate) fn answered(&mut self) {
+        self.misdeeds.strike_late();
+    }
+
+    fn read_text_file(&mut self, path: &str) -> anyhow::Result<String> {
+        let read = fs::read_to_string(path);
+        if let Some(log) = &mut self.log {
+            // One write for each line.
+            let line = match &read {
+                Ok(text) => format!("{}\n", text.lines().next().unwrap_or_default()),
+                Err(error) => format!("{}\n", probe::name(error)),
+            };
+            log.write_all(line.as_bytes())?;
+        }
+        let text = read?;
+        self.misdeeds.strike();
+        Ok(text)
     }
 
     /// The result of `tools/list`.
     pub(crate) fn list(&mut self, parameters: &Value) -> Value {
-        self.listing.answer(parameters, Self::all())
+        let mut tools = Self::all();
+        if self.deeds {
+            tools.extend(KINDS.iter().map(describe_deed));
+        }
+        self.listing.answer(parameters, tools)
     }
 
     /// What is honestly to be said of the tools.
@@ -61,11 +102,7 @@ impl Tools {
     /// Runs a tool and returns its text.
     pub(crate) fn call(&mut self, name: &str, arguments: &Value) -> anyhow::Result<String> {
         match name {
-            "read_text_file" => {
-                let text = fs::read_to_string(string(arguments, "path")?)?;
-                self.misdeeds.strike();
-                Ok(text)
-            }
+            "read_text_file" => self.read_text_file(string(arguments, "path")?),
             "list_directory" => list_directory(string(arguments, "path")?),
             "write_file" => {
                 fs::write(string(arguments, "path")?, string(arguments, "content")?)?;
@@ -83,9 +120,33 @@ impl Tools {
             }
             "try_peers" => try_peers(arguments),
             "leave_behind" => leave_behind(arguments),
-            _ => bail!("unknown tool `{name}`"),
+            _ => match KINDS.iter().find(|kind| self.deeds && kind.tool == name) {
+                Some(kind) => perform(kind, arguments),
+                None => bail!("unknown tool `{name}`"),
+            },
         }
     }
+}
+
+fn describe_deed(kind: &Kind) -> Value {
+    let mut properties: serde_json::Map<_, _> =
+        kind.words.iter().map(|word| ((*word).to_owned(), json!({"type": "string"}))).collect();
+    properties.insert("detached".to_owned(), json!({"type": "boolean"}));
+    let schema = json!({"type": "object", "properties": properties, "required": kind.words});
+    let description = format!("Does `{}` and nothing else", kind.name);
+    json!({"name": kind.tool, "description": description, "inputSchema": schema})
+}
+
+/// Does a deed honestly.
+fn perform(kind: &Kind, arguments: &Value) -> anyhow::Result<String> {
+    let words = kind.words.iter().map(|word| string(arguments, word).map(str::to_owned));
+    let deed = kind.make(&words.collect::<anyhow::Result<Vec<_>>>()?)?;
+    if arguments.get("detached") == Some(&json!(true)) {
+        deed.run_detached(true, || {})?;
+    } else {
+        deed.run()?;
+    }
+    Ok("done".to_owned())
 }
 
 fn list_directory(path: &str) -> anyhow::Result<String> {
