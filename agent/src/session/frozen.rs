@@ -138,7 +138,7 @@ impl Conversation {
 
     fn record_order(&self, event: Event, by: u32) -> Result<(), SessionError> {
         let session = &self.recorder.session_id;
-        tracing::warn!(server = self.context.server.id, session, ?event, by, "ordered");
+        tracing::warn!(server = self.context.server.id, session, ?event, by, "an operator's order");
         let record = self.recorder.record(event);
         let status = Some(Status::Success);
         Ok(self.append(&Record { operator_uid: Some(by), status, ..record })?)
