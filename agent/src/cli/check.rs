@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::failure::warn;
 use super::{Failure, output};
 use crate::config::{ConfigError, Source};
 use crate::policy::Policy;
@@ -52,5 +53,8 @@ fn check(file: &Path) -> Result<&'static str, ConfigError> {
         .and_then(|_| Ambient::new(&[], &policy.effects.ambient.read, root))
         .and_then(|ambient| ambient.with_connect(&policy.effects.ambient.connect))
         .map_err(|problem| source.error(problem))?;
+    for remark in policy.remarks() {
+        warn(&source.error(remark));
+    }
     Ok("a valid policy")
 }

@@ -39,6 +39,12 @@ impl Failure {
     }
 }
 
+/// Prints what can be used and is hardly meant.
+#[allow(clippy::print_stderr)] // As above.
+pub(super) fn warn(remark: &ConfigError) {
+    eprintln!("{}", remark.as_warning());
+}
+
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)

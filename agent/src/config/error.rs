@@ -45,6 +45,13 @@ pub struct ConfigError {
     pub snippet: String,
 }
 
+impl ConfigError {
+    /// The same text as a warning, for what can be used and is hardly meant.
+    pub fn as_warning(&self) -> String {
+        self.to_string().replacen("error:", "warning:", 1)
+    }
+}
+
 impl std::error::Error for ConfigError {}
 
 impl fmt::Display for ConfigError {

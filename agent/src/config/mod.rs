@@ -15,6 +15,7 @@ mod network;
 mod pinning;
 mod policy;
 mod position;
+mod remarks;
 mod sanitize;
 mod source;
 

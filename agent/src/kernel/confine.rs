@@ -77,7 +77,10 @@ impl Step {
         (Self::Floor, "restricting it to its files (Landlock, effects.landlock)"),
         (Self::ParentDeath, "tying its life to warrantd (PR_SET_PDEATHSIG)"),
         (Self::Filter, "installing the system call filter (seccomp)"),
-        (Self::Exec, "executing it"),
+        (
+            Self::Exec,
+            "executing it (the server's user must be able to reach and run it, and the interpreter of a script)",
+        ),
     ];
 
     /// What the step does, to follow "failed while".

@@ -1,18 +1,13 @@
 //! Paths as globs, and temporary names as what they have in common.
 
 use super::material::below;
+pub(super) use crate::policy::literal;
 
 /// Characters that a random part of a name has at least.
 const RANDOM: usize = 6;
 
 /// Directories in which programs make files with names of their own choice.
 const TEMPORARY: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
-
-/// A path whose every character stands for itself.
-pub(super) fn literal(path: &str) -> String {
-    // A backslash takes the meaning from what follows it, and `${` would be an argument.
-    path.split('\\').map(globset::escape).collect::<Vec<_>>().join("\\\\")
-}
 
 /// Everything in a directory, and the directory.
 pub(super) fn tree(directory: &str) -> String {

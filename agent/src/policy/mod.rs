@@ -27,6 +27,6 @@ pub use decide::{ApprovedPath, Call, Decision, decide};
 pub use names::{MAX_FREEDOM, NameDenial, NameMatch, Names};
 pub use narrow::{Need, within};
 pub use near_miss::near_miss;
-pub use paths::{PathError, PathGlobs, absolute};
+pub use paths::{PathError, PathGlobs, absolute, literal};
 pub use rate::{RateLimiter, RateLimits, TooSoon};
 pub use reach::Reach;

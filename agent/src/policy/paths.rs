@@ -175,6 +175,12 @@ impl PathGlobs {
     }
 }
 
+/// A glob that matches this path alone: every character stands for itself.
+pub fn literal(path: &str) -> String {
+    // A backslash would take the meaning from what follows it, also from what escapes the next character.
+    path.split('\\').map(globset::escape).collect::<Vec<_>>().join("\\\\")
+}
+
 /// The absolute globs that a pattern stands for.
 fn spellings(pattern: &str, root: &str) -> Result<Vec<String>, String> {
     if pattern.is_empty() {
@@ -184,14 +190,14 @@ fn spellings(pattern: &str, root: &str) -> Result<Vec<String>, String> {
         return Err("a pattern has no `..`; write the path it means".to_owned());
     }
     if pattern == "." {
-        return Ok(vec![globset::escape(root)]);
+        return Ok(vec![literal(root)]);
     }
     let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
     let pattern = if pattern.ends_with('/') { format!("{pattern}**") } else { pattern.to_owned() };
     let whole = if pattern.starts_with('/') || pattern.starts_with("**") {
         pattern
     } else {
-        format!("{}/{pattern}", globset::escape(root.trim_end_matches('/')))
+        format!("{}/{pattern}", literal(root.trim_end_matches('/')))
     };
     // `dir/**` matches what is below; a person means the directory too.
     let itself = whole

@@ -118,6 +118,9 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 impl Server {
     /// Checks the whole specification; starts nothing.
     pub fn prepare(spec: &ServerSpec, policy: &PolicyFile) -> Result<Self, ServerError> {
+        for remark in policy.remarks() {
+            tracing::warn!(server = spec.id, "{}: {}", remark.key, remark.message);
+        }
         let bad_root =
             |source| ServerError::Root { id: spec.id.clone(), root: spec.root.clone(), source };
         let root = spec.root.canonicalize().map_err(bad_root)?;

@@ -4,8 +4,8 @@ use super::effect::{Effect, EffectKind, Outcome, Peer, Target};
 use super::grant::PeerGrant;
 use super::peers::peer;
 use crate::config::{ListenRule, NetworkProtocol, Problem};
-use crate::policy::PathGlobs;
 use crate::policy::network::Protocol;
+use crate::policy::{PathGlobs, literal};
 
 /// What every runtime reads: libraries, locale, time zone, certificates, and facts about the
 /// machine by which it sizes itself. Not `/etc/passwd`, not `/etc/hosts`, no configuration of
@@ -66,8 +66,7 @@ impl Ambient {
     /// The floor, the server's own install trees (absolute directories or files), and the globs
     /// that policy adds.
     pub fn new(install: &[String], policy: &[String], root: &str) -> Result<Self, Problem> {
-        let own: Vec<String> =
-            install.iter().map(|tree| format!("{}/**", globset::escape(tree))).collect();
+        let own: Vec<String> = install.iter().map(|tree| format!("{}/**", literal(tree))).collect();
         // Policy's patterns come first, so that the index in an error is theirs.
         let patterns = policy
             .iter()

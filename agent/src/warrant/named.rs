@@ -6,7 +6,7 @@ use super::grant::{DELETE, FileGrant, READ, RunGrant, Scope, WRITE, Warrant};
 use super::peers::peer;
 use super::template::Template;
 use crate::config::{ExecEntry, Problem, StartupSection, ToolEffects};
-use crate::policy::{ApprovedPath, PathGlobs};
+use crate::policy::{ApprovedPath, PathGlobs, literal};
 
 /// Effects as policy names them, with places for arguments.
 #[derive(Debug)]
@@ -127,8 +127,8 @@ impl Named {
             let paths = paths
                 .iter()
                 .filter(|path| path.argument == name || path.argument.starts_with(&listed));
-            let real: Vec<_> = paths.map(|path| globset::escape(&path.real)).collect();
-            if real.is_empty() { vec![globset::escape(text)] } else { real }
+            let real: Vec<_> = paths.map(|path| literal(&path.real)).collect();
+            if real.is_empty() { vec![literal(text)] } else { real }
         };
         let scope = |globs: Vec<String>| {
             let set = PathGlobs::new(&globs, root).map_err(|(index, why)| IssueError {

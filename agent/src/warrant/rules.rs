@@ -113,6 +113,9 @@ tools:
         assert!(!covers("read", r#"{"path":"**"}"#, &read("/srv/b")));
         assert!(covers("read", r#"{"path":"**"}"#, &read("/srv/**")));
         assert!(!covers("read", r#"{"path":"{a,b}"}"#, &read("/srv/b")));
+        // A backslash does not undo the escape of what follows it.
+        assert!(!covers("read", r#"{"path":"\\*"}"#, &read("/srv/[b]")));
+        assert!(covers("read", r#"{"path":"\\*"}"#, &read("/srv/\\*")));
     }
 
     #[test]
