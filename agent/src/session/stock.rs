@@ -26,6 +26,9 @@ impl Conversation {
             return Ok(self.record_unsolicited()?);
         }
         let Some(seen) = self.gate.take_unsolicited() else { return Ok(()) };
+        if !seen.calls_for_action() {
+            return Ok(self.record_effects(Event::Unsolicited, &seen, None)?);
+        }
         let verdict = seen.verdict();
         let why = match verdict {
             Verdict::Incomplete => "kernel events were lost while no call was in flight",

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ambient::Ambient;
-use super::effect::Effect;
+use super::effect::{Effect, EffectKind};
 use super::grant::Warrant;
 
 /// Where an effect stands.
@@ -80,6 +80,13 @@ impl Observation {
     /// The effects that nothing covers.
     pub fn exceeded(&self) -> impl Iterator<Item = &Effect> {
         self.judged.iter().filter(|j| j.standing == Standing::Exceeded).map(|j| &j.effect)
+    }
+
+    /// Whether policy is to act on it. Not on data alone that the kernel dropped on connections of earlier
+    /// calls: none of it left, and an honest server says goodbye that way.
+    pub fn calls_for_action(&self) -> bool {
+        let grave = |effect: &Effect| effect.kind != EffectKind::LatePacket;
+        self.lost > 0 || self.cut || self.exceeded().any(grave)
     }
 
     /// The verdict. An effect that nothing covers outweighs lost events: what was seen is certain.

@@ -218,3 +218,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn data_dropped_on_old_connections_is_told_and_not_acted_on() {
+    let late = || Judged {
+        effect: Effect {
+            outcome: Outcome::Denied,
+            ..peer(EffectKind::LatePacket, "192.0.2.1:443")
+        },
+        standing: Standing::Exceeded,
+    };
+    let mut seen = Observation::default();
+    seen.add(late());
+    assert!(seen.verdict() == Verdict::Exceeded && !seen.calls_for_action());
+    assert!(Observation { lost: 1, ..seen.clone() }.calls_for_action());
+    let other = Judged { effect: peer(EffectKind::Connect, "192.0.2.1:443"), ..late() };
+    seen.add(other);
+    assert!(seen.calls_for_action());
+}
