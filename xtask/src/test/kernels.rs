@@ -41,7 +41,7 @@ fn end_to_end() -> anyhow::Result<Vm> {
     }
     programs.push(("/usr/bin/install".to_owned(), "/usr/bin/install".to_owned()));
     let command = format!(
-        "{PLACE}/e2e --test-threads=2 rogue::; rogue=$?; {PLACE}/e2e --test-threads=2 enforce:: && exit $rogue"
+        "{PLACE}/e2e --test-threads=2 rogue::; rogue=$?; WARRANTD_TEST_ENFORCED=1 {PLACE}/e2e --test-threads=2 enforce:: && exit $rogue"
     );
     Ok(Vm::for_programs(vec![Series::V6_12], programs, command, 1800))
 }
