@@ -99,7 +99,7 @@ pub(super) fn run(
     let _ = reader.join();
     let console = fs::read(&console).unwrap_or_default();
     let console = String::from_utf8_lossy(&console);
-    complaints(&console).for_each(|text| line(&format!("the kernel says: {text}")));
+    complaints(&console).for_each(|text| line(&format!("{OF_KERNEL}{text}")));
     match end {
         Ok(end) if end.bytes().all(|digit| digit.is_ascii_digit()) => Ok(end),
         Ok(how) | Err(how) => bail!("{how}; the kernel's last words:\n{}", last_words(&console)),
@@ -147,6 +147,9 @@ fn complaints(console: &str) -> impl Iterator<Item = &str> {
     let marks = ["BUG: ", "WARNING: ", "Oops: ", "Kernel panic", "INFO: task "];
     console.lines().filter(move |line| marks.iter().any(|mark| line.contains(mark)))
 }
+
+/// Begins the lines that are not of the job.
+pub(super) const OF_KERNEL: &str = "the kernel says: ";
 
 /// Ends with the scope.
 struct Machine(Child);

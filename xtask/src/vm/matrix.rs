@@ -48,11 +48,24 @@ pub(super) fn run(
             let Some(kernel) = kernels.get(&configuration.series) else { continue };
             say(&format!("{configuration}: starting {}", kernel.release));
             let started = Instant::now();
+            let spoken = AtomicUsize::new(0);
             let show = |text: &str| {
+                spoken.fetch_add(
+                    usize::from(!text.starts_with(machine::OF_KERNEL)),
+                    Ordering::Relaxed,
+                );
                 println!("[{configuration} {:>3} s] {text}", started.elapsed().as_secs());
                 line(*configuration, text);
             };
-            let how = machine::run(*configuration, kernel, &image, hardware, job.patience, show);
+            let boot =
+                || machine::run(*configuration, kernel, &image, hardware, job.patience, show);
+            let mut how = boot();
+            // Emulated processors now and then trip over the code that a booting kernel patches. Of what
+            // is tested nothing has run then.
+            if how.is_err() && spoken.load(Ordering::Relaxed) == 0 {
+                say(&format!("{configuration}: its kernel did not come up; once more"));
+                how = boot();
+            }
             say(&format!("{configuration}: ended after {} s", started.elapsed().as_secs()));
             ended.lock().unwrap_or_else(PoisonError::into_inner).push((*configuration, how));
         }
