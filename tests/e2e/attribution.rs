@@ -13,7 +13,7 @@ use warrantd_tests::needs::Need;
 use warrantd_tests::records::{Record, await_record, calls};
 use warrantd_tests::scratch::text;
 
-use crate::rig::{NOTE, Rig, WITHHELD};
+use crate::rig::{DENIED, NOTE, Rig, WITHHELD};
 
 const POLICY: &str = "
 actors:
@@ -74,14 +74,20 @@ fn answers(received: &str) -> Vec<Value> {
     messages.filter(|message| message["id"].as_u64().is_some_and(|id| id > 100)).collect()
 }
 
+/// Waits until everything that was sent has been heard: what comes after it is refused at once.
+fn all_heard(client: &mut Client) -> anyhow::Result<()> {
+    let refused = client.request("prompts/get", &json!({}))?;
+    ensure!(refused.error_code() == Some(DENIED), "{}", refused.line);
+    Ok(())
+}
+
 fn shared() -> anyhow::Result<()> {
     let rig = Rig::new(&format!("{POLICY}  serialize_calls: false\n"))?;
     let pipe = Pipe::new(&rig)?;
     let mut client = Client::connect(rig.run(&rig.rogue(&[])?)?)?;
     client.send(&call(101, "public/pipe"))?;
     client.send(&call(102, "public/note.txt"))?;
-    // Both are in flight when the one sent after them was answered.
-    client.send(&json!({"jsonrpc": "2.0", "id": 103, "method": "prompts/get"}))?;
+    all_heard(&mut client)?;
     pipe.open()?;
     client.call("read_text_file", &json!({"path": "public/note.txt"}))?;
     client.finish()?;
@@ -145,14 +151,15 @@ fn left_waiting() -> anyhow::Result<()> {
     let mut client = Client::connect(rig.run(&rig.rogue(&["--also-read", &secret])?)?)?;
     client.send(&call(101, "public/pipe"))?;
     client.send(&call(102, "public/note.txt"))?;
-    client.request("ping", &json!({})).ok();
+    all_heard(&mut client)?;
     pipe.open()?;
     let ending = client.ending()?;
     let answers = answers(&ending.received);
     let codes: Vec<_> = answers.iter().map(|m| m["error"]["code"].clone()).collect();
     ensure!(codes == [WITHHELD, -31010], "{}", ending.received);
     let records = calls(&rig.audit)?;
-    ensure!(records.len() == 2 && records[1].get("effects").is_null(), "{records:#?}");
+    // The first one is what was refused at once.
+    ensure!(records.len() == 3 && records[2].get("effects").is_null(), "{records:#?}");
     Ok(())
 }
 

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 
 use anyhow::{Context, ensure};
 use serde_json::json;
@@ -93,19 +92,8 @@ effects:
 
     /// A session whose server finds a resolv.conf(5) of this world.
     pub(crate) fn session(&self) -> anyhow::Result<Session<'_>> {
-        let scratch = &self.rig.scratch;
-        let conf = format!("nameserver {}\noptions timeout:5 attempts:1\n", self.resolv_conf);
-        let conf = scratch.file("resolv.conf", conf)?;
-        let switch = scratch.file("nsswitch.conf", "hosts: files dns\n")?;
-        let inner = self.rig.run_inside(&self.net, &self.rig.rogue(&[])?)?;
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", "sh", "-ec"]);
-        command.arg(
-            "mount --bind \"$1\" /etc/resolv.conf; mount --bind \"$2\" /etc/nsswitch.conf; shift 2; \
-             exec \"$@\"",
-        );
-        command.arg("sh").arg(conf).arg(switch).arg(inner.get_program()).args(inner.get_args());
-        command.env_remove("SUDO_UID").env_remove("WARRANTD_LOG");
+        let server = self.rig.rogue(&[])?;
+        let command = self.rig.run_resolving(&self.net, self.resolv_conf, &server)?;
         Ok(Session { world: self, client: Client::connect(command)?, runs: 0 })
     }
 

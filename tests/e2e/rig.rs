@@ -70,6 +70,28 @@ impl Rig {
         Ok(command)
     }
 
+    /// The same, where the server finds a resolv.conf(5) that leads to this name server.
+    pub(crate) fn run_resolving<S: AsRef<OsStr>>(
+        &self,
+        net: &Namespace,
+        resolver: &str,
+        server: &[S],
+    ) -> anyhow::Result<Command> {
+        let inner = self.run_inside(net, server)?;
+        let conf = format!("nameserver {resolver}\noptions timeout:5 attempts:1\n");
+        let conf = self.scratch.file("resolv.conf", conf)?;
+        let switch = self.scratch.file("nsswitch.conf", "hosts: files dns\n")?;
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-ec"]);
+        command.arg(
+            "mount --bind \"$1\" /etc/resolv.conf; mount --bind \"$2\" /etc/nsswitch.conf; shift 2; \
+             exec \"$@\"",
+        );
+        command.arg("sh").arg(conf).arg(switch).arg(inner.get_program()).args(inner.get_args());
+        command.env_remove("SUDO_UID").env_remove("WARRANTD_LOG");
+        Ok(command)
+    }
+
     fn arguments<S: AsRef<OsStr>>(&self, command: &mut Command, server: &[S]) {
         command.arg("run").arg("--policy").arg(&self.policy).arg("--audit").arg(&self.audit);
         command.arg("--root").arg(&self.root);

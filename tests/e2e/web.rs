@@ -53,18 +53,6 @@ impl Web {
         rig: &Rig,
         server: &[S],
     ) -> anyhow::Result<Command> {
-        let inner = rig.run_inside(&self.net, server)?;
-        let conf = format!("nameserver {RESOLVER}\noptions timeout:5 attempts:1\n");
-        let conf = rig.scratch.file("resolv.conf", conf)?;
-        let switch = rig.scratch.file("nsswitch.conf", "hosts: files dns\n")?;
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", "sh", "-ec"]);
-        command.arg(
-            "mount --bind \"$1\" /etc/resolv.conf; mount --bind \"$2\" /etc/nsswitch.conf; shift 2; \
-             exec \"$@\"",
-        );
-        command.arg("sh").arg(conf).arg(switch).arg(inner.get_program()).args(inner.get_args());
-        command.env_remove("SUDO_UID").env_remove("WARRANTD_LOG");
-        Ok(command)
+        rig.run_resolving(&self.net, RESOLVER, server)
     }
 }

@@ -107,10 +107,8 @@ impl NamedAddresses {
         let Some(State { addresses, leave: now }) = state.as_mut() else {
             return Err(KernelError::SessionOver);
         };
-        if now == leave {
-            return Ok(());
-        }
         now.clone_from(leave);
+        // All of them, also when the leave is the same: an earlier change may have stopped half-way.
         for (key, known) in addresses {
             let open = leave.named(&known.names, &known.allowed);
             if open != known.open {

@@ -107,8 +107,8 @@ pub(super) struct Conversation {
     /// What the server listed in this session.
     pub(super) seen: Seen,
     pub(super) watch: Option<kernel::Session>,
-    /// What of its network the server may use now.
-    pub(super) leave: Leave,
+    /// What of its network the server may use now; `None` when the kernel did not take the last change.
+    pub(super) leave: Option<Leave>,
     /// What it may do to files now, if that is enforced.
     pub(super) files: Option<Files>,
     /// Answers for the names in the policy, when there are any.
@@ -160,7 +160,7 @@ pub async fn converse<R: AsyncRead + Unpin>(
     }
     let mut conversation = Conversation {
         gate: Gate::new(context.server.startup.clone()),
-        leave: opening::at_start(&context.server),
+        leave: Some(opening::at_start(&context.server)),
         to_server: child.stdin.take().map(|stdin| LineWriter::new(stdin, QUEUE)),
         seen: Seen::default(),
         context,

@@ -94,9 +94,11 @@ impl Conversation {
         let mut peers = server.ambient.peers().to_vec();
         peers.extend(self.gate.warrants(ending).flat_map(Warrant::peers).cloned());
         let leave = Leave::Peers(peers);
-        if self.leave != leave {
+        if self.leave.as_ref() != Some(&leave) {
+            // On an error nobody knows what is open, so the next change is made whatever it is.
+            self.leave = None;
             watch.set_leave(&leave)?;
-            self.leave = leave;
+            self.leave = Some(leave);
         }
         Ok(())
     }
