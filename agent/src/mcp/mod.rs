@@ -4,11 +4,13 @@
 //! forwarded as its original bytes, so that policy and the server read the same value.
 #![forbid(unsafe_code)]
 
+pub mod era;
 pub mod error;
 pub mod json;
 pub mod list;
 pub mod message;
 
+pub use era::Era;
 pub use error::{RpcError, code};
 pub use json::JsonError;
 pub use message::{Id, Message, MessageError, ToolCall};

@@ -2,5 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod lines;
+mod port;
 
 pub use lines::{Line, LineReader, LineWriter};
+pub use port::{Arrival, Departure, Heard, Inbox, Notes, Outbox, Route};
