@@ -9,8 +9,10 @@ pub mod error;
 pub mod json;
 pub mod list;
 pub mod message;
+mod splice;
 
 pub use era::Era;
 pub use error::{RpcError, code};
 pub use json::JsonError;
 pub use message::{Id, Message, MessageError, ToolCall};
+pub use splice::Splice;
