@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::api_key::ApiKeyConfig;
+use super::server::ServerConfig;
 
 /// The configuration of `warrantd serve` as written.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -26,7 +27,7 @@ pub struct DaemonConfig {
     /// Who may connect, and how they prove it.
     #[serde(default)]
     pub actors: Vec<ActorConfig>,
-    /// The MCP servers that warrantd runs.
+    /// The MCP servers behind warrantd.
     pub servers: Vec<ServerConfig>,
 }
 
@@ -85,45 +86,4 @@ pub struct ActorConfig {
     /// Users that are this actor when they connect to a socket.
     #[serde(default)]
     pub uids: Vec<u32>,
-}
-
-/// One MCP server that warrantd runs, a process for each session.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ServerConfig {
-    /// Its name: letters, digits, `-` and `_`.
-    pub id: String,
-    /// Program and arguments.
-    pub command: Vec<String>,
-    /// Its working directory, from which relative paths count.
-    pub root: PathBuf,
-    /// The user it runs as.
-    #[serde(default = "default_user")]
-    pub user: String,
-    /// Its policy file, relative to the configuration file.
-    pub policy: PathBuf,
-    /// Ways to authenticate that it accepts.
-    #[serde(default = "default_auth")]
-    pub auth: Vec<AuthMethod>,
-    /// Environment variables it gets beside PATH, HOME, LANG and TZ.
-    #[serde(default)]
-    pub env: std::collections::BTreeMap<String, String>,
-}
-
-fn default_user() -> String {
-    "nobody".to_owned()
-}
-
-fn default_auth() -> Vec<AuthMethod> {
-    vec![AuthMethod::ApiKey]
-}
-
-/// A way to authenticate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AuthMethod {
-    /// An API key, sent before the first message.
-    ApiKey,
-    /// The user id of the peer of a Unix socket (`SO_PEERCRED`, unix(7)).
-    PeerUid,
 }
