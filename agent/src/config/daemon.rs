@@ -6,6 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::api_key::ApiKeyConfig;
+use super::certificate::CertificateName;
+use super::limits::LimitsConfig;
+use super::listen::ListenerConfig;
 
 /// The configuration of `warrantd serve` as written.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -26,6 +29,12 @@ pub struct DaemonConfig {
     /// Who may connect, and how they prove it.
     #[serde(default)]
     pub actors: Vec<ActorConfig>,
+    /// Where clients connect over HTTP, beside the Unix sockets of `runtime_dir`.
+    #[serde(default)]
+    pub listen: Vec<ListenerConfig>,
+    /// How much HTTP clients may take.
+    #[serde(default)]
+    pub limits: LimitsConfig,
     /// The MCP servers that warrantd runs.
     pub servers: Vec<ServerConfig>,
 }
@@ -85,6 +94,10 @@ pub struct ActorConfig {
     /// Users that are this actor when they connect to a socket.
     #[serde(default)]
     pub uids: Vec<u32>,
+    /// Client certificates that are this actor's, where a listener has `client_ca`: `cn:NAME`,
+    /// `dns:NAME`, `uri:URI`, `email:ADDRESS` or `sha256:` and the hash of the whole certificate.
+    #[serde(default)]
+    pub certificates: Vec<CertificateName>,
 }
 
 /// One MCP server that warrantd runs, a process for each session.
@@ -122,8 +135,11 @@ fn default_auth() -> Vec<AuthMethod> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
-    /// An API key, sent before the first message.
+    /// An API key: on a Unix socket sent before the first message, over HTTP in `Authorization: Bearer`
+    /// or `X-API-Key`.
     ApiKey,
     /// The user id of the peer of a Unix socket (`SO_PEERCRED`, unix(7)).
     PeerUid,
+    /// A client certificate (mutual TLS).
+    ClientCertificate,
 }

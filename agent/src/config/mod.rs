@@ -6,10 +6,13 @@
 
 mod api_key;
 mod cases;
+mod certificate;
 mod daemon;
 mod effects;
 mod error;
 mod key_hash;
+mod limits;
+mod listen;
 mod mode;
 mod network;
 mod pinning;
@@ -21,6 +24,7 @@ mod source;
 
 pub use api_key::{ApiKeyConfig, KeyFileError, KeySource, Validity, key_file_hash};
 pub use cases::{Case, CasesFile};
+pub use certificate::CertificateName;
 pub use daemon::{ActorConfig, AuditConfig, AuthMethod, DaemonConfig, KernelMode, ServerConfig};
 pub use effects::{
     AmbientSection, EffectsSection, ExecEntry, Invocation, NetworkOpening, OnStartup, OnVerdict,
@@ -28,6 +32,8 @@ pub use effects::{
 };
 pub use error::{ConfigError, Problem, suggestion};
 pub use key_hash::{KeyHash, KeyHashError};
+pub use limits::LimitsConfig;
+pub use listen::{ListenerConfig, TlsConfig};
 pub use mode::Mode;
 pub use network::{ListenRule, NetworkProtocol, NetworkRule, NetworkSection};
 pub use pinning::{OnChange, OnNew, PinEntry, PinFile, PinningSection};

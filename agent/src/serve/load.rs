@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::keyring::Keyring;
+use super::listen;
 use crate::config::{
-    AuthMethod, ConfigError, DaemonConfig, KernelMode, PolicyFile, Problem, ServerConfig, Source,
-    suggestion,
+    AuthMethod, CertificateName, ConfigError, DaemonConfig, KernelMode, LimitsConfig,
+    ListenerConfig, PolicyFile, Problem, ServerConfig, Source, suggestion,
 };
 use crate::session::{RunAs, Server, ServerError, ServerSpec};
 
@@ -23,6 +24,10 @@ pub struct Loaded {
     pub kernel: KernelMode,
     /// The servers.
     pub servers: Vec<LoadedServer>,
+    /// Where clients connect over HTTP.
+    pub listen: Vec<ListenerConfig>,
+    /// How much HTTP clients may take.
+    pub limits: LimitsConfig,
 }
 
 /// A server and who may connect to it.
@@ -34,6 +39,8 @@ pub struct LoadedServer {
     pub keys: Keyring,
     /// Users that it accepts, and who they are.
     pub uids: BTreeMap<u32, String>,
+    /// Client certificates that it accepts, and whose they are.
+    pub certificates: BTreeMap<CertificateName, String>,
 }
 
 /// Reads and checks the daemon's file and every policy it names.
@@ -76,8 +83,11 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
         })?;
         known.extend(prepared.policy.actor_ids().map(str::to_owned));
         let (keys, uids) = callers(&config, server).map_err(|problem| source.error(problem))?;
-        servers.push(LoadedServer { server: Arc::new(prepared), keys, uids });
+        let certificates =
+            listen::certificates(&config, server).map_err(|problem| source.error(problem))?;
+        servers.push(LoadedServer { server: Arc::new(prepared), keys, uids, certificates });
     }
+    listen::check(&config, base, &known).map_err(|problem| source.error(problem))?;
     for (index, actor) in config.actors.iter().enumerate() {
         if !known.contains(&actor.id) {
             let hint = suggestion(&actor.id, known.iter().map(String::as_str));
@@ -90,6 +100,8 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
         audit_dir: config.audit.dir,
         kernel: config.kernel,
         servers,
+        listen: config.listen.iter().map(|listener| listen::beside(listener, base)).collect(),
+        limits: config.limits,
     })
 }
 

@@ -2,12 +2,15 @@
 #![forbid(unsafe_code)]
 
 mod authenticate;
+mod bridge;
 mod control;
 mod control_client;
 mod control_messages;
 mod daemon;
 mod gaps;
+mod http_desk;
 mod keyring;
+mod listen;
 mod load;
 
 pub use authenticate::AUTHENTICATE;

@@ -218,6 +218,11 @@ impl Server {
         }
     }
 
+    /// The headers that must repeat arguments of a tool over HTTP, as the server last described it.
+    pub fn param_headers(&self, tool: &str) -> Vec<crate::mcp::ParamHeader> {
+        self.schemas.param_headers(tool)
+    }
+
     /// Program and arguments, for people.
     pub fn command_line(&self) -> String {
         let words: Vec<_> = self.argv.iter().map(|word| word.to_string_lossy()).collect();
