@@ -6,6 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::api_key::ApiKeyConfig;
+use super::certificate::CertificateName;
+use super::limits::LimitsConfig;
+use super::listen::ListenerConfig;
 use super::server::ServerConfig;
 
 /// The configuration of `warrantd serve` as written.
@@ -27,6 +30,12 @@ pub struct DaemonConfig {
     /// Who may connect, and how they prove it.
     #[serde(default)]
     pub actors: Vec<ActorConfig>,
+    /// Where clients connect over HTTP, beside the Unix sockets of `runtime_dir`.
+    #[serde(default)]
+    pub listen: Vec<ListenerConfig>,
+    /// How much HTTP clients may take.
+    #[serde(default)]
+    pub limits: LimitsConfig,
     /// The MCP servers behind warrantd.
     pub servers: Vec<ServerConfig>,
 }
@@ -86,4 +95,8 @@ pub struct ActorConfig {
     /// Users that are this actor when they connect to a socket.
     #[serde(default)]
     pub uids: Vec<u32>,
+    /// Client certificates that are this actor's, where a listener has `client_ca`: `cn:NAME`,
+    /// `dns:NAME`, `uri:URI`, `email:ADDRESS` or `sha256:` and the hash of the whole certificate.
+    #[serde(default)]
+    pub certificates: Vec<CertificateName>,
 }

@@ -6,10 +6,13 @@
 
 mod api_key;
 mod cases;
+mod certificate;
 mod daemon;
 mod effects;
 mod error;
 mod key_hash;
+mod limits;
+mod listen;
 mod mode;
 mod network;
 mod pinning;
@@ -23,6 +26,7 @@ mod upstream;
 
 pub use api_key::{ApiKeyConfig, KeyFileError, KeySource, Validity, key_file_hash};
 pub use cases::{Case, CasesFile};
+pub use certificate::CertificateName;
 pub use daemon::{ActorConfig, AuditConfig, DaemonConfig, KernelMode};
 pub use effects::{
     AmbientSection, EffectsSection, ExecEntry, Invocation, NetworkOpening, OnStartup, OnVerdict,
@@ -30,6 +34,8 @@ pub use effects::{
 };
 pub use error::{ConfigError, Problem, suggestion};
 pub use key_hash::{KeyHash, KeyHashError};
+pub use limits::LimitsConfig;
+pub use listen::{ListenerConfig, TlsConfig};
 pub use mode::Mode;
 pub use network::{ListenRule, NetworkProtocol, NetworkRule, NetworkSection};
 pub use pinning::{OnChange, OnNew, PinEntry, PinFile, PinningSection};

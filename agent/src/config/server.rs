@@ -52,10 +52,13 @@ fn default_auth() -> Vec<AuthMethod> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
-    /// An API key, sent before the first message.
+    /// An API key: on a Unix socket sent before the first message, over HTTP in `Authorization: Bearer`
+    /// or `X-API-Key`.
     ApiKey,
     /// The user id of the peer of a Unix socket (`SO_PEERCRED`, unix(7)).
     PeerUid,
+    /// A client certificate (mutual TLS).
+    ClientCertificate,
 }
 
 impl ServerConfig {
@@ -71,7 +74,8 @@ impl ServerConfig {
         };
         upstream.check(&format!("{key}.upstream"))?;
         if self.instances.is_some() {
-            let why = "a server that is spoken to over HTTP is one for all sessions; remove `instances`";
+            let why =
+                "a server that is spoken to over HTTP is one for all sessions; remove `instances`";
             return Err(problem("instances", why));
         }
         if self.command.is_empty() {

@@ -45,10 +45,7 @@ impl Pool {
 
     /// Sends a request and waits for the head of its response. A request of which nothing was written, as the
     /// kept connection had closed, is sent on a new one; any other is sent once.
-    pub(super) async fn send(
-        self: &Arc<Self>,
-        request: Request<Body>,
-    ) -> Result<Answer, Failure> {
+    pub(super) async fn send(self: &Arc<Self>, request: Request<Body>) -> Result<Answer, Failure> {
         let place = Arc::clone(&self.room).try_acquire_owned().map_err(|_| Failure::Busy)?;
         let kept = self.take_idle();
         let fresh = kept.is_none();

@@ -29,7 +29,8 @@ async fn a_server_that_is_not_there_is_named_unreachable() {
 
 #[tokio::test]
 async fn statuses_say_what_can_be_done() {
-    for (code, hint) in [(302, "correct `upstream.url`"), (401, "`upstream.headers`"), (500, "500")] {
+    for (code, hint) in [(302, "correct `upstream.url`"), (401, "`upstream.headers`"), (500, "500")]
+    {
         let server = Server::start(move |_| {
             let mut reply = reply(code, "text/html", "hunter2");
             reply.headers_mut().insert("location", "/hunter2".parse().expect("a value"));

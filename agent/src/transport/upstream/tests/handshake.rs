@@ -128,7 +128,9 @@ async fn a_session_that_the_server_ended_can_be_begun_anew() {
             welcome(got, &format!("s{count}"))
         }
         _ if got.header("mcp-session-id") == Some("s2") => json(&answer(got)),
-        _ => reply(404, "application/json", r#"{"jsonrpc":"2.0","error":{"code":-32001},"id":null}"#),
+        _ => {
+            reply(404, "application/json", r#"{"jsonrpc":"2.0","error":{"code":-32001},"id":null}"#)
+        }
     })
     .await;
     let (link, mut from) = server.link();
