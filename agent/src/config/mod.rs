@@ -6,10 +6,12 @@
 
 mod api_key;
 mod cases;
+mod context;
 mod daemon;
 mod effects;
 mod error;
 mod key_hash;
+mod methods;
 mod mode;
 mod network;
 mod pinning;
@@ -21,6 +23,7 @@ mod source;
 
 pub use api_key::{ApiKeyConfig, KeyFileError, KeySource, Validity, key_file_hash};
 pub use cases::{Case, CasesFile};
+pub use context::{ContextSection, ContextSource};
 pub use daemon::{ActorConfig, AuditConfig, AuthMethod, DaemonConfig, KernelMode, ServerConfig};
 pub use effects::{
     AmbientSection, EffectsSection, ExecEntry, Invocation, NetworkOpening, OnStartup, OnVerdict,
@@ -28,6 +31,10 @@ pub use effects::{
 };
 pub use error::{ConfigError, Problem, suggestion};
 pub use key_hash::{KeyHash, KeyHashError};
+pub use methods::{
+    CompletionLimits, ElicitationLimits, ElicitationMode, IncludeContext, MethodsSection,
+    PromptLimits, ResourceLimits, SamplingLimits,
+};
 pub use mode::Mode;
 pub use network::{ListenRule, NetworkProtocol, NetworkRule, NetworkSection};
 pub use pinning::{OnChange, OnNew, PinEntry, PinFile, PinningSection};

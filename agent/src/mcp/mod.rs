@@ -9,6 +9,7 @@ pub mod error;
 pub mod json;
 pub mod list;
 pub mod message;
+pub mod methods;
 
 pub use era::Era;
 pub use error::{RpcError, code};

@@ -15,7 +15,7 @@ use super::{floor, install};
 use crate::audit::Sanitizer;
 use crate::config::{ConfigError, Mode, PolicyFile, Problem};
 use crate::kernel::{Floor, User};
-use crate::policy::{Policy, RateLimiter, TooSoon};
+use crate::policy::{Policy, RateLimiter, Subject, TooSoon, method_remarks};
 use crate::warrant::{Ambient, Rules, Warrant};
 
 /// What it takes to know a server.
@@ -118,7 +118,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 impl Server {
     /// Checks the whole specification; starts nothing.
     pub fn prepare(spec: &ServerSpec, policy: &PolicyFile) -> Result<Self, ServerError> {
-        for remark in policy.remarks() {
+        for remark in policy.remarks().into_iter().chain(method_remarks(policy)) {
             tracing::warn!(server = spec.id, "{}: {}", remark.key, remark.message);
         }
         let bad_root =
@@ -139,7 +139,7 @@ impl Server {
         let program = std::path::absolute(&program).unwrap_or(program);
         let (user, principal, home) = user(spec)?;
         let install = install::find(&program, &spec.command, path);
-        let rules = Rules::compile(&policy.effects, root_text).map_err(ServerError::Policy)?;
+        let rules = Rules::of(policy, root_text).map_err(ServerError::Policy)?;
         let ambient = Ambient::new(&install.trees, &policy.effects.ambient.read, root_text)
             .and_then(|ambient| ambient.with_connect(&policy.effects.ambient.connect))
             .map_err(ServerError::Policy)?
@@ -189,12 +189,12 @@ impl Server {
     /// Counts a call against its limits, or says when to come again.
     pub(super) fn let_through(&self, actor: &str, tool: &str) -> Result<(), TooSoon> {
         let now = self.prepared.elapsed();
-        self.limiter().begin(&self.policy.rate_limits, actor, tool, now)
+        self.limiter().begin(&self.policy.rate_limits, actor, Subject::Tool(tool), now)
     }
 
     /// Ends a call that was let through.
     pub(super) fn let_go(&self, actor: &str, tool: &str) {
-        self.limiter().end(&self.policy.rate_limits, actor, tool);
+        self.limiter().end(&self.policy.rate_limits, actor, Subject::Tool(tool));
     }
 
     fn limiter(&self) -> MutexGuard<'_, RateLimiter> {
