@@ -10,8 +10,10 @@ pub mod json;
 pub mod list;
 pub mod message;
 pub mod methods;
+mod splice;
 
 pub use era::Era;
 pub use error::{RpcError, code};
 pub use json::JsonError;
 pub use message::{Id, Message, MessageError, ToolCall};
+pub use splice::Splice;

@@ -17,7 +17,7 @@ use crate::audit::{AuditError, Event, Log, Record, Status};
 use crate::kernel::Kernel;
 use crate::mcp::{RpcError, code};
 use crate::session::{Context, MAX_REQUEST, Sessions, converse, stopped};
-use crate::transport::{LineReader, LineWriter};
+use crate::transport::{Inbox, LineReader, LineWriter, Outbox};
 
 /// Sessions and connections being authenticated that may be open at once.
 const MAX_CONNECTIONS: usize = 1024;
@@ -174,7 +174,7 @@ async fn session(
     let id = context.server.id.clone();
     let Ok(peer) = stream.peer_cred() else { return };
     let (reader, writer) = stream.into_split();
-    let mut reader = LineReader::new(reader, MAX_REQUEST);
+    let mut reader = LineReader::new(Box::new(reader) as _, MAX_REQUEST);
     let writer = LineWriter::new(writer, 16);
     let outcome = tokio::select! {
         outcome = authenticate(server, peer.uid(), &mut reader) => outcome,
@@ -183,7 +183,9 @@ async fn session(
     match outcome {
         Outcome::Known(identity) => {
             let actor = identity.actor.clone();
-            match converse(context, identity, reader, writer, stop).await {
+            match converse(context, identity, Inbox::Lines(reader), Outbox::Lines(writer), stop)
+                .await
+            {
                 Ok(ending) => tracing::info!(server = id, actor, ?ending, "session ended"),
                 Err(error) => tracing::error!(server = id, actor, "session failed: {error}"),
             }
