@@ -16,7 +16,7 @@ use super::way::{Start, Way};
 use crate::audit::Sanitizer;
 use crate::config::{ConfigError, Mode, PolicyFile, Problem, ProtocolChoice};
 use crate::kernel::{Floor, User};
-use crate::policy::{Policy, RateLimiter, TooSoon};
+use crate::policy::{Policy, RateLimiter, Subject, TooSoon, method_remarks};
 use crate::transport::Upstream;
 use crate::warrant::{Ambient, Rules, Warrant};
 
@@ -126,7 +126,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 impl Server {
     /// Checks the whole specification; starts nothing.
     pub fn prepare(spec: &ServerSpec, policy: &PolicyFile) -> Result<Self, ServerError> {
-        for remark in policy.remarks() {
+        for remark in policy.remarks().into_iter().chain(method_remarks(policy)) {
             tracing::warn!(server = spec.id, "{}: {}", remark.key, remark.message);
         }
         let bad_root =
@@ -138,7 +138,7 @@ impl Server {
         }
         let path = spec.env.get("PATH").map_or(PATH, String::as_str);
         let Start { argv, install, user, principal, home } = Start::prepare(spec, path)?;
-        let rules = Rules::compile(&policy.effects, root_text).map_err(ServerError::Policy)?;
+        let rules = Rules::of(policy, root_text).map_err(ServerError::Policy)?;
         let ambient = Ambient::new(&install.trees, &policy.effects.ambient.read, root_text)
             .and_then(|ambient| ambient.with_connect(&policy.effects.ambient.connect))
             .map_err(ServerError::Policy)?
@@ -199,12 +199,12 @@ impl Server {
     /// Counts a call against its limits, or says when to come again.
     pub(super) fn let_through(&self, actor: &str, tool: &str) -> Result<(), TooSoon> {
         let now = self.prepared.elapsed();
-        self.limiter().begin(&self.policy.rate_limits, actor, tool, now)
+        self.limiter().begin(&self.policy.rate_limits, actor, Subject::Tool(tool), now)
     }
 
     /// Ends a call that was let through.
     pub(super) fn let_go(&self, actor: &str, tool: &str) {
-        self.limiter().end(&self.policy.rate_limits, actor, tool);
+        self.limiter().end(&self.policy.rate_limits, actor, Subject::Tool(tool));
     }
 
     fn limiter(&self) -> MutexGuard<'_, RateLimiter> {
