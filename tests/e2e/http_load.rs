@@ -146,7 +146,8 @@ fn loris() -> anyhow::Result<()> {
     reads(&world.endpoint().session()?, 1)?;
     let most = report(&format!("{count} connections that say nothing"), &world, since)?;
     ensure!(most < MEMORY, "{most} KiB");
-    let descriptors = std::fs::read_dir(format!("/proc/{}/fd", world.daemon.process.pid()))?.count();
+    let descriptors =
+        std::fs::read_dir(format!("/proc/{}/fd", world.daemon.process.pid()))?.count();
     println!("open files of the daemon: {descriptors}");
     ensure!(descriptors < 600, "{descriptors} open files");
     // The first one was closed long ago.

@@ -18,7 +18,7 @@ use crate::serve::{Control, load_policy, record_gaps};
 use crate::session::{
     Context, Ending, MAX_REQUEST, RunAs, Server, ServerError, ServerSpec, Sessions, converse,
 };
-use crate::transport::{LineReader, LineWriter};
+use crate::transport::{Inbox, Outbox};
 
 /// Wrap one MCP server on standard input and output
 ///
@@ -95,8 +95,8 @@ impl Run {
                 server.command_line()
             );
             server.warn_if_observed();
-            let client = LineReader::new(tokio::io::stdin(), MAX_REQUEST);
-            let writer = LineWriter::new(tokio::io::stdout(), 16);
+            let client = Inbox::lines(tokio::io::stdin(), MAX_REQUEST);
+            let writer = Outbox::lines(tokio::io::stdout(), 16);
             let (server, kernel) = (Arc::new(server), layer.kernel.clone());
             let sessions = Arc::new(Sessions::default());
             let control = self.control(sessions.clone(), &stop);

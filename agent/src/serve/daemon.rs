@@ -12,15 +12,15 @@ use tokio::task::JoinSet;
 use super::authenticate::{Outcome, authenticate};
 use super::control::{self, Control};
 use super::gaps::record_gaps;
-use super::http_desk::HttpDesk;
+use super::http_desk::{HttpDesk, Served};
 use super::load::{Loaded, LoadedServer};
 use crate::audit::{AuditError, Event, Log, Record, Status};
 use crate::config::LimitsConfig;
 use crate::kernel::Kernel;
 use crate::mcp::{RpcError, code};
-use crate::session::{Context, MAX_REQUEST, Sessions, converse, stopped};
+use crate::session::{Context, MAX_REQUEST, Pool, Sessions, converse, stopped};
 use crate::transport::http::{Front, ListenError, Listener};
-use crate::transport::{LineReader, LineWriter};
+use crate::transport::{Inbox, LineReader, LineWriter, Outbox};
 
 /// Sessions and connections being authenticated that may be open at once.
 const MAX_CONNECTIONS: usize = 1024;
@@ -113,7 +113,7 @@ impl Daemon {
         let mut accepting = JoinSet::new();
         accepting.spawn(self.control.serve(stop.clone()));
         let (alive, mut sessions) = mpsc::channel(1);
-        let mut desk = Vec::new();
+        let (mut desk, mut pools) = (Vec::new(), Vec::new());
         for (listener, server) in self.listeners {
             let context = Context {
                 server: server.server.clone(),
@@ -121,7 +121,9 @@ impl Daemon {
                 log: self.log.clone(),
                 sessions: self.sessions.clone(),
             };
-            desk.push((server.clone(), context.clone()));
+            let pool = Pool::default();
+            pools.push(pool.clone());
+            desk.push(Served { server: server.clone(), context: context.clone(), pool });
             accepting.spawn(accept(listener, server, context, room.clone(), stop.clone()));
         }
         let desk = HttpDesk::new(desk, self.log.clone(), stop.clone(), alive);
@@ -132,6 +134,9 @@ impl Daemon {
         drop(front);
         while accepting.join_next().await.is_some() {}
         let _ = sessions.recv().await; // Nothing is sent; it ends with the last session.
+        for pool in pools {
+            pool.finish().await;
+        }
         for socket in &self.sockets {
             let _ = std::fs::remove_file(socket); // Whoever made a new one there may keep it.
         }
@@ -201,7 +206,7 @@ async fn session(
     let id = context.server.id.clone();
     let Ok(peer) = stream.peer_cred() else { return };
     let (reader, writer) = stream.into_split();
-    let mut reader = LineReader::new(reader, MAX_REQUEST);
+    let mut reader = LineReader::new(Box::new(reader) as _, MAX_REQUEST);
     let writer = LineWriter::new(writer, 16);
     let outcome = tokio::select! {
         outcome = authenticate(server, peer.uid(), &mut reader) => outcome,
@@ -210,7 +215,9 @@ async fn session(
     match outcome {
         Outcome::Known(identity) => {
             let actor = identity.actor.clone();
-            match converse(context, identity, reader, writer, stop).await {
+            match converse(context, identity, Inbox::Lines(reader), Outbox::Lines(writer), stop)
+                .await
+            {
                 Ok(ending) => tracing::info!(server = id, actor, ?ending, "session ended"),
                 Err(error) => tracing::error!(server = id, actor, "session failed: {error}"),
             }

@@ -7,34 +7,43 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
 
-use super::bridge;
 use super::load::LoadedServer;
 use crate::audit::{Event, Log, Record, Status};
 use crate::auth::{Identity, Method};
-use crate::mcp::ParamHeader;
-use crate::session::Context;
+use crate::mcp::{Era, ParamHeader};
+use crate::session::{Context, Part, Pool, converse};
 use crate::transport::http::{Complaint, Desk, Peer, TurnedAway, Visit};
+use crate::transport::{Inbox, Outbox};
 
 /// Headers that are noted of every request: where it stands in a trace (W3C Trace Context).
 const NOTED: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
 /// The servers of a daemon, for its HTTP listeners.
 pub(super) struct HttpDesk {
-    servers: BTreeMap<String, (Arc<LoadedServer>, Context)>,
+    servers: BTreeMap<String, Served>,
     log: Arc<Log>,
     stop: watch::Receiver<bool>,
     /// Held by every session, so that the daemon knows when all have ended.
     alive: mpsc::Sender<()>,
 }
 
+/// A server, and who may come in.
+pub(super) struct Served {
+    pub(super) server: Arc<LoadedServer>,
+    pub(super) context: Context,
+    /// The conversations that requests without session join.
+    pub(super) pool: Pool,
+}
+
 impl HttpDesk {
     pub(super) fn new(
-        servers: Vec<(Arc<LoadedServer>, Context)>,
+        servers: Vec<Served>,
         log: Arc<Log>,
         stop: watch::Receiver<bool>,
         alive: mpsc::Sender<()>,
     ) -> Self {
-        let servers = servers.into_iter().map(|entry| (entry.1.server.id.clone(), entry)).collect();
+        let id = |served: &Served| served.context.server.id.clone();
+        let servers = servers.into_iter().map(|served| (id(&served), served)).collect();
         Self { servers, log, stop, alive }
     }
 }
@@ -56,7 +65,7 @@ impl Desk for HttpDesk {
         peer: &Peer,
     ) -> Result<Identity, TurnedAway> {
         let unknown = |why: &str| Err(TurnedAway::Unknown(why.to_owned()));
-        let Some((server, context)) = self.servers.get(server) else {
+        let Some(Served { server, context, .. }) = self.servers.get(server) else {
             return unknown("there is no such server");
         };
         let identity = match identify(server, key, peer) {
@@ -75,16 +84,22 @@ impl Desk for HttpDesk {
     }
 
     fn begin(&self, visit: Visit) -> Result<(), String> {
-        let Some((_, context)) = self.servers.get(&visit.server) else {
+        let Visit { server, identity, era, arrivals, departures } = visit;
+        let Some(Served { context, pool, .. }) = self.servers.get(&server) else {
             return Err("there is no such server".to_owned());
         };
+        let (inbox, out) = (Inbox::Queue(arrivals), Outbox::Queue(departures));
+        if era == Era::Modern {
+            let joined =
+                pool.join(context, identity, true, Part::Request, (inbox, out), &self.stop);
+            return joined.map_err(|error| error.to_string());
+        }
         let (context, stop, alive) = (context.clone(), self.stop.clone(), self.alive.clone());
         tokio::spawn(async move {
-            let actor = visit.identity.actor.clone();
-            let id = context.server.id.clone();
-            match bridge::converse(context, visit, stop).await {
-                Ok(ending) => tracing::info!(server = id, actor, ?ending, "session ended"),
-                Err(error) => tracing::error!(server = id, actor, "session failed: {error}"),
+            let actor = identity.actor.clone();
+            match converse(context, identity, inbox, out, stop).await {
+                Ok(ending) => tracing::info!(server, actor, ?ending, "session ended"),
+                Err(error) => tracing::error!(server, actor, "session failed: {error}"),
             }
             drop(alive);
         });
@@ -120,7 +135,7 @@ impl Desk for HttpDesk {
 
     fn param_headers(&self, server: &str, tool: &str) -> Vec<ParamHeader> {
         let found = self.servers.get(server);
-        found.map(|(_, context)| context.server.param_headers(tool)).unwrap_or_default()
+        found.map(|served| served.context.server.param_headers(tool)).unwrap_or_default()
     }
 
     fn noted_headers(&self, _server: &str) -> Vec<String> {

@@ -2,7 +2,6 @@
 #![forbid(unsafe_code)]
 
 mod authenticate;
-mod bridge;
 mod control;
 mod control_client;
 mod control_messages;
