@@ -9,6 +9,7 @@ use super::api_key::ApiKeyConfig;
 use super::certificate::CertificateName;
 use super::limits::LimitsConfig;
 use super::listen::ListenerConfig;
+use super::server::ServerConfig;
 
 /// The configuration of `warrantd serve` as written.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -35,7 +36,7 @@ pub struct DaemonConfig {
     /// How much HTTP clients may take.
     #[serde(default)]
     pub limits: LimitsConfig,
-    /// The MCP servers that warrantd runs.
+    /// The MCP servers behind warrantd.
     pub servers: Vec<ServerConfig>,
 }
 
@@ -98,48 +99,4 @@ pub struct ActorConfig {
     /// `dns:NAME`, `uri:URI`, `email:ADDRESS` or `sha256:` and the hash of the whole certificate.
     #[serde(default)]
     pub certificates: Vec<CertificateName>,
-}
-
-/// One MCP server that warrantd runs, a process for each session.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ServerConfig {
-    /// Its name: letters, digits, `-` and `_`.
-    pub id: String,
-    /// Program and arguments.
-    pub command: Vec<String>,
-    /// Its working directory, from which relative paths count.
-    pub root: PathBuf,
-    /// The user it runs as.
-    #[serde(default = "default_user")]
-    pub user: String,
-    /// Its policy file, relative to the configuration file.
-    pub policy: PathBuf,
-    /// Ways to authenticate that it accepts.
-    #[serde(default = "default_auth")]
-    pub auth: Vec<AuthMethod>,
-    /// Environment variables it gets beside PATH, HOME, LANG and TZ.
-    #[serde(default)]
-    pub env: std::collections::BTreeMap<String, String>,
-}
-
-fn default_user() -> String {
-    "nobody".to_owned()
-}
-
-fn default_auth() -> Vec<AuthMethod> {
-    vec![AuthMethod::ApiKey]
-}
-
-/// A way to authenticate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AuthMethod {
-    /// An API key: on a Unix socket sent before the first message, over HTTP in `Authorization: Bearer`
-    /// or `X-API-Key`.
-    ApiKey,
-    /// The user id of the peer of a Unix socket (`SO_PEERCRED`, unix(7)).
-    PeerUid,
-    /// A client certificate (mutual TLS).
-    ClientCertificate,
 }

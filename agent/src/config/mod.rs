@@ -20,12 +20,14 @@ mod policy;
 mod position;
 mod remarks;
 mod sanitize;
+mod server;
 mod source;
+mod upstream;
 
 pub use api_key::{ApiKeyConfig, KeyFileError, KeySource, Validity, key_file_hash};
 pub use cases::{Case, CasesFile};
 pub use certificate::CertificateName;
-pub use daemon::{ActorConfig, AuditConfig, AuthMethod, DaemonConfig, KernelMode, ServerConfig};
+pub use daemon::{ActorConfig, AuditConfig, DaemonConfig, KernelMode};
 pub use effects::{
     AmbientSection, EffectsSection, ExecEntry, Invocation, NetworkOpening, OnStartup, OnVerdict,
     StartupSection, ToolEffects,
@@ -42,4 +44,6 @@ pub use policy::{
     SchemaSection,
 };
 pub use sanitize::{Kind, SanitizeConfig, ToolSanitize, Treatment};
+pub use server::{AuthMethod, ServerConfig};
 pub use source::Source;
+pub use upstream::{HeaderSource, Instances, ProtocolChoice, SideDoor, UpstreamConfig};

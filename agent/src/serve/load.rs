@@ -119,8 +119,8 @@ fn spec(server: &ServerConfig) -> ServerSpec {
     ServerSpec {
         id: server.id.clone(),
         command: server.command.clone(),
-        root: server.root.clone(),
-        user: RunAs::Named(server.user.clone()),
+        root: server.root().to_owned(),
+        user: RunAs::Named(server.user().to_owned()),
         env: server.env.clone(),
     }
 }
@@ -138,7 +138,7 @@ fn check_id(server: &ServerConfig, key: &str, before: &[LoadedServer]) -> Result
     } else if server.auth.is_empty() {
         return Err(Problem::new(format!("{key}.auth"), "name at least one way to authenticate"));
     } else {
-        return Ok(());
+        return server.check(key);
     };
     Err(Problem::new(format!("{key}.id"), problem))
 }

@@ -4,9 +4,11 @@
 pub mod http;
 mod lines;
 mod port;
+pub mod upstream;
 
 pub use lines::{Line, LineReader, LineWriter};
 pub use port::{Arrival, Departure, Heard, Inbox, Notes, Outbox, Route};
+pub use upstream::{Upstream, UpstreamLink};
 
 /// Waits until `stop` becomes true or its sender is gone.
 pub(crate) async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
