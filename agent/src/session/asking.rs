@@ -168,7 +168,7 @@ impl Conversation {
         params: &Map<String, Value>,
     ) -> Result<(), AuditError> {
         let id = params.get("requestId").and_then(Id::from_value);
-        let client = from.or_else(|| self.clients.keys().next().copied().filter(|_| theirs));
+        let client = from.or_else(|| self.clients.keys().next().copied());
         let Some((client, id)) = client.zip(id) else { return Ok(()) };
         match self.asking.remove(&Key { client, id }) {
             Some(asking) => self.asked(asking, Some("cancelled by the server"), |record| record),
