@@ -9,6 +9,7 @@ mod attribution;
 mod crash;
 mod daemon;
 mod enforce;
+mod eras;
 mod filesystem;
 mod floor;
 mod frozen;
@@ -48,6 +49,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let subjects = [
         filesystem::tests(),
+        eras::tests(),
         rogue::tests(),
         modes::tests(),
         late::tests(),
