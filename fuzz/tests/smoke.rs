@@ -20,6 +20,8 @@ const SEEDS: &[&str] = &[
     "\0\x07\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01",
     "\0\x07\x01\0\0\x01\0\0\0\0\0\x01\x01a\x01b\0\0\x1c\0\x01\0\0\x29\x04\0\0\0\0\0\0\0",
     "network:\n  allow: [{host: '*.a.b', ports: [1]}]\n  resolvers: [192.0.2.1]\n  unix: [/a]\n",
+    "id: 1\nevent: message\nretry: 10\r\ndata: {\"jsonrpc\":\ndata: \"2.0\"}\r\r: ping\n\n",
+    "\u{feff}data\n\ndata: a\rdata:b\r\n\r\nid\0\n\n",
     "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----",
 ];
 

@@ -47,7 +47,8 @@ pub struct UpstreamConfig {
     #[serde(default)]
     pub unobserved: bool,
     /// Whether others may connect to the server beside warrantd: by default not when warrantd runs it. Ports
-    /// are closed by the kernel, a Unix socket by the permissions of its directory.
+    /// are closed by the kernel, to connections from the same network namespace; a Unix socket is closed by
+    /// the permissions of its directory.
     #[serde(default)]
     pub side_door: Option<SideDoor>,
 }
@@ -165,8 +166,7 @@ impl UpstreamConfig {
 }
 
 fn read_url(text: &str) -> Result<Url, &'static str> {
-    let url =
-        Url::parse(text).map_err(|_| "not a URL; write it as http://127.0.0.1:9000/mcp")?;
+    let url = Url::parse(text).map_err(|_| "not a URL; write it as http://127.0.0.1:9000/mcp")?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("the URL begins with http:// or https://");
     }
@@ -189,7 +189,11 @@ fn check_cgroup(path: &Path) -> Result<(), &'static str> {
         let Component::Normal(_) = part else { return Err("no `..` in the path of a cgroup") };
         names += 1;
     }
-    if names == 0 { Err("the root cgroup is the whole host; name the server's own") } else { Ok(()) }
+    if names == 0 {
+        Err("the root cgroup is the whole host; name the server's own")
+    } else {
+        Ok(())
+    }
 }
 
 /// The messages name no value: it may be a secret.
@@ -255,7 +259,8 @@ impl<'de> Visitor<'de> for HeaderVisitor {
             }
             file = Some(map.next_value()?);
         }
-        file.map(HeaderSource::File).ok_or_else(|| Error::custom("a header's map has `file`; add it"))
+        file.map(HeaderSource::File)
+            .ok_or_else(|| Error::custom("a header's map has `file`; add it"))
     }
 }
 

@@ -87,7 +87,9 @@ impl Connector {
         if let Some(mark) = self.mark {
             // Before the first packet, which is the one that the kernel programs judge.
             setsockopt(&socket, sockopt::Mark, &mark).map_err(|errno| {
-                let why = format!("cannot mark the connection as warrantd's ({errno}); it needs CAP_NET_ADMIN");
+                let why = format!(
+                    "cannot mark the connection as warrantd's ({errno}); it needs CAP_NET_ADMIN"
+                );
                 io::Error::new(io::ErrorKind::PermissionDenied, why)
             })?;
         }

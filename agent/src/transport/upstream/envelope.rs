@@ -19,7 +19,8 @@ struct Envelope<'a> {
 /// Whether a text is the answer to this request.
 pub(super) fn answers(text: &[u8], id: &Id) -> bool {
     serde_json::from_slice::<Envelope>(text).is_ok_and(|envelope| {
-        envelope.method.is_none() && envelope.id.as_ref().and_then(Id::from_value).as_ref() == Some(id)
+        envelope.method.is_none()
+            && envelope.id.as_ref().and_then(Id::from_value).as_ref() == Some(id)
     })
 }
 
@@ -27,7 +28,8 @@ pub(super) fn answers(text: &[u8], id: &Id) -> bool {
 /// they refuse before they read it.
 pub(super) fn as_error(text: &[u8], id: &Id) -> Option<Vec<u8>> {
     let envelope: Envelope = serde_json::from_slice(text).ok()?;
-    let error = envelope.error.filter(|error| envelope.method.is_none() && error.get().starts_with('{'))?;
+    let error =
+        envelope.error.filter(|error| envelope.method.is_none() && error.get().starts_with('{'))?;
     match envelope.id.as_ref() {
         Some(found) if Id::from_value(found).as_ref() == Some(id) => Some(text.to_vec()),
         Some(Value::Null) | None => {

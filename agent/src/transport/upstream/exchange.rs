@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use crate::mcp::Id;
 
+use super::Failure;
 use super::body::read;
 use super::envelope::{agreed_revision, answers, as_error, on_one_line};
 use super::event_stream::{EventStream, Resume, media_type};
@@ -16,7 +17,6 @@ use super::pool::Answer;
 use super::request::{self, Body};
 use super::session::Session;
 use super::shared::Shared;
-use super::Failure;
 
 /// A request on its way.
 pub(super) struct Asking<'a> {
@@ -41,7 +41,14 @@ impl<'a> Asking<'a> {
     ) -> Self {
         let session = shared.session();
         let resumable = outgoing.terms == Terms::Handshake;
-        Self { shared, id, begins: outgoing.begins_session(), resumable, session, go_on: Some(go_on) }
+        Self {
+            shared,
+            id,
+            begins: outgoing.begins_session(),
+            resumable,
+            session,
+            go_on: Some(go_on),
+        }
     }
 
     /// Sends the request and hands over what comes on its stream, its answer or an error last. Returns the

@@ -77,8 +77,10 @@ fn hint(status: u16) -> &'static str {
         401 | 407 => ": it wants credentials; give them in `upstream.headers`",
         403 => ": it does not accept warrantd's credentials",
         404 => ": there is no MCP endpoint at that path; correct `upstream.url`",
-        405 => ": it does not take messages there; correct `upstream.url` (HTTP+SSE of revision \
-                2024-11-05 is not spoken)",
+        405 => {
+            ": it does not take messages there; correct `upstream.url` (HTTP+SSE of revision \
+                2024-11-05 is not spoken)"
+        }
         413 => ": the message is too large for it",
         429 => ": it was asked too often",
         _ => "",

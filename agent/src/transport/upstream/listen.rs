@@ -50,5 +50,8 @@ pub(super) async fn listen(shared: Arc<Shared>) {
             Err(failure) => tracing::debug!(server, "its own stream cannot be opened: {failure}"),
         }
     }
-    tracing::warn!(server, "what the server says by itself is not heard any more: its stream fails");
+    tracing::warn!(
+        server,
+        "what the server says by itself is not heard any more: its stream fails"
+    );
 }

@@ -188,7 +188,10 @@ mod tests {
 
     #[test]
     fn lines_end_in_each_of_three_ways() {
-        assert_eq!(data("data: a\n\ndata: b\r\n\r\ndata: c\r\rdata: d\r\n\n"), ["a", "b", "c", "d"]);
+        assert_eq!(
+            data("data: a\n\ndata: b\r\n\r\ndata: c\r\rdata: d\r\n\n"),
+            ["a", "b", "c", "d"]
+        );
         assert_eq!(data("data: a\rdata: b\r\ndata:c\n\n"), ["a\nb\nc"]);
     }
 

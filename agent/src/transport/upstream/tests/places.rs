@@ -77,7 +77,8 @@ async fn secrets_are_sent_and_not_shown() {
     let file = dir.path().join("token");
     std::fs::write(&file, "Bearer hunter2\n").expect("written");
     let server = Server::start(|got| json(&answer(got))).await;
-    let more = format!(", headers: {{Authorization: {{file: '{}'}}, X-Key: hunter3}}", file.display());
+    let more =
+        format!(", headers: {{Authorization: {{file: '{}'}}, X-Key: hunter3}}", file.display());
     let upstream = server.upstream(&more);
     assert_eq!(ping(&upstream).await, Ok(()));
     assert_eq!(server.request(0).header("authorization"), Some("Bearer hunter2"));
