@@ -13,6 +13,11 @@ mod filesystem;
 mod floor;
 mod frozen;
 mod gap;
+mod http;
+mod http_load;
+mod http_streams;
+mod http_tls;
+mod http_world;
 mod late;
 mod learn;
 mod learned;
@@ -57,6 +62,10 @@ fn main() -> ExitCode {
         network::tests(),
         names::tests(),
         daemon::tests(),
+        http::tests(),
+        http_streams::tests(),
+        http_tls::tests(),
+        http_load::tests(),
         lifecycle::tests(),
         crash::tests(),
         gap::tests(),

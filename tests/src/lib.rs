@@ -7,6 +7,7 @@ pub mod client;
 pub mod count;
 pub mod dns;
 pub mod harness;
+pub mod http;
 pub mod nameserver;
 pub mod needs;
 pub mod netns;

@@ -47,13 +47,14 @@ impl Conversation {
         line: Vec<u8>,
     ) -> Result<(), SessionError> {
         // A client is not listened to before its handshake is over.
-        let own = !matches!(self.terms, Terms::Theirs) || self.gate.awaits_initialize();
+        let theirs = from.is_some() || matches!(self.terms, Terms::Theirs);
+        let own = !theirs || self.gate.awaits_initialize();
         if method == "ping" && own {
             let pong = json!({ "jsonrpc": "2.0", "id": id.to_value(), "result": {} });
             self.answer_server(from, pong.to_string().into_bytes()).await;
             return Ok(());
         }
-        let client = from.or_else(|| self.clients.keys().next().copied());
+        let client = from.or_else(|| self.clients.keys().next().copied().filter(|_| theirs));
         let who = client.map_or_else(|| self.recorder.clone(), |client| self.who(client));
         let mut decision = self.judge_method(&who, Side::Server, &method, params);
         let target = match (decision.action, client) {
@@ -103,7 +104,7 @@ impl Conversation {
         let modern = self.clients.get(&client).is_some_and(|client| client.modern);
         // It may carry what a call in flight must not have read.
         let tainted = self.holds_back(self.gate.worst_in_flight());
-        if !matches!(self.terms, Terms::Theirs) || modern {
+        if modern {
             Some(("methods", "servers have no way to ask this client"))
         } else if tainted {
             Some(("effects.on_exceeded", "a call in flight did more than its warrant allows"))

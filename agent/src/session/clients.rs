@@ -60,11 +60,15 @@ impl Conversation {
         let Some(to) = self.clients.get(&client) else { return };
         if self.shared && !to.out.has_room() {
             tracing::warn!(server = self.context.server.id, "a client does not read; it is let go");
-            self.clients.remove(&client);
             self.gone.push(client);
             return;
         }
         to.out.send(text, route).await;
+    }
+
+    /// Lets a client go whose session the server has ended: it must begin anew.
+    pub(super) fn lose(&mut self, client: ClientKey) {
+        self.gone.push(client);
     }
 
     /// Answers a request.

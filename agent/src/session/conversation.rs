@@ -14,7 +14,7 @@ use super::clients::{Client, ClientKey};
 use super::files::Files;
 use super::frozen::Frozen;
 use super::gate::{Drain, Gate};
-use super::link::{FromServer, Link};
+use super::link::{FromServer, Link, Opener, Sent};
 use super::names;
 use super::news::Subscriptions;
 use super::pins::Seen;
@@ -90,6 +90,12 @@ pub enum SessionError {
     /// What calls may do to files cannot be taken back.
     #[error(transparent)]
     Opening(#[from] super::opening::OpeningError),
+    /// Its output is not there to be read.
+    #[error("the server has no standard output")]
+    NoOutput,
+    /// It was started and does not listen where it should.
+    #[error("the server cannot be reached: {0}")]
+    Unreachable(crate::transport::upstream::Failure),
     /// A stream failed.
     #[error("cannot read from the client: {0}")]
     Client(std::io::Error),
@@ -118,6 +124,8 @@ pub(super) struct Conversation {
     pub(super) gone: Vec<ClientKey>,
     /// The connection to the server, unless each client has its own.
     pub(super) link: Option<Link>,
+    /// Opens connections to a server over HTTP.
+    pub(super) opener: Option<Opener>,
     pub(super) wire: Wire,
     /// How client and server come to terms.
     pub(super) terms: Terms,
@@ -160,7 +168,7 @@ impl Conversation {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut place = self.context.sessions.enter(&self.recorder.session_id);
         if self.shared {
-            self.ask_for_era(None).await;
+            self.come_to_terms().await;
         }
         loop {
             // One client alone may hold up its own server.
@@ -180,9 +188,13 @@ impl Conversation {
                     self.hear(said.map_err(SessionError::Client)?).await?;
                 }
                 heard = server.next(), if room && !frozen => match heard {
-                    Some((from, Some(line))) => self.hear_server(from, line).await?,
-                    Some((_, None)) => {
+                    Some(Sent::Message(from, line)) => self.hear_server(from, line).await?,
+                    Some(Sent::TooLong) => {
                         tracing::warn!(server = self.context.server.id, "message too long; dropped");
+                    }
+                    Some(Sent::Lost(Some(client))) => self.lose(client),
+                    Some(Sent::Lost(None)) => {
+                        return Ok(Ending::ServerGone { status: None, early: !self.answered });
                     }
                     None => return Ok(self.ended_by_itself(child).await),
                 },

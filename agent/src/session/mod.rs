@@ -39,6 +39,7 @@ mod status;
 mod stock;
 mod tasks;
 mod terms;
+mod way;
 mod wire;
 
 pub use conversation::{Context, Ending, SessionError};
@@ -49,3 +50,4 @@ pub use server::{RunAs, Server, ServerError, ServerSpec};
 pub use sessions::{OrderError, Sessions};
 pub use start::converse;
 pub use status::{FlyingCall, FrozenStatus, SessionStatus, VerdictCounts};
+pub use way::Way;

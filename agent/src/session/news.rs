@@ -58,11 +58,11 @@ impl Conversation {
             if let Some((key, line)) = self.progress(from, params, &line) {
                 return self.send(key.client, line, Route::About(key.id)).await;
             }
-            if self.shares_link() {
+            if self.shared && from.is_none() {
                 return;
             }
         }
-        if !self.shares_link() {
+        if !self.shared || from.is_some() {
             let Some(client) = from.or_else(|| self.clients.keys().next().copied()) else { return };
             let general =
                 method.ends_with("/list_changed") || method == "notifications/resources/updated";

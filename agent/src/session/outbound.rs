@@ -100,8 +100,8 @@ impl Conversation {
             return self.dropped("told of a task that is not of this session");
         }
         // Where several clients may hear it, each one's own policy is asked later.
-        let only = from.or_else(|| self.clients.keys().next().copied());
-        let who = only.filter(|_| !self.shares_link()).map(|client| self.who(client));
+        let only = from.or_else(|| self.clients.keys().next().copied().filter(|_| !self.shared));
+        let who = only.map(|client| self.who(client));
         let who = who.unwrap_or_else(|| self.recorder.clone());
         let decision = self.judge_method(&who, Side::Server, method, params);
         if decision.action == Action::Deny {

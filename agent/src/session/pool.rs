@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::call::Recorder;
 use super::clients::{Client, ClientKey};
@@ -35,10 +36,12 @@ pub enum Part {
 pub struct Crowded;
 
 /// The conversations of one server that clients share.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Pool {
     live: Arc<Mutex<HashMap<Option<String>, Shared>>>,
     last_client: Arc<AtomicU64>,
+    /// Held by every conversation, so that it is known when all have ended.
+    alive: mpsc::Sender<()>,
 }
 
 /// A live conversation.
@@ -78,8 +81,14 @@ impl Drop for Membership {
 }
 
 impl Pool {
+    /// An empty pool, whose conversations hold `alive` while they last.
+    pub fn new(alive: mpsc::Sender<()>) -> Self {
+        Self { live: Arc::default(), last_client: Arc::default(), alive }
+    }
+
     /// Lets a client join the conversation of all actors, or of its own one alone if `by_actor`; starts it if
-    /// there is none. It lasts until `stop` becomes true, or nobody has used it for some minutes.
+    /// there is none. It lasts until `stop` becomes true, or nobody has used it for some minutes. What is
+    /// returned ends when the client has left.
     pub fn join(
         &self,
         context: &Context,
@@ -88,7 +97,7 @@ impl Pool {
         part: Part,
         (inbox, out): (Inbox, Outbox),
         stop: &watch::Receiver<bool>,
-    ) -> Result<(), Crowded> {
+    ) -> Result<JoinHandle<()>, Crowded> {
         let name = by_actor.then(|| identity.actor.clone());
         let key = ClientKey(self.last_client.fetch_add(1, Ordering::Relaxed) + 1);
         let mut live = self.lock();
@@ -119,8 +128,7 @@ impl Pool {
         let joined = Said::Joined(key, Box::new(client));
         shared.said.try_send(joined).map_err(|_| Crowded)?;
         drop(live);
-        tokio::spawn(listen(key, inbox, shared.said));
-        Ok(())
+        Ok(tokio::spawn(listen(key, inbox, shared.said)))
     }
 
     fn start(
@@ -134,13 +142,14 @@ impl Pool {
         let generation = context.kernel.as_ref().map(|kernel| kernel.generation());
         let recorder = Arc::new(Recorder::new(&context.server, identity, generation));
         let source = Source::Shared(hears, Membership { pool: self.clone(), name });
-        let (context, of) = (context.clone(), recorder.clone());
+        let (context, of, alive) = (context.clone(), recorder.clone(), self.alive.clone());
         tokio::spawn(async move {
             let server = context.server.id.clone();
             match start::run(context, of, source, None, stop).await {
                 Ok(ending) => tracing::info!(server, ?ending, "shared session ended"),
                 Err(error) => tracing::error!(server, "shared session failed: {error}"),
             }
+            drop(alive);
         });
         Shared { said, recorder }
     }
@@ -153,7 +162,12 @@ impl Pool {
 
 /// Reads a client for the conversation that it joined.
 async fn listen(key: ClientKey, mut inbox: Inbox, said: mpsc::Sender<Said>) {
-    while let Ok(Some(heard)) = inbox.next().await {
+    loop {
+        let heard = tokio::select! {
+            heard = inbox.next() => heard,
+            () = said.closed() => return,
+        };
+        let Ok(Some(heard)) = heard else { break };
         if said.send(Said::Heard(key, heard)).await.is_err() {
             return;
         }

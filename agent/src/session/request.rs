@@ -36,6 +36,8 @@ pub(super) struct Request {
     pub(super) listens: Option<Value>,
     /// The client is of the modern era.
     pub(super) modern: bool,
+    /// It went over a connection of the client's own.
+    pub(super) own_link: bool,
     /// The request as it came, where it may have to be answered in another way.
     pub(super) line: Option<Vec<u8>>,
     /// The token by which the client knows its progress, as it is written.
@@ -72,6 +74,7 @@ impl Request {
             standing: method == "subscriptions/listen",
             listens: None,
             modern: false,
+            own_link: false,
             line: None,
             progress: None,
             begun: None,
