@@ -23,6 +23,7 @@ mod late;
 mod learn;
 mod learned;
 mod lifecycle;
+mod methods;
 mod modes;
 mod names;
 mod names_world;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
         attribution::tests(),
         tasks::tests(),
         frozen::tests(),
+        methods::tests(),
     ];
     warrantd_tests::harness::run(subjects.into_iter().flatten().collect())
 }

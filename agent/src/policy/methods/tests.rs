@@ -114,7 +114,9 @@ fn actors_have_methods_of_their_own_and_those_of_all() {
     let prompt = json!({"name": "review-code"});
     assert_eq!(allowed(Side::Client, "reader", "prompts/get", &prompt), "actors[0].methods.allow");
     denied(Side::Client, "other", "prompts/get", &prompt, "methods");
-    denied(Side::Client, "stranger", "prompts/get", &prompt, "actors");
+    denied(Side::Client, "stranger", "prompts/get", &prompt, "methods");
+    let note = json!({"uri": "memo://notes/a"});
+    denied(Side::Client, "stranger", "resources/read", &note, "actors");
     let completion = json!({
         "ref": {"type": "ref/prompt", "name": "review-code"},
         "argument": {"name": "a", "value": ""},
