@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a violation is a panic")]
 
+mod framing;
+
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -18,12 +20,15 @@ use warrantd::policy::pin::Definition;
 use warrantd::policy::url::host_name;
 use warrantd::policy::{Call, Policy, absolute, decide};
 
+pub use framing::lines;
+
 /// What takes any bytes and panics when a property does not hold.
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("dns", dns),
+    ("lines", lines),
     ("list", list),
     ("message", message),
     ("policy", policy),

@@ -8,8 +8,10 @@ mod argv;
 mod attribution;
 mod crash;
 mod daemon;
+mod discover;
 mod enforce;
 mod filesystem;
+mod fixture;
 mod floor;
 mod frozen;
 mod gap;
@@ -34,6 +36,7 @@ mod ssrf;
 mod stage;
 mod start_effects;
 mod startup;
+mod strict;
 mod tasks;
 mod vulnerable;
 mod web;
@@ -68,6 +71,8 @@ fn main() -> ExitCode {
         attribution::tests(),
         tasks::tests(),
         frozen::tests(),
+        strict::tests(),
+        discover::tests(),
     ];
     warrantd_tests::harness::run(subjects.into_iter().flatten().collect())
 }
