@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a violation is a panic")]
 
+mod framing;
+
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -21,13 +23,16 @@ use warrantd::policy::{Call, Policy, absolute, decide};
 use warrantd::transport::http::examine;
 use warrantd::transport::upstream::{Event, EventTooLarge, Events};
 
+pub use framing::lines;
+
 /// What takes any bytes and panics when a property does not hold.
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("dns", dns),
     ("http", http),
+    ("lines", lines),
     ("list", list),
     ("message", message),
     ("policy", policy),

@@ -24,6 +24,7 @@ const SEEDS: &[&str] = &[
     "Host:[::1]:80\nOrigin:http://[::1]:80\nAuthorization:Bearer k\nAccept:application/json, text/event-stream\nContent-Type:application/json\n\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}",
     "id: 1\nevent: message\nretry: 10\r\ndata: {\"jsonrpc\":\ndata: \"2.0\"}\r\r: ping\n\n",
     "\u{feff}data\n\ndata: a\rdata:b\r\n\r\nid\0\n\n",
+    "\u{83}{\"a\":1}\n\r\n\n[1]\r\r\n0123456789012345678901234567890123456789\n0123456789012345678901234567890123456789\r\ncut",
     "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----",
 ];
 

@@ -158,16 +158,18 @@ fn shared() -> anyhow::Result<()> {
         ensure!(one.call("mumble", &json!({"text": "psst"}))?.text()? == "mumbled");
         ensure!(one.call("announce", &json!({}))?.text()? == "done");
         if era == "handshake" {
-            other.await_message(|message| {
-                message["method"] == "notifications/tools/list_changed"
-            })?;
+            other
+                .await_message(|message| message["method"] == "notifications/tools/list_changed")?;
         }
         ensure!(one.received().contains("psst") && !other.received().contains("psst"));
         one.finish()?;
         ensure!(other.call("repeat", &json!({"text": "still"}))?.text()? == "still");
         other.finish()?;
         let calls = records::calls(&daemon.rig.audit)?;
-        ensure!(calls.len() == 5 && calls.iter().all(|call| call.verdict() == "WITHIN"), "{calls:?}");
+        ensure!(
+            calls.len() == 5 && calls.iter().all(|call| call.verdict() == "WITHIN"),
+            "{calls:?}"
+        );
         let attributions: Vec<_> =
             calls.iter().map(|call| call.get("effects")["attribution"].clone()).collect();
         ensure!(attributions.contains(&json!("exclusive")), "{attributions:?}");

@@ -68,7 +68,8 @@ impl Conversation {
         failure: Option<&SessionError>,
     ) -> Result<(), SessionError> {
         self.link = None;
-        if let Some(watch) = &self.watch {
+        // Processes that somebody else runs go on.
+        if let (Some(watch), Some(_)) = (&self.watch, &child) {
             watch.kill()?;
         }
         if let Some(mut child) = child {

@@ -172,7 +172,12 @@ fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
         }
         Some(kernel) => {
             let name = format!("{}-{session_id}", server.id);
-            let watch = kernel.open_session(&name, &server.policy.network)?;
+            let watch = match &server.way {
+                Way::Attached(_, cgroup) => {
+                    kernel.prepare_attached(&name, cgroup, &server.policy.network)?
+                }
+                _ => kernel.open_session(&name, &server.policy.network)?,
+            };
             // Before the server runs, so that its first question finds an answer.
             let book = names::book(&watch);
             let resolver = names::start(server, book).map_err(SessionError::Names)?;
@@ -185,6 +190,10 @@ fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
             let files = opening::files_at_start(server).map_err(SessionError::Files)?;
             if let Some(files) = &files {
                 watch.set_files(Some(files.now().map_err(SessionError::Files)?))?;
+            }
+            if let Way::Attached(..) = server.way {
+                watch.attach()?;
+                return Ok(Started { watch: Some(watch), files, resolver, child: None });
             }
             let child = watch.spawn(&spec)?;
             Ok(Started { watch: Some(watch), files, resolver, child: Some(child) })

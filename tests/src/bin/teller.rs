@@ -104,7 +104,9 @@ fn call(params: &Value) -> io::Result<Value> {
         }
         Some("ask") => {
             let requests = json!({"a": {"method": "roots/list"}});
-            return Ok(json!({"resultType": "input_required", "inputRequests": requests, "requestState": "s"}));
+            return Ok(
+                json!({"resultType": "input_required", "inputRequests": requests, "requestState": "s"}),
+            );
         }
         _ => "done".to_owned(),
     };
