@@ -126,7 +126,9 @@ fn closed() -> anyhow::Result<()> {
         ensure!(record.text("policy_decision") == "DENY", "{record:#?}");
     }
     // What cannot act is no business of policy unless it says so.
-    for method in ["ping", "resources/list", "resources/templates/list", "prompts/list", "tools/list"] {
+    for method in
+        ["ping", "resources/list", "resources/templates/list", "prompts/list", "tools/list"]
+    {
         client.request(method, &json!({}))?.result()?;
     }
     ensure!(client.call("echo", &json!({"message": "still here"}))?.text()?.contains("still here"));
@@ -166,7 +168,11 @@ fn open() -> anyhow::Result<()> {
         ("resources/read", json!({"uri": "demo://resource/dynamic/text/%37"}), "denied_uris[1]"),
         ("resources/read", json!({"uri": "file:///etc/passwd"}), "allowed_uris"),
         ("resources/read", json!({"uri": "demo://resource/../../etc/passwd"}), "resources/read"),
-        ("prompts/get", json!({"name": "args-prompt", "arguments": {"city": "x"}}), "denied_prompts[0]"),
+        (
+            "prompts/get",
+            json!({"name": "args-prompt", "arguments": {"city": "x"}}),
+            "denied_prompts[0]",
+        ),
         ("completion/complete", complete("resource-prompt"), "allowed_prompts"),
     ] {
         let reply = client.request(method, &params)?;
@@ -310,7 +316,8 @@ fn context() -> anyhow::Result<()> {
     client.request("tools/call", &call)?.result()?;
     let denied = json!({"uri": "file:///etc/passwd", "_meta": meta});
     expect_error(&client.request("resources/read", &denied)?, DENIED)?;
-    let bare = json!({"name": "echo", "arguments": {"message": "x"}, "_meta": {"traceparent": "x"}});
+    let bare =
+        json!({"name": "echo", "arguments": {"message": "x"}, "_meta": {"traceparent": "x"}});
     client.request("tools/call", &bare)?.result()?;
     client.finish()?;
     let mut calls = records::calls(&rig.audit)?;

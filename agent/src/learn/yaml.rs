@@ -154,8 +154,7 @@ impl Learned {
         let limits =
             self.constraints.values().flat_map(|c| c.allowed_paths.iter().chain(&c.allowed_urls));
         let network = [&self.network_allow, &self.network_listen, &self.network_unix];
-        let ambient =
-            [&self.ambient_read, &self.ambient_connect, &self.not_allowed, &self.methods];
+        let ambient = [&self.ambient_read, &self.ambient_connect, &self.not_allowed, &self.methods];
         let tools = self.tools.values().chain([&self.startup]).flat_map(Grants::lists);
         actors
             .chain(limits)
