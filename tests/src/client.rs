@@ -177,39 +177,29 @@ impl Client {
 
     /// Sends a line as it is.
     pub fn send_line(&mut self, line: &str) -> anyhow::Result<()> {
+        self.send_bytes(line.as_bytes()).with_context(|| format!("sending {line}"))
+    }
+
+    /// Sends these bytes as a line.
+    pub fn send_bytes(&mut self, line: &[u8]) -> anyhow::Result<()> {
         let stdin = self.stdin.as_mut().context("stdin is closed")?;
-        let sent = writeln!(stdin, "{line}").and_then(|()| stdin.flush());
-        sent.with_context(|| format!("sending {line}; stderr: {}", self.stderr()))
+        let sent = stdin.write_all(&[line, b"\n"].concat()).and_then(|()| stdin.flush());
+        sent.with_context(|| format!("cannot send; stderr: {}", self.stderr()))
     }
 
     /// Waits for the response with an id; other messages are passed over.
     fn reply(&mut self, id: u64) -> anyhow::Result<Reply> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let line = match self.lines.recv_timeout(left) {
-                Ok(line) => line,
-                Err(RecvTimeoutError::Timeout) => {
-                    bail!("no answer within {PATIENCE:?}; stderr: {}", self.stderr())
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    let _ = self.process.wait();
-                    bail!("the program ended without an answer; stderr: {}", self.stderr())
-                }
-            };
-            self.received.push_str(&line);
-            self.received.push('\n');
-            let message: Value =
-                serde_json::from_str(&line).with_context(|| format!("not JSON: {line}"))?;
-            if message.get("method").is_some() {
-                self.answer(&message)?;
+            let reply = self.next_message(deadline)?;
+            if reply.message.get("method").is_some() {
+                self.answer(&reply.message)?;
                 continue;
             }
             // An error of a message that could not be read has the id null.
-            let answers = message.get("id") == Some(&json!(id))
-                || (message.get("error").is_some() && message.get("id") == Some(&Value::Null));
-            if answers {
-                return Ok(Reply { line, message });
+            let unread = reply.error_code().is_some() && reply.message["id"] == Value::Null;
+            if reply.message["id"] == json!(id) || unread {
+                return Ok(reply);
             }
         }
     }
@@ -218,15 +208,7 @@ impl Client {
     pub fn await_message(&mut self, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let line = self
-                .lines
-                .recv_timeout(left)
-                .with_context(|| format!("no such message; stderr: {}", lock(&self.stderr)))?;
-            self.received.push_str(&line);
-            self.received.push('\n');
-            let message: Value =
-                serde_json::from_str(&line).with_context(|| format!("not JSON: {line}"))?;
+            let Reply { message, .. } = self.next_message(deadline)?;
             if wanted(&message) {
                 return Ok(message);
             }
@@ -246,6 +228,39 @@ impl Client {
         };
         self.asked.push(message.clone());
         self.send(&answer)
+    }
+
+    /// All messages until the response with an id, and that one as the last.
+    pub fn replies_until(&mut self, id: &Value) -> anyhow::Result<Vec<Reply>> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut replies = Vec::new();
+        loop {
+            let reply = self.next_message(deadline)?;
+            let last = reply.message["id"] == *id;
+            replies.push(reply);
+            if last {
+                return Ok(replies);
+            }
+        }
+    }
+
+    fn next_message(&mut self, deadline: Instant) -> anyhow::Result<Reply> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let line = match self.lines.recv_timeout(left) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => {
+                bail!("no answer within {PATIENCE:?}; stderr: {}", self.stderr())
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                let _ = self.process.wait();
+                bail!("the program ended without an answer; stderr: {}", self.stderr())
+            }
+        };
+        self.received.push_str(&line);
+        self.received.push('\n');
+        let message: Value =
+            serde_json::from_str(&line).with_context(|| format!("not JSON: {line}"))?;
+        Ok(Reply { line, message })
     }
 
     /// All lines that arrived so far, those that nobody waited for as well.

@@ -197,12 +197,22 @@ impl Message {
 /// The id of a text that was refused, when it can be read at all, so that the refusal reaches the
 /// caller that waits for it.
 pub fn readable_id(text: &[u8]) -> Option<Id> {
+    // Not by way of a `Value`, which takes certain objects of one key for what a text in them says.
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Readable {
+        Number(i64),
+        String(String),
+    }
     #[derive(serde::Deserialize)]
     struct Envelope {
-        id: Value,
+        id: Readable,
     }
     let envelope: Envelope = serde_json::from_slice(text).ok()?;
-    Id::read(&envelope.id).ok()
+    Some(match envelope.id {
+        Readable::Number(number) => Id::Number(number),
+        Readable::String(text) => Id::String(text),
+    })
 }
 
 /// The parameters of `tools/call`.
