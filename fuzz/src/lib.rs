@@ -10,15 +10,17 @@ mod framing;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 use warrantd::audit::Sanitizer;
-use warrantd::config::{Action, PolicyFile, SanitizeConfig, Source};
+use warrantd::config::{Action, ListenerConfig, PolicyFile, SanitizeConfig, Source};
 use warrantd::mcp::list::shorten_tools;
-use warrantd::mcp::{Message, ToolCall};
+use warrantd::mcp::{Message, ParamHeader, ToolCall, header_value};
 use warrantd::names::Asked;
 use warrantd::policy::pin::Definition;
 use warrantd::policy::url::host_name;
 use warrantd::policy::{Call, Policy, absolute, decide};
+use warrantd::transport::http::examine;
 
 pub use framing::lines;
 
@@ -26,9 +28,10 @@ pub use framing::lines;
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("dns", dns),
     ("lines", lines),
+    ("http", http),
     ("list", list),
     ("message", message),
     ("policy", policy),
@@ -55,6 +58,56 @@ pub fn dns(data: &[u8]) {
                 assert_eq!(host_name(&name).as_ref(), Some(&name));
                 assert!(name.parse::<std::net::IpAddr>().is_err(), "{name}");
             }
+        }
+    }
+}
+
+/// Headers, an empty line, and the body of a POST. What passes is for this host, says each thing once, and
+/// says in its headers what its message says.
+pub fn http(data: &[u8]) {
+    let mut headers = HeaderMap::new();
+    let mut rest = data;
+    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        let line = rest.get(..end).unwrap_or_default();
+        rest = rest.get(end + 1..).unwrap_or_default();
+        if line.is_empty() {
+            break;
+        }
+        let mut parts = line.splitn(2, |byte| *byte == b':');
+        let (Some(name), Some(value)) = (parts.next(), parts.next()) else { continue };
+        let parsed = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value));
+        if let (Ok(name), Ok(value)) = parsed {
+            headers.append(name, value);
+        }
+    }
+    let wanted =
+        ParamHeader { name: "mcp-param-path".into(), path: vec!["path".into()], integer: false };
+    let local = "127.0.0.1:8080".parse().ok();
+    let Ok(message) = examine(&ListenerConfig::default(), local, &headers, rest, &[wanted]) else {
+        return;
+    };
+    let only = |name: &str| {
+        let mut values = headers.get_all(name).iter();
+        let first = values.next().map(|value| value.to_str().expect("ASCII").trim());
+        assert!(values.next().is_none(), "{name} stands twice");
+        first
+    };
+    let host = only("host").expect("a host").to_ascii_lowercase();
+    let own = ["localhost", "127.", "[::1]", "::1", "[::ffff:127."]
+        .iter()
+        .any(|own| host.starts_with(own));
+    assert!(own, "{host}");
+    let Message::Request { method, params, .. } = message else { return };
+    if only("mcp-protocol-version") != Some("2026-07-28") {
+        return;
+    }
+    let said = |name: &str| only(name).map(|value| header_value::decode(value).expect("valid"));
+    assert_eq!(said("mcp-method").as_deref(), Some(method.as_str()));
+    if method == "tools/call" {
+        assert_eq!(said("mcp-name").as_deref(), params.get("name").and_then(Value::as_str));
+        let path = params.get("arguments").and_then(|arguments| arguments.get("path"));
+        if let Some(Value::String(path)) = path {
+            assert_eq!(said("mcp-param-path").as_deref(), Some(path.as_str()));
         }
     }
 }

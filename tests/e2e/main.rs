@@ -6,6 +6,8 @@
 
 mod argv;
 mod attribution;
+mod clients;
+mod conformance;
 mod crash;
 mod daemon;
 mod discover;
@@ -15,6 +17,11 @@ mod fixture;
 mod floor;
 mod frozen;
 mod gap;
+mod http;
+mod http_load;
+mod http_streams;
+mod http_tls;
+mod http_world;
 mod late;
 mod learn;
 mod learned;
@@ -31,6 +38,7 @@ mod real;
 mod refused;
 mod rig;
 mod rogue;
+mod rust_client;
 mod scripts;
 mod ssrf;
 mod stage;
@@ -59,6 +67,10 @@ fn main() -> ExitCode {
         network::tests(),
         names::tests(),
         daemon::tests(),
+        http::tests(),
+        http_streams::tests(),
+        http_tls::tests(),
+        http_load::tests(),
         lifecycle::tests(),
         crash::tests(),
         gap::tests(),
@@ -73,6 +85,8 @@ fn main() -> ExitCode {
         frozen::tests(),
         strict::tests(),
         discover::tests(),
+        conformance::tests(),
+        clients::tests(),
     ];
     warrantd_tests::harness::run(subjects.into_iter().flatten().collect())
 }

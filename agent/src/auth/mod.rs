@@ -28,6 +28,10 @@ pub enum Method {
     ApiKey,
     /// By the user id of the peer of a Unix socket.
     PeerUid,
+    /// By a client certificate.
+    ClientCertificate,
+    /// By having connected to a listener that is bound to the actor.
+    Listener,
     /// By having started warrantd itself, with the server on standard input and output.
     Invoker,
 }

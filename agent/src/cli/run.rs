@@ -13,12 +13,12 @@ use tokio::task::JoinHandle;
 use super::{Failure, kernel, signals};
 use crate::audit::Log;
 use crate::auth::{Identity, Method};
-use crate::config::{KernelMode, Mode, PolicyFile, Problem, Source};
+use crate::config::{KernelMode, Mode, PolicyFile, Problem, ProtocolChoice, Source};
 use crate::serve::{Control, load_policy, record_gaps};
 use crate::session::{
-    Context, Ending, MAX_REQUEST, RunAs, Server, ServerError, ServerSpec, Sessions, converse,
+    Context, Ending, MAX_REQUEST, RunAs, Server, ServerError, ServerSpec, Sessions, Way, converse,
 };
-use crate::transport::{LineReader, LineWriter};
+use crate::transport::{Inbox, Outbox};
 
 /// Wrap one MCP server on standard input and output
 ///
@@ -95,8 +95,8 @@ impl Run {
                 server.command_line()
             );
             server.warn_if_observed();
-            let client = LineReader::new(tokio::io::stdin(), MAX_REQUEST);
-            let writer = LineWriter::new(tokio::io::stdout(), 16);
+            let client = Inbox::lines(tokio::io::stdin(), MAX_REQUEST);
+            let writer = Outbox::lines(tokio::io::stdout(), 16);
             let (server, kernel) = (Arc::new(server), layer.kernel.clone());
             let sessions = Arc::new(Sessions::default());
             let control = self.control(sessions.clone(), &stop);
@@ -153,6 +153,8 @@ impl Run {
             root,
             user: self.run_as(),
             env: self.environment()?,
+            way: Way::PerSession,
+            protocol: ProtocolChoice::Auto,
         };
         let server = Server::prepare(&spec, &policy).map_err(|error| match error {
             ServerError::Policy(problem) => Failure::Config(source.error(problem)),

@@ -5,15 +5,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{Failure, kernel, signals};
 use crate::audit::Log;
 use crate::serve::{Daemon, load};
 
-/// Serve the configured MCP servers on Unix sockets
+/// Serve the configured MCP servers on Unix sockets and over HTTP
 ///
-/// Every server gets a socket, `<runtime_dir>/<id>.sock`. Each connection is a session with a
-/// process of its own. SIGTERM ends every session and then the daemon.
+/// Every server gets a socket, `<runtime_dir>/<id>.sock`, and each of the listeners under `listen` has
+/// it at `/<id>/mcp`. Each connection to a socket and each HTTP session is a session with a process of its
+/// own. SIGTERM ends every session and then the daemon.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  warrantd serve --config /etc/warrantd/warrantd.yaml")]
 pub(super) struct Serve {
@@ -25,6 +27,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
         let loaded = load(&self.config)?;
+        raise_descriptor_limit();
         let log = Arc::new(Log::open(&loaded.audit_dir, "audit").map_err(Failure::other)?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -41,10 +44,24 @@ impl Serve {
             for socket in daemon.sockets() {
                 tracing::info!("listening on {}", socket.display());
             }
+            for url in daemon.urls() {
+                tracing::info!("listening on {url}");
+            }
             let done = daemon.run(stop).await;
             layer.close().await;
             done.map_err(Failure::other)
         })?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A session and a connection each take descriptors, and the usual limit is meant for programs without
+/// many. Servers get a limit of their own.
+fn raise_descriptor_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::warn!("at most {soft} files can be open (setrlimit: {error})");
     }
 }

@@ -6,6 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::api_key::ApiKeyConfig;
+use super::certificate::CertificateName;
+use super::limits::LimitsConfig;
+use super::listen::ListenerConfig;
+use super::server::ServerConfig;
 
 /// The configuration of `warrantd serve` as written.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -26,7 +30,13 @@ pub struct DaemonConfig {
     /// Who may connect, and how they prove it.
     #[serde(default)]
     pub actors: Vec<ActorConfig>,
-    /// The MCP servers that warrantd runs.
+    /// Where clients connect over HTTP, beside the Unix sockets of `runtime_dir`.
+    #[serde(default)]
+    pub listen: Vec<ListenerConfig>,
+    /// How much HTTP clients may take.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+    /// The MCP servers behind warrantd.
     pub servers: Vec<ServerConfig>,
 }
 
@@ -85,45 +95,8 @@ pub struct ActorConfig {
     /// Users that are this actor when they connect to a socket.
     #[serde(default)]
     pub uids: Vec<u32>,
-}
-
-/// One MCP server that warrantd runs, a process for each session.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ServerConfig {
-    /// Its name: letters, digits, `-` and `_`.
-    pub id: String,
-    /// Program and arguments.
-    pub command: Vec<String>,
-    /// Its working directory, from which relative paths count.
-    pub root: PathBuf,
-    /// The user it runs as.
-    #[serde(default = "default_user")]
-    pub user: String,
-    /// Its policy file, relative to the configuration file.
-    pub policy: PathBuf,
-    /// Ways to authenticate that it accepts.
-    #[serde(default = "default_auth")]
-    pub auth: Vec<AuthMethod>,
-    /// Environment variables it gets beside PATH, HOME, LANG and TZ.
+    /// Client certificates that are this actor's, where a listener has `client_ca`: `cn:NAME`,
+    /// `dns:NAME`, `uri:URI`, `email:ADDRESS` or `sha256:` and the hash of the whole certificate.
     #[serde(default)]
-    pub env: std::collections::BTreeMap<String, String>,
-}
-
-fn default_user() -> String {
-    "nobody".to_owned()
-}
-
-fn default_auth() -> Vec<AuthMethod> {
-    vec![AuthMethod::ApiKey]
-}
-
-/// A way to authenticate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AuthMethod {
-    /// An API key, sent before the first message.
-    ApiKey,
-    /// The user id of the peer of a Unix socket (`SO_PEERCRED`, unix(7)).
-    PeerUid,
+    pub certificates: Vec<CertificateName>,
 }

@@ -6,10 +6,15 @@
 
 mod api_key;
 mod cases;
+mod certificate;
+mod context;
 mod daemon;
 mod effects;
 mod error;
 mod key_hash;
+mod limits;
+mod listen;
+mod methods;
 mod mode;
 mod network;
 mod pinning;
@@ -17,17 +22,27 @@ mod policy;
 mod position;
 mod remarks;
 mod sanitize;
+mod server;
 mod source;
+mod upstream;
 
 pub use api_key::{ApiKeyConfig, KeyFileError, KeySource, Validity, key_file_hash};
 pub use cases::{Case, CasesFile};
-pub use daemon::{ActorConfig, AuditConfig, AuthMethod, DaemonConfig, KernelMode, ServerConfig};
+pub use certificate::CertificateName;
+pub use context::{ContextSection, ContextSource};
+pub use daemon::{ActorConfig, AuditConfig, DaemonConfig, KernelMode};
 pub use effects::{
     AmbientSection, EffectsSection, ExecEntry, Invocation, NetworkOpening, OnStartup, OnVerdict,
     StartupSection, ToolEffects,
 };
 pub use error::{ConfigError, Problem, suggestion};
 pub use key_hash::{KeyHash, KeyHashError};
+pub use limits::LimitsConfig;
+pub use listen::{ListenerConfig, TlsConfig};
+pub use methods::{
+    CompletionLimits, ElicitationLimits, ElicitationMode, IncludeContext, MethodsSection,
+    PromptLimits, ResourceLimits, SamplingLimits,
+};
 pub use mode::Mode;
 pub use network::{ListenRule, NetworkProtocol, NetworkRule, NetworkSection};
 pub use pinning::{OnChange, OnNew, PinEntry, PinFile, PinningSection};
@@ -36,4 +51,6 @@ pub use policy::{
     SchemaSection,
 };
 pub use sanitize::{Kind, SanitizeConfig, ToolSanitize, Treatment};
+pub use server::{AuthMethod, ServerConfig};
 pub use source::Source;
+pub use upstream::{HeaderSource, Instances, ProtocolChoice, SideDoor, UpstreamConfig};

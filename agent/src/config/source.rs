@@ -10,6 +10,9 @@ use super::position::{Place, Positions};
 /// Configuration and policy files may be this large, in bytes.
 const MAX_BYTES: u64 = 4 << 20;
 
+/// What stands in messages about lines that may hold a secret.
+const SECRET: [&str; 2] = ["never as the key itself", super::upstream::VALUE];
+
 /// A YAML file that was read, kept to show the places of errors.
 #[derive(Debug)]
 pub struct Source {
@@ -83,16 +86,13 @@ impl Source {
             (None, Some(location)) => (location.line(), location.column()),
             (None, None) => (1, 1),
         };
-        let mut error = self.at(place, key, format!("{text}{}", did_you_mean(text)));
-        if text.contains("never as the key itself") {
-            // The line may hold a key.
-            error.snippet.clear();
-        }
-        error
+        self.at(place, key, format!("{text}{}", did_you_mean(text)))
     }
 
     fn at(&self, (line, column): Place, key: &str, message: String) -> ConfigError {
-        let snippet = self.text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+        let secret = SECRET.iter().any(|word| message.contains(word));
+        let line_text = self.text.lines().nth(line.saturating_sub(1)).filter(|_| !secret);
+        let snippet = line_text.unwrap_or_default();
         ConfigError {
             file: self.file.clone(),
             line: line.max(1),

@@ -13,10 +13,22 @@ pub mod code {
     pub const PARSE: i64 = -32700;
     /// The value is not a JSON-RPC message. JSON-RPC 2.0, section 5.1.
     pub const INVALID_REQUEST: i64 = -32600;
+    /// The method's parameters are not what it takes. JSON-RPC 2.0, section 5.1.
+    pub const INVALID_PARAMS: i64 = -32602;
+    /// The method is not there. JSON-RPC 2.0, section 5.1.
+    pub const METHOD_NOT_FOUND: i64 = -32601;
+    /// HTTP headers and message say different things. MCP 2026-07-28, section Streamable HTTP.
+    pub const HEADER_MISMATCH: i64 = -32020;
+    /// The client lacks a capability that the request needs. MCP 2026-07-28.
+    pub const MISSING_CAPABILITY: i64 = -32021;
+    /// The request's revision is not served. MCP 2026-07-28, section Versioning.
+    pub const UNSUPPORTED_VERSION: i64 = -32022;
     /// The caller is not authenticated.
     pub const AUTHENTICATION: i64 = -31001;
     /// Policy denies the call.
     pub const DENIED: i64 = -31003;
+    /// There is no such server or session.
+    pub const NOT_FOUND: i64 = -31004;
     /// The caller calls too often.
     pub const TOO_SOON: i64 = -31029;
     /// The server took too long.

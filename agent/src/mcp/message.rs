@@ -9,8 +9,21 @@ use super::json::{self, JsonError, Numbers};
 /// The keys of a JSON-RPC envelope.
 const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 /// The keys of `params` that steer a call.
-const PARAMS: [&str; 8] =
-    ["name", "arguments", "_meta", "uri", "cursor", "task", "taskId", "requestState"];
+const PARAMS: [&str; 13] = [
+    "name",
+    "arguments",
+    "_meta",
+    "uri",
+    "cursor",
+    "task",
+    "taskId",
+    "requestState",
+    "inputResponses",
+    "ref",
+    "argument",
+    "context",
+    "notifications",
+];
 
 /// A request id: a string or an integer (MCP forbids null).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

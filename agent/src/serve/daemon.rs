@@ -6,18 +6,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::authenticate::{Outcome, authenticate};
 use super::control::{self, Control};
 use super::gaps::record_gaps;
+use super::http_desk::HttpDesk;
 use super::load::{Loaded, LoadedServer};
 use crate::audit::{AuditError, Event, Log, Record, Status};
+use crate::config::LimitsConfig;
 use crate::kernel::Kernel;
 use crate::mcp::{RpcError, code};
-use crate::session::{Context, MAX_REQUEST, Sessions, converse, stopped};
-use crate::transport::{LineReader, LineWriter};
+use crate::session::{Context, MAX_REQUEST, Part, Pool, Sessions, converse, stopped};
+use crate::transport::http::{Front, ListenError, Listener};
+use crate::transport::{Inbox, LineReader, LineWriter, Outbox};
 
 /// Sessions and connections being authenticated that may be open at once.
 const MAX_CONNECTIONS: usize = 1024;
@@ -39,12 +42,17 @@ pub enum DaemonError {
     /// Another daemon listens there.
     #[error("another process listens on {0} already; stop it first or choose another runtime_dir")]
     InUse(PathBuf),
+    /// An HTTP listener cannot listen.
+    #[error(transparent)]
+    Http(#[from] ListenError),
 }
 
 /// A daemon whose sockets listen.
 pub struct Daemon {
     listeners: Vec<(UnixListener, Arc<LoadedServer>)>,
     sockets: Vec<PathBuf>,
+    http: Vec<Listener>,
+    limits: LimitsConfig,
     control: Control,
     sessions: Arc<Sessions>,
     kernel: Option<Arc<Kernel>>,
@@ -72,12 +80,16 @@ impl Daemon {
         let control = Control::of_daemon(&dir, sessions.clone())
             .map_err(|source| DaemonError::Listen { path: control_path, source })?;
         let (listeners, sockets) = (Vec::new(), Vec::new());
-        let mut daemon = Self { listeners, sockets, control, sessions, kernel, log };
+        let (http, limits) = (Vec::new(), loaded.limits);
+        let mut daemon = Self { listeners, sockets, http, limits, control, sessions, kernel, log };
         for server in loaded.servers {
             server.server.warn_if_observed();
             let path = dir.join(format!("{}.sock", server.server.id));
             daemon.listeners.push((bind(&path).await?, Arc::new(server)));
             daemon.sockets.push(path);
+        }
+        for listener in &loaded.listen {
+            daemon.http.push(Listener::bind(listener).await?);
         }
         let mut record = Record::new(Event::Start);
         record.policy_generation = daemon.kernel.as_ref().map(|kernel| kernel.generation());
@@ -90,11 +102,18 @@ impl Daemon {
         &self.sockets
     }
 
+    /// Where clients connect over HTTP.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        self.http.iter().map(Listener::url)
+    }
+
     /// Serves until `stop` becomes true, then ends every session.
     pub async fn run(self, stop: watch::Receiver<bool>) -> Result<(), DaemonError> {
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut accepting = JoinSet::new();
         accepting.spawn(self.control.serve(stop.clone()));
+        let (alive, mut sessions) = mpsc::channel(1);
+        let mut desk = Vec::new();
         for (listener, server) in self.listeners {
             let context = Context {
                 server: server.server.clone(),
@@ -102,15 +121,33 @@ impl Daemon {
                 log: self.log.clone(),
                 sessions: self.sessions.clone(),
             };
-            accepting.spawn(accept(listener, server, context, room.clone(), stop.clone()));
+            let pool = Pool::new(alive.clone());
+            desk.push((server.clone(), context.clone(), pool.clone()));
+            let served = Served { server, context, pool };
+            accepting.spawn(accept(listener, served, room.clone(), stop.clone()));
         }
+        let desk = HttpDesk::new(desk, self.log.clone(), stop.clone(), alive);
+        let front = Front::new(Arc::new(desk), self.limits);
+        for listener in self.http {
+            accepting.spawn(listener.run(front.clone(), stop.clone()));
+        }
+        drop(front);
         while accepting.join_next().await.is_some() {}
+        let _ = sessions.recv().await; // Nothing is sent; it ends with the last session.
         for socket in &self.sockets {
             let _ = std::fs::remove_file(socket); // Whoever made a new one there may keep it.
         }
         self.log.append(&Record::new(Event::Stop))?;
         Ok(())
     }
+}
+
+/// What a socket leads to.
+#[derive(Clone)]
+struct Served {
+    server: Arc<LoadedServer>,
+    context: Context,
+    pool: Pool,
 }
 
 /// A socket at `path`, replacing one that nobody listens on any more.
@@ -130,8 +167,7 @@ async fn bind(path: &Path) -> Result<UnixListener, DaemonError> {
 
 async fn accept(
     listener: UnixListener,
-    server: Arc<LoadedServer>,
-    context: Context,
+    served: Served,
     room: Arc<Semaphore>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -147,7 +183,7 @@ async fn accept(
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    tracing::warn!(server = context.server.id, "cannot accept: {error}");
+                    tracing::warn!(server = served.context.server.id, "cannot accept: {error}");
                     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                     continue;
                 }
@@ -155,9 +191,9 @@ async fn accept(
             () = stopped(&mut stop) => break,
             Some(_) = sessions.join_next() => continue,
         };
-        let (server, context, stop) = (server.clone(), context.clone(), stop.clone());
+        let (served, stop) = (served.clone(), stop.clone());
         sessions.spawn(async move {
-            session(stream, &server, context, stop).await;
+            session(stream, served, stop).await;
             drop(permit);
         });
     }
@@ -165,25 +201,30 @@ async fn accept(
 }
 
 /// One connection from its first byte to its last.
-async fn session(
-    stream: UnixStream,
-    server: &LoadedServer,
-    context: Context,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn session(stream: UnixStream, served: Served, mut stop: watch::Receiver<bool>) {
+    let Served { server, context, pool } = served;
     let id = context.server.id.clone();
     let Ok(peer) = stream.peer_cred() else { return };
     let (reader, writer) = stream.into_split();
-    let mut reader = LineReader::new(reader, MAX_REQUEST);
+    let mut reader = LineReader::new(Box::new(reader) as _, MAX_REQUEST);
     let writer = LineWriter::new(writer, 16);
     let outcome = tokio::select! {
-        outcome = authenticate(server, peer.uid(), &mut reader) => outcome,
+        outcome = authenticate(&server, peer.uid(), &mut reader) => outcome,
         () = stopped(&mut stop) => return,
     };
     match outcome {
         Outcome::Known(identity) => {
             let actor = identity.actor.clone();
-            match converse(context, identity, reader, writer, stop).await {
+            let (inbox, out) = (Inbox::Lines(reader), Outbox::Lines(writer));
+            if context.server.is_shared() {
+                let part = Part::Session;
+                match pool.join(&context, identity, false, part, (inbox, out), &stop) {
+                    Ok(listening) => drop(listening.await), // It ends when the client has left.
+                    Err(error) => tracing::warn!(server = id, actor, "{error}"),
+                }
+                return;
+            }
+            match converse(context, identity, inbox, out, stop).await {
                 Ok(ending) => tracing::info!(server = id, actor, ?ending, "session ended"),
                 Err(error) => tracing::error!(server = id, actor, "session failed: {error}"),
             }

@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::keyring::Keyring;
+use super::listen;
 use crate::config::{
-    AuthMethod, ConfigError, DaemonConfig, KernelMode, PolicyFile, Problem, ServerConfig, Source,
-    suggestion,
+    AuthMethod, CertificateName, ConfigError, DaemonConfig, Instances, KernelMode, LimitsConfig,
+    ListenerConfig, PolicyFile, Problem, ServerConfig, Source, suggestion,
 };
-use crate::session::{RunAs, Server, ServerError, ServerSpec};
+use crate::session::{RunAs, Server, ServerError, ServerSpec, Way};
+use crate::transport::Upstream;
+use crate::transport::upstream::UpstreamError;
 
 /// A configuration that was checked whole.
 #[derive(Debug)]
@@ -23,6 +26,10 @@ pub struct Loaded {
     pub kernel: KernelMode,
     /// The servers.
     pub servers: Vec<LoadedServer>,
+    /// Where clients connect over HTTP.
+    pub listen: Vec<ListenerConfig>,
+    /// How much HTTP clients may take.
+    pub limits: LimitsConfig,
 }
 
 /// A server and who may connect to it.
@@ -34,6 +41,8 @@ pub struct LoadedServer {
     pub keys: Keyring,
     /// Users that it accepts, and who they are.
     pub uids: BTreeMap<u32, String>,
+    /// Client certificates that it accepts, and whose they are.
+    pub certificates: BTreeMap<CertificateName, String>,
 }
 
 /// Reads and checks the daemon's file and every policy it names.
@@ -67,7 +76,12 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
                 return Err(policy_source.error(Problem::new("pinning.file", message)));
             }
         }
-        let prepared = Server::prepare(&spec(server), &policy).map_err(|error| match error {
+        let spec = spec(server, base).map_err(|error| {
+            let field = error.field();
+            let dot = if field.is_empty() { "" } else { "." };
+            source.error(Problem::new(format!("{key}.upstream{dot}{field}"), error.to_string()))
+        })?;
+        let prepared = Server::prepare(&spec, &policy).map_err(|error| match error {
             ServerError::Policy(problem) => policy_source.error(problem),
             ServerError::Pins(error) => error,
             other => {
@@ -76,8 +90,11 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
         })?;
         known.extend(prepared.policy.actor_ids().map(str::to_owned));
         let (keys, uids) = callers(&config, server).map_err(|problem| source.error(problem))?;
-        servers.push(LoadedServer { server: Arc::new(prepared), keys, uids });
+        let certificates =
+            listen::certificates(&config, server).map_err(|problem| source.error(problem))?;
+        servers.push(LoadedServer { server: Arc::new(prepared), keys, uids, certificates });
     }
+    listen::check(&config, base, &known).map_err(|problem| source.error(problem))?;
     for (index, actor) in config.actors.iter().enumerate() {
         if !known.contains(&actor.id) {
             let hint = suggestion(&actor.id, known.iter().map(String::as_str));
@@ -90,6 +107,8 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
         audit_dir: config.audit.dir,
         kernel: config.kernel,
         servers,
+        listen: config.listen.iter().map(|listener| listen::beside(listener, base)).collect(),
+        limits: config.limits,
     })
 }
 
@@ -103,14 +122,29 @@ pub fn load_policy(file: &Path) -> Result<(Source, PolicyFile), ConfigError> {
     Ok((source, policy))
 }
 
-fn spec(server: &ServerConfig) -> ServerSpec {
-    ServerSpec {
+fn spec(server: &ServerConfig, base: &Path) -> Result<ServerSpec, UpstreamError> {
+    let way = match &server.upstream {
+        None if server.instances == Some(Instances::Shared) => Way::Shared,
+        None => Way::PerSession,
+        Some(config) => {
+            let managed = !server.command.is_empty();
+            let upstream = Upstream::open(&server.id, config, base, managed)?;
+            match &config.cgroup {
+                _ if managed => Way::Managed(upstream),
+                Some(cgroup) => Way::Attached(upstream, cgroup.clone()),
+                None => Way::Unobserved(upstream),
+            }
+        }
+    };
+    Ok(ServerSpec {
+        way,
+        protocol: server.protocol,
         id: server.id.clone(),
         command: server.command.clone(),
-        root: server.root.clone(),
-        user: RunAs::Named(server.user.clone()),
+        root: server.root().to_owned(),
+        user: RunAs::Named(server.user().to_owned()),
         env: server.env.clone(),
-    }
+    })
 }
 
 /// The id becomes a file name and part of a cgroup's name.
@@ -126,7 +160,7 @@ fn check_id(server: &ServerConfig, key: &str, before: &[LoadedServer]) -> Result
     } else if server.auth.is_empty() {
         return Err(Problem::new(format!("{key}.auth"), "name at least one way to authenticate"));
     } else {
-        return Ok(());
+        return server.check(key);
     };
     Err(Problem::new(format!("{key}.id"), problem))
 }

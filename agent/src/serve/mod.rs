@@ -7,7 +7,9 @@ mod control_client;
 mod control_messages;
 mod daemon;
 mod gaps;
+mod http_desk;
 mod keyring;
+mod listen;
 mod load;
 
 pub use authenticate::AUTHENTICATE;

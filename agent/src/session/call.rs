@@ -119,7 +119,7 @@ pub(super) fn new_id() -> String {
 }
 
 /// Fills in what every record of a session has.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Recorder {
     pub(super) session_id: String,
     pub(super) server_id: String,
@@ -144,6 +144,24 @@ impl Recorder {
             identity,
             generation,
         }
+    }
+
+    /// One of nobody.
+    #[cfg(test)]
+    pub(super) fn of_test() -> Self {
+        Self {
+            session_id: "s".to_owned(),
+            server_id: "test".to_owned(),
+            principal: "nobody".to_owned(),
+            mode: Mode::Enforce,
+            identity: None,
+            generation: None,
+        }
+    }
+
+    /// The actor; empty where there is none.
+    pub(super) fn actor(&self) -> &str {
+        self.identity.as_ref().map_or("", |identity| &identity.actor)
     }
 
     /// A record of something that happened in the session.

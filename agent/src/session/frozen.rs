@@ -7,11 +7,12 @@
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::call::{End, new_id};
+use super::clients::{ClientKey, Key};
 use super::conversation::{Conversation, SessionError};
 use super::sessions::{Order, OrderError};
 use super::status::FrozenStatus;
 use crate::audit::{self, Event, Record, Status};
-use crate::mcp::{Id, Message, RpcError, code};
+use crate::mcp::{Message, RpcError, code};
 
 /// That a session is frozen.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ impl Conversation {
     /// Ends all that is in flight: nobody knows when the server goes on.
     async fn end_everything(&mut self) -> Result<(), SessionError> {
         self.drain();
-        for (id, request) in self.gate.end_all() {
+        for (key, request) in self.gate.end_all() {
             self.ended(&request);
             let correlation = request.call.as_ref().map(|call| call.correlation_id.clone());
             let waits = request.task.is_none();
@@ -63,29 +64,33 @@ impl Conversation {
                 self.finish(&request, End { error, ..End::default() }, effects)?;
             }
             if waits {
-                self.tell_frozen(&id, correlation).await;
+                self.tell_frozen(&key, correlation).await;
             }
         }
-        for (id, request) in self.unqueue_all() {
+        for (key, request) in self.unqueue_all() {
             self.ended(&request);
-            self.append(&self.recorder.never_forwarded(&request, TOLD))?;
+            self.append(&request.who.never_forwarded(&request, TOLD))?;
             let correlation = request.call.map(|call| call.correlation_id);
-            self.tell_frozen(&id, correlation).await;
+            self.tell_frozen(&key, correlation).await;
         }
         Ok(self.settle(None)?)
     }
 
-    async fn tell_frozen(&self, id: &Id, correlation: Option<String>) {
+    async fn tell_frozen(&mut self, key: &Key, correlation: Option<String>) {
         let mut error = RpcError::new(code::FROZEN, TOLD, "session_frozen");
         error.correlation_id = correlation;
         // Orders must be heard even when the client does not read.
-        if self.to_client.has_room() {
-            self.to_client.send(error.to_line(Some(id))).await;
+        if self.clients.get(&key.client).is_some_and(|client| client.out.has_room()) {
+            self.answer_error(key, &error).await;
         }
     }
 
     /// Refuses what the client of a frozen session sends.
-    pub(super) async fn refuse_frozen(&mut self, line: &[u8]) -> Result<(), SessionError> {
+    pub(super) async fn refuse_frozen(
+        &mut self,
+        client: ClientKey,
+        line: &[u8],
+    ) -> Result<(), SessionError> {
         let Ok(Message::Request { id, method, params }) = Message::parse(line) else {
             return Ok(());
         };
@@ -93,9 +98,9 @@ impl Conversation {
         let tool = params.get("name").and_then(serde_json::Value::as_str);
         self.append(&Record {
             tool_name: tool.filter(|_| method == "tools/call").map(str::to_owned),
-            ..self.recorder.denied(&correlation, &method, "effects.on_exceeded", TOLD)
+            ..self.who(client).denied(&correlation, &method, "effects.on_exceeded", TOLD)
         })?;
-        self.tell_frozen(&id, Some(correlation)).await;
+        self.tell_frozen(&Key { client, id }, Some(correlation)).await;
         Ok(())
     }
 

@@ -11,8 +11,8 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use super::clients::{ClientKey, Key};
 use super::request::{Request, Task};
-use crate::mcp::Id;
 use crate::warrant::{
     Ambient, Effect, EffectKind, Judged, Observation, Standing, Verdict, Warrant, judge,
 };
@@ -30,7 +30,7 @@ pub(super) struct Drain {
 /// The books of one session.
 #[derive(Debug)]
 pub(super) struct Gate {
-    flight: HashMap<Id, Request>,
+    flight: HashMap<Key, Request>,
     /// The server's start, until the first call.
     startup: Option<(Warrant, Observation)>,
     unsolicited: Observation,
@@ -77,12 +77,12 @@ impl Gate {
     }
 
     /// The warrants in force, but for that of a request that is ending.
-    pub(super) fn warrants(&self, ending: Option<&Id>) -> impl Iterator<Item = &Warrant> {
+    pub(super) fn warrants(&self, ending: Option<&Key>) -> impl Iterator<Item = &Warrant> {
         in_force(&self.flight, self.startup.as_ref(), ending)
     }
 
     /// Puts a request in flight. What came before must have been entered.
-    pub(super) fn begin(&mut self, id: Id, mut request: Request, now: Instant) {
+    pub(super) fn begin(&mut self, key: Key, mut request: Request, now: Instant) {
         request.begun = Some(now);
         // A request that cannot act has no warrant to share.
         if request.call.is_some() {
@@ -90,18 +90,25 @@ impl Gate {
                 (other.shared, request.shared) = (true, true);
             }
         }
-        self.flight.insert(id, request);
+        self.flight.insert(key, request);
     }
 
     /// Keeps a call in flight that was answered and goes on as a task.
-    pub(super) fn go_on(&mut self, id: Id, request: Request, task: Task) {
+    pub(super) fn go_on(&mut self, id: Key, request: Request, task: Task) {
         self.flight.insert(id, Request { task: Some(task), ..request });
     }
 
-    /// The request in flight of the call that has become this task.
-    pub(super) fn call_of_task(&self, task: &str) -> Option<&Id> {
-        let is = |request: &Request| request.task.as_ref().is_some_and(|own| own.id == task);
-        self.flight.iter().find(|(_, request)| is(request)).map(|(id, _)| id)
+    /// The actor's request in flight that has become this task.
+    pub(super) fn call_of_task(&self, task: &str, actor: &str) -> Option<&Key> {
+        let is = |request: &Request| {
+            request.task.as_ref().is_some_and(|own| own.id == task) && request.who.actor() == actor
+        };
+        self.flight.iter().find(|(_, request)| is(request)).map(|(key, _)| key)
+    }
+
+    /// Whether a call in flight has become this task, whoever made it.
+    pub(super) fn is_task(&self, task: &str) -> bool {
+        self.flight.values().any(|request| request.task.as_ref().is_some_and(|own| own.id == task))
     }
 
     /// How many calls go on as tasks.
@@ -110,7 +117,7 @@ impl Gate {
     }
 
     /// A request in flight.
-    pub(super) fn request(&self, id: &Id) -> Option<&Request> {
+    pub(super) fn request(&self, id: &Key) -> Option<&Request> {
         self.flight.get(id)
     }
 
@@ -125,13 +132,19 @@ impl Gate {
     }
 
     /// Takes a request out of flight. What it caused must have been entered.
-    pub(super) fn end(&mut self, id: &Id) -> Option<Request> {
+    pub(super) fn end(&mut self, id: &Key) -> Option<Request> {
         self.flight.remove(id)
     }
 
     /// Takes every request out of flight.
-    pub(super) fn end_all(&mut self) -> Vec<(Id, Request)> {
+    pub(super) fn end_all(&mut self) -> Vec<(Key, Request)> {
         self.flight.drain().collect()
+    }
+
+    /// The clients of the requests in flight that can be said to have caused something.
+    pub(super) fn callers(&self) -> impl Iterator<Item = ClientKey> {
+        let acting = self.flight.iter().filter(|(_, request)| !request.standing);
+        acting.map(|(key, _)| key.client)
     }
 
     /// When the next call has taken as long as it may.
@@ -140,18 +153,23 @@ impl Gate {
     }
 
     /// The calls that have taken as long as they may.
-    pub(super) fn overdue(&self, now: Instant) -> Vec<Id> {
+    pub(super) fn overdue(&self, now: Instant) -> Vec<Key> {
         let late = |request: &Request| request.deadline().is_some_and(|deadline| deadline <= now);
         self.flight.iter().filter(|(_, request)| late(request)).map(|(id, _)| id.clone()).collect()
     }
 
-    pub(super) fn in_flight(&self, id: &Id) -> bool {
+    pub(super) fn in_flight(&self, id: &Key) -> bool {
         self.flight.contains_key(id)
     }
 
-    /// Whether nobody waits for an answer.
+    /// Whether nobody waits for an answer, but who listens for as long as it pleases.
     pub(super) fn is_idle(&self) -> bool {
-        self.flight.values().all(|request| request.task.is_some())
+        self.flight.values().all(|request| request.task.is_some() || request.standing)
+    }
+
+    /// The requests in flight of a client.
+    pub(super) fn of_client(&self, client: ClientKey) -> impl Iterator<Item = (&Key, &Request)> {
+        self.flight.iter().filter(move |(key, _)| key.client == client)
     }
 
     /// What is known of the server's start; nothing bad once it is over.
@@ -184,7 +202,8 @@ impl Gate {
     /// Whether a request in flight has an effect that nothing covers, or lost events. What the
     /// server says meanwhile may come from there.
     pub(super) fn worst_in_flight(&self) -> Verdict {
-        let verdicts = self.flight.values().map(|request| request.observation.verdict());
+        let acting = self.flight.values().filter(|request| !request.standing);
+        let verdicts = acting.map(|request| request.observation.verdict());
         verdicts.fold(Verdict::Within, |worst, verdict| match (worst, verdict) {
             (Verdict::Exceeded, _) | (_, Verdict::Exceeded) => Verdict::Exceeded,
             (Verdict::Within, other) => other,
@@ -195,9 +214,9 @@ impl Gate {
 
 /// The warrants in force, but for that of a request that is ending.
 fn in_force<'a>(
-    flight: &'a HashMap<Id, Request>,
+    flight: &'a HashMap<Key, Request>,
     startup: Option<&'a (Warrant, Observation)>,
-    ending: Option<&Id>,
+    ending: Option<&Key>,
 ) -> impl Iterator<Item = &'a Warrant> {
     let others = flight.iter().filter(move |(id, _)| Some(*id) != ending);
     let calls = others.filter_map(|(_, request)| Some(&request.call.as_ref()?.warrant));
@@ -206,19 +225,22 @@ fn in_force<'a>(
 
 /// Does something to every observation that the current effects belong to.
 fn each(
-    flight: &mut HashMap<Id, Request>,
+    flight: &mut HashMap<Key, Request>,
     startup: &mut Option<(Warrant, Observation)>,
     unsolicited: &mut Observation,
     mut enter: impl FnMut(&mut Observation),
 ) {
     if let Some((_, observation)) = startup {
         enter(observation);
-    } else if flight.is_empty() {
+        return;
+    }
+    let mut caused = false;
+    for request in flight.values_mut().filter(|request| !request.standing) {
+        caused = true;
+        enter(&mut request.observation);
+    }
+    if !caused {
         enter(unsolicited);
-    } else {
-        for request in flight.values_mut() {
-            enter(&mut request.observation);
-        }
     }
 }
 
@@ -249,7 +271,7 @@ mod tests {
     }
 
     fn request(path: &str) -> Request {
-        Request::new("tools/call".into(), Instant::now(), Some(CallInfo::reading(path)))
+        Request::of_test("tools/call", Some(CallInfo::reading(path)))
     }
 
     fn gate() -> (Gate, Ambient) {
@@ -261,28 +283,28 @@ mod tests {
     #[test]
     fn a_call_alone_is_judged_by_its_own_warrant() {
         let (mut gate, ambient) = gate();
-        gate.begin(Id::Number(1), request("/srv/a"), Instant::now());
+        gate.begin(Key::of(1), request("/srv/a"), Instant::now());
         gate.enter(read("/srv/a"), &ambient, same);
         gate.enter(read("/usr/lib/x.so"), &ambient, same);
-        let call = gate.end(&Id::Number(1)).expect("in flight");
+        let call = gate.end(&Key::of(1)).expect("in flight");
         assert_eq!(call.observation().verdict(), Verdict::Within);
         assert_eq!(call.attribution(), Attribution::Exclusive);
-        gate.begin(Id::Number(2), request("/srv/a"), Instant::now());
+        gate.begin(Key::of(2), request("/srv/a"), Instant::now());
         gate.enter(read("/srv/b"), &ambient, same);
-        let call = gate.end(&Id::Number(2)).expect("in flight");
+        let call = gate.end(&Key::of(2)).expect("in flight");
         assert_eq!(call.observation().verdict(), Verdict::Exceeded);
     }
 
     #[test]
     fn calls_in_flight_together_share_their_warrants_and_their_effects() {
         let (mut gate, ambient) = gate();
-        gate.begin(Id::Number(1), request("/srv/a"), Instant::now());
-        gate.begin(Id::Number(2), request("/srv/b"), Instant::now());
+        gate.begin(Key::of(1), request("/srv/a"), Instant::now());
+        gate.begin(Key::of(2), request("/srv/b"), Instant::now());
         gate.enter(read("/srv/a"), &ambient, same);
-        let first = gate.end(&Id::Number(1)).expect("in flight");
+        let first = gate.end(&Key::of(1)).expect("in flight");
         // The first call has ended; what it did while both flew is not held against the second.
         gate.enter(read("/srv/b"), &ambient, same);
-        let second = gate.end(&Id::Number(2)).expect("in flight");
+        let second = gate.end(&Key::of(2)).expect("in flight");
         for call in [&first, &second] {
             assert_eq!(call.observation().verdict(), Verdict::Within);
             assert_eq!(call.attribution(), Attribution::Shared);
@@ -292,36 +314,36 @@ mod tests {
     #[test]
     fn a_request_that_cannot_act_shares_nothing() {
         let (mut gate, ambient) = gate();
-        gate.begin(Id::Number(1), request("/srv/a"), Instant::now());
-        let list = Request::new("tools/list".into(), Instant::now(), None);
-        gate.begin(Id::Number(2), list, Instant::now());
+        gate.begin(Key::of(1), request("/srv/a"), Instant::now());
+        let list = Request::of_test("tools/list", None);
+        gate.begin(Key::of(2), list, Instant::now());
         gate.enter(read("/srv/b"), &ambient, same);
-        let call = gate.end(&Id::Number(1)).expect("in flight");
+        let call = gate.end(&Key::of(1)).expect("in flight");
         assert_eq!(call.attribution(), Attribution::Exclusive);
         assert_eq!(call.observation().verdict(), Verdict::Exceeded);
-        let list = gate.end(&Id::Number(2)).expect("in flight");
+        let list = gate.end(&Key::of(2)).expect("in flight");
         assert_eq!(list.observation().verdict(), Verdict::Exceeded, "either may have done it");
     }
 
     #[test]
     fn a_task_keeps_its_warrant_after_its_answer() {
         let (mut gate, ambient) = gate();
-        let id = Id::Number(1);
+        let id = Key::of(1);
         gate.begin(id.clone(), request("/srv/a"), Instant::now());
         let call = gate.end(&id).expect("in flight");
         gate.go_on(id.clone(), call, Task { id: "t".into(), expires: None });
         assert!(gate.is_idle() && gate.has_calls() && gate.tasks() == 1);
-        assert_eq!(gate.call_of_task("t"), Some(&id));
-        assert_eq!(gate.call_of_task("u"), None);
+        assert_eq!(gate.call_of_task("t", ""), Some(&id));
+        assert_eq!(gate.call_of_task("u", ""), None);
         gate.enter(read("/srv/a"), &ambient, same);
-        gate.begin(Id::Number(2), request("/srv/b"), Instant::now());
+        gate.begin(Key::of(2), request("/srv/b"), Instant::now());
         gate.enter(read("/srv/c"), &ambient, same);
         let task = gate.end(&id).expect("in flight");
         assert_eq!(task.observation().judged.len(), 2);
         assert_eq!(task.observation().verdict(), Verdict::Exceeded);
         assert_eq!(task.attribution(), Attribution::Shared);
         gate.enter(read("/srv/a"), &ambient, same);
-        let other = gate.end(&Id::Number(2)).expect("in flight");
+        let other = gate.end(&Key::of(2)).expect("in flight");
         assert_eq!(other.observation().exceeded().count(), 2, "the task's warrant has ended");
     }
 
@@ -334,14 +356,14 @@ mod tests {
         let seen = gate.take_unsolicited().expect("seen");
         assert_eq!(seen.exceeded().count(), 1);
         assert!(gate.take_unsolicited().is_none());
-        gate.begin(Id::Number(1), request("/srv/a"), Instant::now());
+        gate.begin(Key::of(1), request("/srv/a"), Instant::now());
         assert_eq!(gate.worst_in_flight(), Verdict::Within, "nor are they held against a call");
     }
 
     #[test]
     fn loss_makes_every_request_in_flight_incomplete() {
         let (mut gate, ambient) = gate();
-        gate.begin(Id::Number(1), request("/srv/a"), Instant::now());
+        gate.begin(Key::of(1), request("/srv/a"), Instant::now());
         gate.enter(Drain { lost: 3, ..Drain::default() }, &ambient, same);
         assert_eq!(gate.worst_in_flight(), Verdict::Incomplete);
         gate.enter(read("/etc/passwd"), &ambient, same);

@@ -1,10 +1,13 @@
 //! From client to server: strict reading, the decision, the warrant.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
-use super::call::{CallInfo, End, new_id};
+use super::bridge::Step;
+use super::call::{CallInfo, End, Recorder, new_id};
+use super::clients::{ClientKey, Key};
 use super::conversation::{Conversation, MAX_REQUEST, SessionError};
 use super::outbound::why;
 use super::request::Request;
@@ -14,6 +17,7 @@ use crate::audit::{Event, Record, Status};
 use crate::config::Action;
 use crate::mcp::{Id, Message, RpcError, ToolCall, code, message};
 use crate::policy::{Call, Decision, TooSoon, decide};
+use crate::transport::Route;
 use crate::warrant::Warrant;
 
 /// Requests that cannot act. Their warrant is empty.
@@ -37,72 +41,87 @@ const NOTIFICATIONS: [&str; 4] = [
 ];
 
 impl Conversation {
-    pub(super) async fn hear_client(&mut self, line: Vec<u8>) -> Result<(), SessionError> {
+    pub(super) async fn hear_client(
+        &mut self,
+        client: ClientKey,
+        line: Vec<u8>,
+    ) -> Result<(), SessionError> {
         if self.frozen.is_some() {
-            return self.refuse_frozen(&line).await;
+            return self.refuse_frozen(client, &line).await;
         }
-        match Message::parse(&line) {
+        let who = self.who(client);
+        let key = |id: Id| Key { client, id };
+        let message = match Message::parse(&line) {
+            Ok(message) => message,
             Err(error) => {
                 let code = match error {
                     message::MessageError::Json(_) => code::PARSE,
                     _ => code::INVALID_REQUEST,
                 };
-                self.refuse(code, message::readable_id(&line), &error.to_string()).await
+                let id = message::readable_id(&line);
+                return self.refuse(client, code, id, &error.to_string()).await;
             }
-            Ok(Message::Request { id, .. }) if self.gate.in_flight(&id) || self.is_waiting(&id) => {
+        };
+        let Step::On(message, line) = self.bridge(client, message, line).await? else {
+            return Ok(());
+        };
+        match message {
+            Message::Request { id, .. } if self.is_in_use(&key(id.clone())) => {
                 let why = format!("a request with id {id} is in flight already");
                 // Answering under that id would look like the first request's answer.
-                self.refuse(code::INVALID_REQUEST, None, &why).await
+                self.refuse(client, code::INVALID_REQUEST, None, &why).await
             }
-            Ok(Message::Request { id, method, params }) if method == "tools/call" => {
-                self.call(id, &params, line).await
+            Message::Request { id, method, params } if method == "tools/call" => {
+                self.call(key(id), &params, line).await
             }
-            Ok(Message::Request { id, method, params }) if PASSIVE.contains(&method.as_str()) => {
+            Message::Request { id, method, params } if PASSIVE.contains(&method.as_str()) => {
                 if self.take_stock().await? {
                     let now = Instant::now();
-                    let request = Request::new(method, now, None).of_page(params.get("cursor"));
-                    self.gate.begin(id, request, now);
-                    self.forward(line).await;
+                    let request =
+                        Request::new(who, method, now, None).of_page(params.get("cursor"));
+                    self.forward_request(key(id), request, line).await;
                 }
                 Ok(())
             }
-            Ok(Message::Request { id, method, params }) if tasks::is_about_tasks(&method) => {
-                self.ask_about_task(id, method, &params, line).await
+            Message::Request { id, method, params } if tasks::is_about_tasks(&method) => {
+                self.ask_about_task(key(id), method, &params, line).await
             }
-            Ok(Message::Request { id, method, .. }) => {
+            Message::Request { id, method, .. } => {
                 let reason = format!("method `{method}` is not covered by policy");
                 if self.context.server.is_observed() {
-                    return self.let_pass(id, method, &reason, line).await;
+                    return self.let_pass(key(id), method, &reason, line).await;
                 }
                 let correlation = new_id();
-                let record = self.recorder.denied(&correlation, &method, "methods", &reason);
-                self.deny(Some(&id), correlation, record, &reason).await
+                let record = who.denied(&correlation, &method, "methods", &reason);
+                self.deny(&key(id), correlation, record, &reason).await
             }
-            Ok(Message::Notification { method, params }) => {
-                if method == "notifications/cancelled" && self.cancel(&params).await? {
+            Message::Notification { method, params } => {
+                if method == "notifications/cancelled" && self.cancel(client, &params).await? {
                     return Ok(());
                 }
                 if NOTIFICATIONS.contains(&method.as_str()) {
-                    self.forward(line).await;
+                    self.forward_notification(client, line).await;
                     return Ok(());
                 }
                 let reason = format!("notification `{method}` is not covered by policy");
                 if self.context.server.is_observed() {
-                    self.append(&self.recorder.not_enforced(&reason))?;
-                    self.forward(line).await;
+                    self.append(&who.not_enforced(&reason))?;
+                    self.forward_notification(client, line).await;
                     return Ok(());
                 }
-                self.refuse_quietly(&reason)
+                refuse_quietly(self, &who, &reason)
             }
             // The server's requests are not carried to the client, so there is nothing to answer.
-            Ok(Message::Response { .. }) => self.refuse_quietly("a response that nobody asked for"),
+            Message::Response { .. } => {
+                refuse_quietly(self, &who, "a response that nobody asked for")
+            }
         }
     }
 
     /// Decides about a call and sends it on its way, or back.
     async fn call(
         &mut self,
-        id: Id,
+        key: Key,
         params: &Map<String, Value>,
         line: Vec<u8>,
     ) -> Result<(), SessionError> {
@@ -110,12 +129,14 @@ impl Conversation {
         let call = match ToolCall::from_params(params) {
             Ok(call) => call,
             Err(error) => {
-                return self.refuse(code::INVALID_REQUEST, Some(id), &error.to_string()).await;
+                let (code, id) = (code::INVALID_REQUEST, Some(key.id));
+                return self.refuse(key.client, code, id, &error.to_string()).await;
             }
         };
         let correlation = new_id();
         let server = self.context.server.clone();
-        let actor = self.recorder.identity.as_ref().map_or("", |identity| &identity.actor);
+        let who = self.who(key.client);
+        let actor = who.actor();
         let arguments = &call.arguments;
         let decision = match server.schemas.of(&call.name) {
             Ok(schema) => {
@@ -134,15 +155,15 @@ impl Conversation {
         let denied = |rule: &str, reason: &str| Record {
             tool_name: Some(call.name.clone()),
             arguments: Some(logged.clone()),
-            ..self.recorder.denied(&correlation, "tools/call", rule, reason)
+            ..who.denied(&correlation, "tools/call", rule, reason)
         };
         let observed = server.is_observed();
         if decision.action == Action::Deny && !observed {
             let record = denied(&decision.rule, &decision.reason);
             if decision.bad_arguments {
-                return self.correct(&id, record, &decision.reason).await;
+                return self.correct(&key, record, &decision.reason).await;
             }
-            return self.deny(Some(&id), correlation, record, &decision.reason).await;
+            return self.deny(&key, correlation, record, &decision.reason).await;
         }
         // Without leave there is nothing that the call may do.
         let issued = match decision.action {
@@ -155,7 +176,7 @@ impl Conversation {
                 let (rule, reason) = (format!("effects.tools.{}", call.name), error.to_string());
                 if !observed {
                     let record = denied(&rule, &reason);
-                    return self.deny(Some(&id), correlation, record, &reason).await;
+                    return self.deny(&key, correlation, record, &reason).await;
                 }
                 decision = Decision::denied(rule, reason);
                 Warrant::default()
@@ -168,7 +189,7 @@ impl Conversation {
                 Err(soon) if observed => decision = Decision::denied(soon.rule, soon.reason),
                 Err(soon) => {
                     let record = denied(&soon.rule, &soon.reason);
-                    return self.too_soon(&id, correlation, record, soon).await;
+                    return self.too_soon(&key, correlation, record, soon).await;
                 }
             }
         }
@@ -188,7 +209,7 @@ impl Conversation {
             server.let_go(actor, &call.name);
             let reason = format!("the session has {} open tasks; fetch their results", tasks::OPEN);
             let record = denied("tasks", &reason);
-            return self.deny(Some(&id), correlation, record, &reason).await;
+            return self.deny(&key, correlation, record, &reason).await;
         }
         let continues = call.state.as_deref().and_then(|state| self.rounds.continued(state));
         let info = CallInfo {
@@ -196,39 +217,50 @@ impl Conversation {
             continues: continues.map(str::to_owned),
             ..CallInfo::new(correlation, &call, logged, &decision, warrant)
         };
-        self.dispatch(id, Request::new("tools/call".to_owned(), arrived, Some(info)), line).await
+        let request = Request::new(who, "tools/call".to_owned(), arrived, Some(info));
+        self.dispatch(key, request, line).await
     }
 
     /// Forwards a request that policy does not cover, as a call that may do nothing.
     async fn let_pass(
         &mut self,
-        id: Id,
+        key: Key,
         method: String,
         reason: &str,
         line: Vec<u8>,
     ) -> Result<(), SessionError> {
         let info = CallInfo::uncovered(new_id(), reason);
-        self.dispatch(id, Request::new(method, Instant::now(), Some(info)), line).await
+        let who = self.who(key.client);
+        self.dispatch(key, Request::new(who, method, Instant::now(), Some(info)), line).await
     }
 
     /// Takes a request that the client does not want any more out of flight, so that its warrant
     /// ends with it. What the server still answers is not in flight. True when the server has never
     /// seen the request.
-    async fn cancel(&mut self, params: &Map<String, Value>) -> Result<bool, SessionError> {
+    async fn cancel(
+        &mut self,
+        client: ClientKey,
+        params: &Map<String, Value>,
+    ) -> Result<bool, SessionError> {
         let Some(id) = params.get("requestId").and_then(Id::from_value) else { return Ok(false) };
-        if let Some(request) = self.unqueue(&id) {
+        self.call_off(&Key { client, id }).await
+    }
+
+    /// The same for a request by its key.
+    pub(super) async fn call_off(&mut self, key: &Key) -> Result<bool, SessionError> {
+        if let Some(request) = self.unqueue(key) {
             self.ended(&request);
             let why = "cancelled by the client before it was forwarded";
-            self.append(&self.recorder.never_forwarded(&request, why))?;
+            self.append(&request.who.never_forwarded(&request, why))?;
             return Ok(true);
         }
         // A task is cancelled by its own name (MCP 2025-11-25, section Tasks, Cancellation).
-        if self.gate.request(&id).is_none_or(|request| request.task.is_some()) {
+        if self.gate.request(key).is_none_or(|request| request.task.is_some()) {
             return Ok(false);
         }
-        self.settle(Some(&id))?;
+        self.settle(Some(key))?;
         self.drain();
-        let Some(request) = self.gate.end(&id) else { return Ok(false) };
+        let Some(request) = self.gate.end(key) else { return Ok(false) };
         self.ended(&request);
         if request.call.is_some() {
             let error = Some("cancelled by the client".to_owned());
@@ -239,16 +271,10 @@ impl Conversation {
         Ok(false)
     }
 
-    pub(super) async fn forward(&self, line: Vec<u8>) {
-        if let Some(server) = &self.to_server {
-            server.send(line).await;
-        }
-    }
-
     /// Answers a call that policy denies, after recording it.
     pub(super) async fn deny(
         &mut self,
-        id: Option<&Id>,
+        key: &Key,
         correlation: String,
         record: Record,
         reason: &str,
@@ -262,32 +288,32 @@ impl Conversation {
         let error =
             RpcError::new(code::DENIED, format!("denied by policy: {reason}"), "policy_denied")
                 .with_correlation(correlation);
-        self.to_client.send(error.to_line(id)).await;
+        self.answer_error(key, &error).await;
         Ok(())
     }
 
     /// Answers a call whose arguments are not what the tool takes, after recording it: a tool
     /// execution error, which a model can correct (MCP 2025-11-25, section Tools, Error Handling).
-    async fn correct(&mut self, id: &Id, record: Record, why: &str) -> Result<(), SessionError> {
+    async fn correct(&mut self, key: &Key, record: Record, why: &str) -> Result<(), SessionError> {
         self.append(&record)?;
         let text = format!("The arguments are not what the tool takes: {why}");
         let answer = json!({
             "jsonrpc": "2.0",
-            "id": id.to_value(),
+            "id": key.id.to_value(),
             "result": {
                 "content": [{ "type": "text", "text": text }],
                 "isError": true,
                 "_meta": { "warrantd/correlation_id": record.correlation_id },
             },
         });
-        self.to_client.send(answer.to_string().into_bytes()).await;
+        self.answer(key, answer.to_string().into_bytes()).await;
         Ok(())
     }
 
     /// Answers a call that came too soon, after recording it.
     pub(super) async fn too_soon(
         &mut self,
-        id: &Id,
+        key: &Key,
         correlation: String,
         record: Record,
         soon: TooSoon,
@@ -296,36 +322,49 @@ impl Conversation {
         let message = format!("too many calls: {}", soon.reason);
         let mut error = RpcError::new(code::TOO_SOON, message, "rate_limited");
         error.retry_after = soon.retry_after;
-        self.to_client.send(error.with_correlation(correlation).to_line(Some(id))).await;
+        self.answer_error(key, &error.with_correlation(correlation)).await;
         Ok(())
     }
 
     /// Answers a text that is no acceptable message, after recording it.
-    async fn refuse(&mut self, code: i64, id: Option<Id>, why: &str) -> Result<(), SessionError> {
+    async fn refuse(
+        &mut self,
+        client: ClientKey,
+        code: i64,
+        id: Option<Id>,
+        why: &str,
+    ) -> Result<(), SessionError> {
         let correlation = new_id();
         self.append(&Record {
             correlation_id: Some(correlation.clone()),
             status: Some(Status::Failure),
             error: Some(why.to_owned()),
-            ..self.recorder.record(Event::ProtocolError)
+            ..self.who(client).record(Event::ProtocolError)
         })?;
         let error = RpcError::new(code, why, "protocol_error").with_correlation(correlation);
-        self.to_client.send(error.to_line(id.as_ref())).await;
+        let line = error.to_line(id.as_ref());
+        let route = id.map_or(Route::General, Route::Answer);
+        self.send(client, line, route).await;
         Ok(())
     }
 
-    /// Records a message that is dropped and that nobody waits for an answer to.
-    fn refuse_quietly(&self, why: &str) -> Result<(), SessionError> {
-        let record = Record {
-            status: Some(Status::Failure),
-            error: Some(why.to_owned()),
-            ..self.recorder.record(Event::ProtocolError)
-        };
-        Ok(self.append(&record)?)
+    pub(super) async fn refuse_long(&mut self, client: ClientKey) -> Result<(), SessionError> {
+        let why = format!("a message may have at most {MAX_REQUEST} bytes");
+        self.refuse(client, code::INVALID_REQUEST, None, &why).await
     }
 
-    pub(super) async fn refuse_long(&mut self) -> Result<(), SessionError> {
-        let why = format!("a message may have at most {MAX_REQUEST} bytes");
-        self.refuse(code::INVALID_REQUEST, None, &why).await
+    /// Whether the client has a request under this id.
+    fn is_in_use(&self, key: &Key) -> bool {
+        self.gate.in_flight(key) || self.is_waiting(key)
     }
+}
+
+/// Records a message that is dropped and that nobody waits for an answer to.
+fn refuse_quietly(of: &Conversation, who: &Arc<Recorder>, why: &str) -> Result<(), SessionError> {
+    let record = Record {
+        status: Some(Status::Failure),
+        error: Some(why.to_owned()),
+        ..who.record(Event::ProtocolError)
+    };
+    Ok(of.append(&record)?)
 }

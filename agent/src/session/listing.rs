@@ -34,7 +34,7 @@ impl Conversation {
             }
         };
         let page: Vec<_> = tools.iter().map(read).collect();
-        let who = self.recorder.identity.as_ref().map_or("", |identity| &identity.actor);
+        let who = request.who.actor();
         let next = result.get("nextCursor").and_then(Value::as_str);
         let cursors = (request.cursor.as_deref(), next);
         let met = match server.pins.meet(&page, cursors, &mut self.seen, who) {
@@ -46,7 +46,7 @@ impl Conversation {
         };
         for notice in &met.notices {
             tracing::warn!(server = server.id, "{}", notice.line());
-            let record = self.recorder.record(notice.event());
+            let record = request.who.record(notice.event());
             self.append(&notice.fill(record, &server.sanitizer))?;
         }
         if let Some(options) = server.policy.schemas {

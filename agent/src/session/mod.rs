@@ -2,7 +2,10 @@
 //! judged on their way in, effects on their way out, and a response is held until they are.
 #![forbid(unsafe_code)]
 
+mod bridge;
 mod call;
+mod clients;
+mod close;
 mod conversation;
 mod files;
 mod floor;
@@ -10,12 +13,15 @@ mod frozen;
 mod gate;
 mod inbound;
 mod install;
+mod link;
 mod listing;
 mod loader;
 mod names;
+mod news;
 mod opening;
 mod outbound;
 mod pins;
+mod pool;
 mod queue;
 mod request;
 mod resolve;
@@ -23,14 +29,22 @@ mod rounds;
 mod schemas;
 mod server;
 mod sessions;
+mod source;
+mod start;
 mod startup;
 mod status;
 mod stock;
 mod tasks;
+mod terms;
+mod way;
+mod wire;
 
-pub use conversation::{Context, Ending, SessionError, converse};
+pub use conversation::{Context, Ending, SessionError};
 pub(crate) use conversation::{MAX_REQUEST, stopped};
 pub(crate) use pins::{Content, Store, StoreError};
+pub use pool::{Crowded, Part, Pool};
 pub use server::{RunAs, Server, ServerError, ServerSpec};
 pub use sessions::{OrderError, Sessions};
+pub use start::converse;
 pub use status::{FlyingCall, FrozenStatus, SessionStatus, VerdictCounts};
+pub use way::Way;

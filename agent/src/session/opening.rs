@@ -8,13 +8,14 @@
 use std::io;
 
 use super::call::End;
+use super::clients::Key;
 use super::conversation::{Conversation, SessionError};
 use super::files::Files;
 use super::request::Request;
 use super::server::Server;
 use crate::config::NetworkOpening;
 use crate::kernel::{KernelError, Leave};
-use crate::mcp::{Id, RpcError, code};
+use crate::mcp::{RpcError, code};
 use crate::warrant::Warrant;
 
 /// What is open while the server starts.
@@ -54,33 +55,33 @@ impl Conversation {
     /// answered and recorded as failed, and the server never sees it.
     pub(super) async fn launch(
         &mut self,
-        id: Id,
+        key: Key,
         request: Request,
         line: Vec<u8>,
     ) -> Result<(), SessionError> {
-        self.gate.begin(id.clone(), request, std::time::Instant::now());
+        let text = self.begin(&key, request, &line);
         let Err(error) = self.settle(None) else {
-            self.forward(line).await;
+            self.forward(key.client, text).await;
             return Ok(());
         };
         let message = format!("the kernel did not open what the call may do: {error}");
         let mut answer = RpcError::new(code::DENIED, message.clone(), "not_opened");
-        if let Some(request) = self.gate.end(&id) {
+        if let Some(request) = self.gate.end(&key) {
             self.ended(&request);
             answer.correlation_id = request.call.as_ref().map(|call| call.correlation_id.clone());
             let effects = self.effects_of(&request);
             let end = End { error: Some(message), ..End::default() };
-            self.append(&self.recorder.ended(&request, end, effects))?;
+            self.append(&request.who.ended(&request, end, effects))?;
         }
         // What was opened of it closes, or the session ends.
         self.settle(None)?;
-        self.to_client.send(answer.to_line(Some(&id))).await;
+        self.answer_error(&key, &answer).await;
         Ok(())
     }
 
     /// Opens what the requests in flight may reach, change and run, but for one that is `ending`, and
     /// closes all else.
-    pub(super) fn settle(&mut self, ending: Option<&Id>) -> Result<(), OpeningError> {
+    pub(super) fn settle(&mut self, ending: Option<&Key>) -> Result<(), OpeningError> {
         let Some(watch) = &self.watch else { return Ok(()) };
         if let Some(files) = &mut self.files
             && let Some(rules) = files.change(self.gate.warrants(ending))?

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::call::{End, result_metadata};
+use super::clients::{ClientKey, Key};
 use super::conversation::{Conversation, SessionError};
 use super::request::Request;
 use super::tasks;
+use super::terms::Held;
 use crate::audit::{AuditError, EffectsRecord, Event, Record, Status};
 use crate::config::OnVerdict;
-use crate::mcp::{Id, Message, RpcError, code};
+use crate::mcp::{Message, RpcError, code};
 use crate::warrant::{Effect, Verdict};
 
 /// Notifications that a client may get.
@@ -25,49 +27,70 @@ const NOTIFICATIONS: [&str; 7] = [
 ];
 
 impl Conversation {
-    /// Takes a line that the server wrote. Every effect that came before it is in the ring by now,
-    /// because the kernel programs run in the server's own context.
-    pub(super) async fn hear_server(&mut self, line: Vec<u8>) -> Result<(), SessionError> {
+    /// Takes a message that the server wrote, to one client where each has a connection of its own.
+    /// Every effect that came before it is in the ring by now, because the kernel programs run in the
+    /// server's own context.
+    pub(super) async fn hear_server(
+        &mut self,
+        from: Option<ClientKey>,
+        line: Vec<u8>,
+    ) -> Result<(), SessionError> {
         let message = Message::parse_lenient(&line);
-        if let Some(ending) = message.as_ref().ok().and_then(|message| self.ended_by(message)) {
+        let answered = match &message {
+            Ok(Message::Response { id: Some(id), .. }) => self.meant(from, id),
+            _ => None,
+        };
+        if let (Some(key), Ok(Message::Response { result, .. })) = (&answered, &message)
+            && let Some(ending) = self.ended_by(key, result)
+        {
             self.settle(Some(&ending))?;
         }
         if !self.take_stock().await? {
             return Ok(());
         }
+        if let (Some(key), Ok(Message::Response { result, .. })) = (&answered, &message)
+            && self.is_own(key)
+        {
+            let request = self.gate.end(key);
+            let _ = self.restored(key, Vec::new());
+            let method = request.map_or(String::new(), |request| request.method);
+            return self.take_terms(&method, result.clone()).await;
+        }
         match message {
-            Ok(Message::Response { id: Some(id), result }) => {
+            Ok(Message::Response { id: Some(_), result }) => {
                 // A task was answered when it began.
-                let answered = self.gate.request(&id).is_none_or(|request| request.task.is_some());
-                match (!answered).then(|| self.gate.end(&id)).flatten() {
-                    Some(request) => self.conclude(id, request, line, &result).await,
-                    None => self.dropped("answered a request that is not in flight"),
+                let waits = |request: &Request| request.task.is_none();
+                let key = answered.filter(|key| self.gate.request(key).is_some_and(waits));
+                let Some((key, request)) = key.and_then(|key| {
+                    let request = self.gate.end(&key)?;
+                    Some((key, request))
+                }) else {
+                    return self.dropped("answered a request that is not in flight");
+                };
+                let line = self.restored(&key, line);
+                if let (Err(_), Some(first)) = (&result, &request.line)
+                    && self.may_be_modern()
+                {
+                    let held = Held { key, line: first.clone(), refused: Some(line) };
+                    self.ask_for_era(Some(held)).await;
+                    return Ok(());
+                }
+                match self.in_clients_era(&request, line, &result) {
+                    Ok(line) => self.conclude(key, request, line, &result).await,
+                    Err(error) => {
+                        let line = error.to_line(Some(&key.id));
+                        let told = Err(json!({ "message": error.message }));
+                        self.conclude(key, request, line, &told).await
+                    }
                 }
             }
             Ok(Message::Notification { method, params }) => {
-                let of_task = method == "notifications/tasks/status" && self.may_tell_of(&params);
-                if !of_task && !NOTIFICATIONS.contains(&method.as_str()) {
-                    let what = format!("sent `{method}`, which policy does not cover");
-                    if !self.context.server.is_observed() {
-                        return self.dropped(&what);
-                    }
-                    self.append(&self.recorder.not_enforced(&format!("the server {what}")))?;
-                }
-                // It may carry what a call in flight must not have read.
-                if !self.holds_back(self.gate.worst_in_flight()) {
-                    self.to_client.send(line).await;
-                }
-                Ok(())
+                self.pass_on(from, &method, &params, line).await
             }
             Ok(Message::Request { id, method, .. }) => {
                 let message = format!("denied by policy: method `{method}` is not covered");
                 let error = RpcError::new(code::DENIED, message, "policy_denied");
-                // A server that asks faster than it reads gets no answer.
-                if let Some(server) = &self.to_server
-                    && server.has_room()
-                {
-                    server.send(error.to_line(Some(&id))).await;
-                }
+                self.answer_server(from, error.to_line(Some(&id))).await;
                 self.dropped(&format!("asked for `{method}`, which policy does not cover"))
             }
             Ok(Message::Response { id: None, .. }) => self.dropped("answered nothing"),
@@ -75,10 +98,33 @@ impl Conversation {
         }
     }
 
+    /// Carries a notification to whom it concerns, if policy lets it.
+    async fn pass_on(
+        &mut self,
+        from: Option<ClientKey>,
+        method: &str,
+        params: &Map<String, Value>,
+        line: Vec<u8>,
+    ) -> Result<(), SessionError> {
+        let of_task = method == "notifications/tasks/status" && self.may_tell_of(params);
+        if !of_task && !NOTIFICATIONS.contains(&method) {
+            let what = format!("sent `{method}`, which policy does not cover");
+            if !self.context.server.is_observed() {
+                return self.dropped(&what);
+            }
+            self.append(&self.recorder.not_enforced(&format!("the server {what}")))?;
+        }
+        // It may carry what a call in flight must not have read.
+        if !self.holds_back(self.gate.worst_in_flight()) {
+            self.notify(from, method, params, line).await;
+        }
+        Ok(())
+    }
+
     /// Judges a finished request, records it, and only then releases the response.
     async fn conclude(
         &mut self,
-        id: Id,
+        key: Key,
         request: Request,
         line: Vec<u8>,
         result: &Result<Value, Value>,
@@ -87,17 +133,17 @@ impl Conversation {
         let line = match (request.method.as_str(), result) {
             ("tools/list", Ok(result)) => self
                 .list(&request, line, result)?
-                .unwrap_or_else(|refusal| refusal.to_line(Some(&id))),
+                .unwrap_or_else(|refusal| refusal.to_line(Some(&key.id))),
             _ => line,
         };
         if tasks::is_about_tasks(&request.method) {
-            return self.conclude_about(&id, request, line, result).await;
+            return self.conclude_about(&key, request, line, result).await;
         }
         let effects = self.effects_of(&request);
         let verdict = effects.verdict;
         let unremarkable = matches!(verdict, Verdict::Within | Verdict::Unobserved);
         if request.call.is_none() && (self.gate.is_starting() || unremarkable) {
-            self.to_client.send(line).await;
+            self.answer(&key, line).await;
             return Ok(());
         }
         let withheld = self.holds_back(verdict);
@@ -137,23 +183,23 @@ impl Conversation {
         let told = self.told(&effects);
         self.finish(&request, end, effects)?;
         if withheld {
-            self.withhold(&id, correlation, told, reason(verdict)).await;
+            self.withhold(&key, correlation, told, reason(verdict)).await;
             return Ok(());
         }
         if let (Ok(result), Some(correlation)) = (result, &correlation) {
             self.rounds.learn(result, correlation);
         }
         if let Some(task) = task {
-            self.gate.go_on(id, request, task);
+            self.gate.go_on(key.clone(), request, task);
         }
-        self.to_client.send(line).await;
+        self.answer(&key, line).await;
         Ok(())
     }
 
     /// Releases a response or withholds it, by what was done for it, and does what policy wants done.
     pub(super) async fn release_by(
         &mut self,
-        id: &Id,
+        key: &Key,
         correlation: Option<String>,
         effects: &EffectsRecord,
         line: Vec<u8>,
@@ -161,33 +207,33 @@ impl Conversation {
         self.act(effects.verdict, &why(effects)).await?;
         if self.holds_back(effects.verdict) {
             let told = self.told(effects);
-            self.withhold(id, correlation, told, reason(effects.verdict)).await;
+            self.withhold(key, correlation, told, reason(effects.verdict)).await;
         } else {
-            self.to_client.send(line).await;
+            self.answer(key, line).await;
         }
         Ok(())
     }
 
     /// Answers a request whose response is withheld.
     pub(super) async fn withhold(
-        &self,
-        id: &Id,
+        &mut self,
+        key: &Key,
         correlation: Option<String>,
         told: String,
         reason: &str,
     ) {
         let mut error = RpcError::new(code::WITHHELD, told, reason);
         error.correlation_id = correlation;
-        self.to_client.send(error.to_line(Some(id))).await;
+        self.answer_error(key, &error).await;
     }
 
     /// Gives up the calls that have taken as long as they may: tells the server to stop, records,
     /// and answers the client. What the server still answers is not in flight any more.
     pub(super) async fn give_up(&mut self) -> Result<(), SessionError> {
-        for id in self.gate.overdue(std::time::Instant::now()) {
-            self.settle(Some(&id))?;
+        for key in self.gate.overdue(std::time::Instant::now()) {
+            self.settle(Some(&key))?;
             self.drain();
-            let Some(request) = self.gate.end(&id) else { continue };
+            let Some(request) = self.gate.end(&key) else { continue };
             self.ended(&request);
             if request.task.is_some() {
                 self.abandon_task(&request, "the task's time is up").await?;
@@ -196,22 +242,14 @@ impl Conversation {
             let Some(call) = &request.call else { continue };
             let seconds = call.timeout.unwrap_or_default().as_secs();
             let message = format!("the tool took longer than {seconds} s");
-            let cancel = json!({
-                "jsonrpc": "2.0",
-                "method": "notifications/cancelled",
-                "params": { "requestId": id.to_value(), "reason": message },
-            });
-            // A server that does not read its input cannot be told.
-            if let Some(server) = self.to_server.as_ref().filter(|server| server.has_room()) {
-                server.send(cancel.to_string().into_bytes()).await;
-            }
+            self.tell_cancelled(&key, &message).await;
             let error = RpcError::new(code::TIMEOUT, message.clone(), "timeout")
                 .with_correlation(call.correlation_id.clone());
             let end = End { error: Some(message), timed_out: true, result: None };
             let effects = self.effects_of(&request);
             self.act(effects.verdict, &why(&effects)).await?;
             self.finish(&request, end, effects)?;
-            self.to_client.send(error.to_line(Some(&id))).await;
+            self.answer_error(&key, &error).await;
         }
         Ok(())
     }
@@ -234,7 +272,7 @@ impl Conversation {
         if request.call.is_some() && request.task.is_none() {
             self.verdicts.add(effects.verdict);
         }
-        self.append(&self.recorder.ended(request, end, effects))
+        self.append(&request.who.ended(request, end, effects))
     }
 
     /// What the client is told of a response that is withheld.

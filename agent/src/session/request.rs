@@ -1,16 +1,19 @@
 //! A request on its way to the server or back, or a task that goes on after its answer.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::call::CallInfo;
+use super::call::{CallInfo, Recorder};
 use crate::audit::Attribution;
 use crate::warrant::Observation;
 
 /// A request that is in flight: forwarded and not answered yet, or a task.
 #[derive(Debug)]
 pub(super) struct Request {
+    /// Whose it is.
+    pub(super) who: Arc<Recorder>,
     /// The JSON-RPC method.
     pub(super) method: String,
     /// When it arrived.
@@ -26,6 +29,18 @@ pub(super) struct Request {
     pub(super) observation: Observation,
     /// Another call was in flight, too.
     pub(super) shared: bool,
+    /// It stays open to bring news (`subscriptions/listen`, MCP 2026-07-28), and acts no more than that.
+    pub(super) standing: bool,
+    /// What a client wants to hear of, where the server does not know of such requests.
+    pub(super) listens: Option<Value>,
+    /// The client is of the modern era.
+    pub(super) modern: bool,
+    /// It went over a connection of the client's own.
+    pub(super) own_link: bool,
+    /// The request as it came, where it may have to be answered in another way.
+    pub(super) line: Option<Vec<u8>>,
+    /// The token by which the client knows its progress, as it is written.
+    pub(super) progress: Option<String>,
     /// When it was put in flight.
     pub(super) begun: Option<Instant>,
 }
@@ -40,9 +55,14 @@ pub(super) struct Task {
 }
 
 impl Request {
-    pub(super) fn new(method: String, arrived: Instant, call: Option<CallInfo>) -> Self {
+    pub(super) fn new(
+        who: Arc<Recorder>,
+        method: String,
+        arrived: Instant,
+        call: Option<CallInfo>,
+    ) -> Self {
         Self {
-            method,
+            who,
             arrived,
             call,
             cursor: None,
@@ -50,8 +70,21 @@ impl Request {
             task: None,
             observation: Observation::default(),
             shared: false,
+            standing: method == "subscriptions/listen",
+            listens: None,
+            modern: false,
+            own_link: false,
+            line: None,
+            progress: None,
             begun: None,
+            method,
         }
+    }
+
+    /// A request of nobody.
+    #[cfg(test)]
+    pub(super) fn of_test(method: &str, call: Option<CallInfo>) -> Self {
+        Self::new(Arc::new(Recorder::of_test()), method.to_owned(), Instant::now(), call)
     }
 
     /// The same for a page of a list (MCP 2025-11-25, section Pagination).
@@ -113,7 +146,7 @@ mod tests {
     #[test]
     fn the_limit_counts_from_when_a_call_is_forwarded() {
         let now = Instant::now();
-        let mut request = Request::new("tools/call".into(), now, Some(CallInfo::reading("/a")));
+        let mut request = Request::of_test("tools/call", Some(CallInfo::reading("/a")));
         assert_eq!(request.deadline(), None);
         if let Some(call) = &mut request.call {
             call.timeout = Some(Duration::from_secs(9));

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
+use crate::mcp::{ParamHeader, param_header};
 use crate::policy::schema::{ArgumentSchema, SchemaOptions};
 
 /// Schemas by tool, shared by the sessions of a server. A tool that was never listed has none.
@@ -50,6 +51,11 @@ impl Schemas {
     /// The schema of a tool; the error is why its calls cannot be judged.
     pub(super) fn of(&self, tool: &str) -> Result<Option<Arc<ArgumentSchema>>, String> {
         self.with(tool, |entry| entry.compiled.clone()).transpose()
+    }
+
+    /// The headers that repeat arguments of a tool.
+    pub(super) fn param_headers(&self, tool: &str) -> Vec<ParamHeader> {
+        self.with(tool, |entry| param_header::of_schema(&entry.published)).unwrap_or_default()
     }
 
     fn with<T>(&self, tool: &str, read: impl FnOnce(&Entry) -> T) -> Option<T> {

@@ -100,7 +100,7 @@ impl Conversation {
             actor: identity.map(|identity| identity.actor.clone()),
             uid: identity.and_then(|identity| identity.uid),
             since: self.since.clone(),
-            client_left: self.client_left.is_some(),
+            client_left: self.client_left().is_some(),
             in_flight: calls.collect(),
             waiting: self.queue.len(),
             verdicts: self.verdicts,

@@ -1,10 +1,10 @@
 //! Taking stock: what has happened until now, and what follows from it for the session.
 
+use super::clients::Key;
 use super::conversation::{Conversation, SessionError};
 use super::request::Request;
 use crate::audit::{AuditError, Event};
 use crate::config::OnVerdict;
-use crate::mcp::Id;
 use crate::warrant::Verdict;
 
 impl Conversation {
@@ -82,13 +82,13 @@ impl Conversation {
     /// Answers the call whose turn came when the session was over. It does not reach the server.
     pub(super) async fn refuse_at_end(
         &mut self,
-        id: &Id,
+        key: &Key,
         request: &Request,
     ) -> Result<(), SessionError> {
         self.ended(request);
         let Some(call) = &request.call else { return Ok(()) };
         let reason = "the server did more than it may, and the session does not go on";
-        let record = self.recorder.denied_call(call, &request.method, "effects", reason);
-        self.deny(Some(id), call.correlation_id.clone(), record, reason).await
+        let record = request.who.denied_call(call, &request.method, "effects", reason);
+        self.deny(key, call.correlation_id.clone(), record, reason).await
     }
 }

@@ -11,11 +11,11 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 
 use super::call::{End, new_id, result_metadata};
+use super::clients::Key;
 use super::conversation::{Conversation, SessionError};
 use super::outbound::why;
 use super::request::{Request, Task};
 use crate::audit::EffectsRecord;
-use crate::mcp::{Id, Message};
 use crate::warrant::Verdict;
 
 /// Tasks of a session that may be open.
@@ -29,19 +29,25 @@ const ABOUT_ONE: [&str; 3] = ["tasks/get", "tasks/result", "tasks/cancel"];
 /// Tasks that have ended, which a client may still ask for.
 #[derive(Debug, Default)]
 pub(super) struct Ended {
-    tasks: VecDeque<(String, Verdict)>,
+    /// Name, actor, verdict.
+    tasks: VecDeque<(String, String, Verdict)>,
 }
 
 impl Ended {
-    pub(super) fn add(&mut self, task: String, verdict: Verdict) {
+    pub(super) fn add(&mut self, task: String, actor: &str, verdict: Verdict) {
         if self.tasks.len() == KEPT {
             self.tasks.pop_front();
         }
-        self.tasks.push_back((task, verdict));
+        self.tasks.push_back((task, actor.to_owned(), verdict));
     }
 
-    fn verdict(&self, task: &str) -> Option<Verdict> {
-        self.tasks.iter().rev().find(|(known, _)| known == task).map(|(_, verdict)| *verdict)
+    fn verdict(&self, task: &str, actor: &str) -> Option<Verdict> {
+        let mut newest = self.tasks.iter().rev();
+        newest.find(|(known, of, _)| known == task && of == actor).map(|(_, _, verdict)| *verdict)
+    }
+
+    fn is_known(&self, task: &str) -> bool {
+        self.tasks.iter().any(|(known, _, _)| known == task)
     }
 }
 
@@ -54,90 +60,92 @@ impl Conversation {
     /// Forwards a request about the session's own tasks, and denies one about any other.
     pub(super) async fn ask_about_task(
         &mut self,
-        id: Id,
+        key: Key,
         method: String,
         params: &Map<String, Value>,
         line: Vec<u8>,
     ) -> Result<(), SessionError> {
+        let who = self.who(key.client);
         let mut about = None;
         if method != "tasks/list" {
             let task = params.get("taskId").and_then(Value::as_str).unwrap_or_default();
-            if !self.knows_task(task) && !self.context.server.is_observed() {
+            if !self.knows_task(task, who.actor()) && !self.context.server.is_observed() {
                 let reason = "the session has no such task";
                 let correlation = new_id();
-                let record = self.recorder.denied(&correlation, &method, "tasks", reason);
-                return self.deny(Some(&id), correlation, record, reason).await;
+                let record = who.denied(&correlation, &method, "tasks", reason);
+                return self.deny(&key, correlation, record, reason).await;
             }
             about = Some(task.to_owned());
         }
         if self.take_stock().await? {
-            let request = Request { about, ..Request::new(method, Instant::now(), None) };
-            self.gate.begin(id, request, Instant::now());
-            self.forward(line).await;
+            let request = Request { about, ..Request::new(who, method, Instant::now(), None) };
+            self.forward_request(key, request, line).await;
         }
         Ok(())
     }
 
-    fn knows_task(&self, task: &str) -> bool {
-        self.gate.call_of_task(task).is_some() || self.ended_tasks.verdict(task).is_some()
+    /// Whether the session knows a task, and the actor may know of it.
+    fn knows_task(&self, task: &str, actor: &str) -> bool {
+        self.gate.call_of_task(task, actor).is_some()
+            || self.ended_tasks.verdict(task, actor).is_some()
     }
 
     /// The request whose warrant ends with a message of the server: the one that is answered, unless
     /// it goes on as a task, or the task whose result it is.
-    pub(super) fn ended_by(&self, message: &Message) -> Option<Id> {
-        let Message::Response { id: Some(id), result } = message else { return None };
-        let request = self.gate.request(id)?;
+    pub(super) fn ended_by(&self, key: &Key, result: &Result<Value, Value>) -> Option<Key> {
+        let request = self.gate.request(key)?;
         if self.becomes(request, result).is_some() {
             return None;
         }
         let task = request.about.as_ref().filter(|_| ends_task(&request.method, result));
-        let call = task.and_then(|task| self.gate.call_of_task(task));
-        Some(call.unwrap_or(id).clone())
+        let call = task.and_then(|task| self.gate.call_of_task(task, request.who.actor()));
+        Some(call.unwrap_or(key).clone())
     }
 
     /// The task that a call becomes by its answer. One that names a task of before becomes none.
     pub(super) fn becomes(&self, request: &Request, result: &Result<Value, Value>) -> Option<Task> {
         let asked = request.call.as_ref().is_some_and(|call| call.task);
         let task = Task::created(result.as_ref().ok().filter(|_| asked)?, Instant::now())?;
-        (!self.knows_task(&task.id)).then_some(task)
+        (!self.is_task(&task.id)).then_some(task)
     }
 
     /// Judges the answer to a request about tasks by what the task has done, and releases it or not.
     pub(super) async fn conclude_about(
         &mut self,
-        id: &Id,
+        key: &Key,
         request: Request,
         line: Vec<u8>,
         result: &Result<Value, Value>,
     ) -> Result<(), SessionError> {
         let own = self.effects_of(&request);
+        let actor = request.who.actor().to_owned();
         let Some(task) = request.about.as_deref() else {
-            if self.lists_others(result) {
+            if self.lists_others(result, request.who.actor()) {
                 let told = "response withheld: it lists tasks that are not of this session";
-                self.withhold(id, None, told.to_owned(), "foreign_task").await;
+                self.withhold(key, None, told.to_owned(), "foreign_task").await;
                 return self.dropped("listed tasks that are not of this session");
             }
-            return self.release_by(id, None, &own, line).await;
+            return self.release_by(key, None, &own, line).await;
         };
-        let call = self.gate.call_of_task(task).cloned();
+        let call = self.gate.call_of_task(task, &actor).cloned();
         let ended = call.filter(|_| ends_task(&request.method, result));
         if let Some(request) = ended.and_then(|call| self.gate.end(&call)) {
             let (effects, verdict) = self.end_task(task, &request, &line, result)?;
             let correlation = request.call.map(|call| call.correlation_id);
             let effects = if worse(own.verdict, verdict) { own } else { effects };
-            return self.release_by(id, correlation, &effects, line).await;
+            return self.release_by(key, correlation, &effects, line).await;
         }
         // Still going on, or over for long.
-        let open = self.gate.call_of_task(task).and_then(|call| self.gate.request(call));
+        let open = self.gate.call_of_task(task, &actor).and_then(|call| self.gate.request(call));
         let (correlation, effects) = if let Some(open) = open {
             let correlation = open.call.as_ref().map(|call| call.correlation_id.clone());
             (correlation, self.effects_of(open))
         } else {
-            let verdict = self.ended_tasks.verdict(task).unwrap_or(own.verdict);
+            let verdict = self.ended_tasks.verdict(task, &actor).unwrap_or(own.verdict);
             (None, EffectsRecord { verdict, ..own.clone() })
         };
         let effects = if worse(own.verdict, effects.verdict) { own } else { effects };
-        self.release_by(id, correlation, &effects, line).await
+        self.release_by(key, correlation, &effects, line).await
     }
 
     /// Records the end of a task and remembers its verdict.
@@ -156,7 +164,7 @@ impl Conversation {
         } else if result.is_err() {
             end.error = Some("the task failed".to_owned());
         }
-        self.ended_tasks.add(task.to_owned(), effects.verdict);
+        self.ended_tasks.add(task.to_owned(), request.who.actor(), effects.verdict);
         let verdict = effects.verdict;
         self.finish(request, end, effects.clone())?;
         Ok((effects, verdict))
@@ -170,7 +178,7 @@ impl Conversation {
     ) -> Result<(), SessionError> {
         let effects = self.effects_of(request);
         if let Some(task) = &request.task {
-            self.ended_tasks.add(task.id.clone(), effects.verdict);
+            self.ended_tasks.add(task.id.clone(), request.who.actor(), effects.verdict);
         }
         self.act(effects.verdict, &why(&effects)).await?;
         let end = End { error: Some(reason.to_owned()), timed_out: true, result: None };
@@ -178,18 +186,25 @@ impl Conversation {
     }
 
     /// Whether a `tasks/list` result has a task that is not of this session.
-    fn lists_others(&self, result: &Result<Value, Value>) -> bool {
+    fn lists_others(&self, result: &Result<Value, Value>, actor: &str) -> bool {
         let tasks = result.as_ref().ok().and_then(|result| result.get("tasks"));
         let tasks = tasks.and_then(Value::as_array).into_iter().flatten();
         let known = |task: &Value| {
-            task.get("taskId").and_then(Value::as_str).is_some_and(|task| self.knows_task(task))
+            task.get("taskId")
+                .and_then(Value::as_str)
+                .is_some_and(|task| self.knows_task(task, actor))
         };
         !self.context.server.is_observed() && !tasks.into_iter().all(known)
     }
 
     /// Whether a notification about a task may be told: it is one of the session.
     pub(super) fn may_tell_of(&self, params: &Map<String, Value>) -> bool {
-        params.get("taskId").and_then(Value::as_str).is_some_and(|task| self.knows_task(task))
+        params.get("taskId").and_then(Value::as_str).is_some_and(|task| self.is_task(task))
+    }
+
+    /// Whether there is, or was, a task of this name, whoever began it.
+    fn is_task(&self, task: &str) -> bool {
+        self.gate.is_task(task) || self.ended_tasks.is_known(task)
     }
 }
 
@@ -224,12 +239,12 @@ mod tests {
     #[test]
     fn tasks_that_ended_are_remembered_for_a_while() {
         let mut ended = Ended::default();
-        ended.add("bad".into(), Verdict::Exceeded);
-        assert_eq!(ended.verdict("bad"), Some(Verdict::Exceeded));
-        assert_eq!(ended.verdict("other"), None);
+        ended.add("bad".into(), "a", Verdict::Exceeded);
+        assert_eq!(ended.verdict("bad", "a"), Some(Verdict::Exceeded));
+        assert_eq!(ended.verdict("bad", "b"), None);
         for n in 0..KEPT {
-            ended.add(n.to_string(), Verdict::Within);
+            ended.add(n.to_string(), "a", Verdict::Within);
         }
-        assert_eq!((ended.tasks.len(), ended.verdict("bad")), (KEPT, None));
+        assert_eq!((ended.tasks.len(), ended.verdict("bad", "a")), (KEPT, None));
     }
 }

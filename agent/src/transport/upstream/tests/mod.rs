@@ -1,0 +1,5 @@
+mod failures;
+mod handshake;
+mod modern;
+mod places;
+mod server;

@@ -1,0 +1,114 @@
+//! The protocol's own conformance suite: what passes against a server passes through warrantd.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, ensure};
+use libtest_mimic::Trial;
+use warrantd_tests::harness::test;
+use warrantd_tests::needs::Need;
+use warrantd_tests::suite;
+
+use crate::daemon::Daemon;
+use crate::fixture::{self, Fixture};
+use crate::http_world::listeners;
+use crate::rig::Rig;
+
+/// Revisions whose required scenarios are run.
+const REVISIONS: [&str; 2] = ["2025-11-25", "2026-07-28"];
+
+const POLICY: &str = include_str!("../fixtures/conformance/policy.yaml");
+const DIFFERENCES: &str = include_str!("../fixtures/conformance/differences.txt");
+
+/// What is behind warrantd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    /// A process for each session, on stdin and stdout.
+    Stdio,
+    /// One process for all sessions, likewise.
+    Shared,
+    /// A server that runs already, over HTTP.
+    Http,
+}
+
+pub(crate) fn tests() -> Vec<Trial> {
+    const ALONE: &[Need] = &[Need::ConformanceSuite, Need::PythonClient];
+    const THROUGH: &[Need] = &[Need::Kernel, Need::ConformanceSuite, Need::PythonClient];
+    let mut tests = Vec::new();
+    for revision in REVISIONS {
+        let name = format!("conformance::{revision}_of_the_fixture_itself");
+        tests.push(test(&name, ALONE, move || alone(revision)));
+        for (name, behind) in
+            [("stdio", Behind::Stdio), ("shared", Behind::Shared), ("http", Behind::Http)]
+        {
+            let name = format!("conformance::{revision}_over_http_in_front_of_{name}");
+            tests.push(test(&name, THROUGH, move || through(revision, behind)));
+        }
+    }
+    tests
+}
+
+/// Everything passes that the fixture is there for: all but the extension of tasks, which it does not have.
+fn alone(revision: &str) -> anyhow::Result<()> {
+    let fixture = Fixture::start()?;
+    let findings = suite::run(&fixture.url(), revision)?;
+    let failed: Vec<_> = findings
+        .said
+        .iter()
+        .filter(|(name, _)| !name.starts_with("tasks-"))
+        .map(|(name, said)| format!("{name}: {said}"))
+        .collect();
+    ensure!(failed.is_empty(), "{}", failed.join("\n"));
+    println!("conformance {revision}: {} checks pass", findings.passed());
+    Ok(())
+}
+
+/// Runs the suite against the fixture alone and through warrantd, and compares.
+fn through(revision: &str, behind: Behind) -> anyhow::Result<()> {
+    let fixture = Fixture::start()?;
+    let alone = suite::run(&fixture.url(), revision)?;
+    let daemon = daemon(behind, &fixture)?;
+    let address = listeners(&daemon, 1)?.pop().context("a listener")?;
+    let found = suite::run(&format!("http://{address}/files/mcp"), revision)?;
+    let explained = explained(revision);
+    let worse = found.worse_than(&alone);
+    let wrong: Vec<_> = worse
+        .iter()
+        .filter(|(name, _)| !explained.contains(*name))
+        .map(|(name, why)| format!("{name}: {why}"))
+        .collect();
+    let said = daemon.process.stderr();
+    ensure!(wrong.is_empty(), "{} checks:\n{}\nstderr: {said}", wrong.len(), wrong.join("\n"));
+    println!(
+        "conformance {revision} {behind:?}: {} of {} checks pass",
+        found.passed(),
+        alone.passed()
+    );
+    Ok(())
+}
+
+fn daemon(behind: Behind, fixture: &Fixture) -> anyhow::Result<Daemon> {
+    let rig = Rig::new(POLICY)?;
+    let command = fixture::stdio_command(&rig.scratch)?;
+    Daemon::configured(rig, "[peer_uid]", &command, |config| {
+        let config = config.replace("assistant-service", "tester");
+        let config = match behind {
+            Behind::Stdio => config,
+            Behind::Shared => config + "    instances: shared\n",
+            Behind::Http => {
+                let own = ["    command:", "    root:", "    user:"];
+                let kept =
+                    config.lines().filter(|line| !own.iter().any(|key| line.starts_with(key)));
+                let kept: String = kept.map(|line| format!("{line}\n")).collect();
+                format!("{kept}    upstream: {{url: '{}', unobserved: true}}\n", fixture.url())
+            }
+        };
+        config + "listen: [{address: '127.0.0.1:0', actor: tester}]\n"
+    })
+}
+
+/// The differences that are as they should be.
+fn explained(revision: &str) -> BTreeSet<&'static str> {
+    let lines = DIFFERENCES.lines().filter(|line| !line.starts_with('#'));
+    let checks = lines.filter_map(|line| line.split_once(" # ").map(|(check, _)| check.trim()));
+    checks.filter_map(|check| check.strip_prefix(revision)?.strip_prefix(' ')).collect()
+}
