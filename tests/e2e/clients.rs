@@ -171,7 +171,9 @@ impl Front {
         let connect = daemon.connect(None)?;
         let connect = std::iter::once(connect.get_program()).chain(connect.get_args());
         let connect = connect.map(|word| word.to_string_lossy().into_owned()).collect();
-        let url = |scheme: &str, address: &dyn std::fmt::Display| format!("{scheme}://{address}/files/mcp");
+        let url = |scheme: &str, address: &dyn std::fmt::Display| {
+            format!("{scheme}://{address}/files/mcp")
+        };
         let ways = BTreeMap::from([
             ("connect", Way::Command(connect)),
             ("socket", Way::Socket(daemon.rig.scratch.path("run/files.sock")?)),

@@ -12,6 +12,7 @@ mod crash;
 mod daemon;
 mod discover;
 mod enforce;
+mod eras;
 mod filesystem;
 mod fixture;
 mod floor;
@@ -26,6 +27,7 @@ mod late;
 mod learn;
 mod learned;
 mod lifecycle;
+mod methods;
 mod modes;
 mod names;
 mod names_world;
@@ -54,6 +56,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let subjects = [
         filesystem::tests(),
+        eras::tests(),
         rogue::tests(),
         modes::tests(),
         late::tests(),
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         discover::tests(),
         conformance::tests(),
         clients::tests(),
+        methods::tests(),
     ];
     warrantd_tests::harness::run(subjects.into_iter().flatten().collect())
 }

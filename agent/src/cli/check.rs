@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::failure::warn;
 use super::{Failure, output};
+use crate::audit::ContextRules;
 use crate::config::{ConfigError, Source};
 use crate::policy::{Policy, method_remarks};
 use crate::serve::{load, load_policy};
@@ -52,6 +53,7 @@ fn check(file: &Path) -> Result<&'static str, ConfigError> {
         .and_then(|_| Rules::of(&policy, root))
         .and_then(|_| Ambient::new(&[], &policy.effects.ambient.read, root))
         .and_then(|ambient| ambient.with_connect(&policy.effects.ambient.connect))
+        .and_then(|_| ContextRules::compile(&policy.context))
         .map_err(|problem| source.error(problem))?;
     for remark in policy.remarks().into_iter().chain(method_remarks(&policy)) {
         warn(&source.error(remark));

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::authenticate::{Outcome, authenticate};
 use super::control::{self, Control};
 use super::gaps::record_gaps;
-use super::http_desk::HttpDesk;
+use super::http_desk::{HttpDesk, Served};
 use super::load::{Loaded, LoadedServer};
 use crate::audit::{AuditError, Event, Log, Record, Status};
 use crate::config::LimitsConfig;
@@ -122,8 +122,8 @@ impl Daemon {
                 sessions: self.sessions.clone(),
             };
             let pool = Pool::new(alive.clone());
-            desk.push((server.clone(), context.clone(), pool.clone()));
             let served = Served { server, context, pool };
+            desk.push(served.clone());
             accepting.spawn(accept(listener, served, room.clone(), stop.clone()));
         }
         let desk = HttpDesk::new(desk, self.log.clone(), stop.clone(), alive);
@@ -140,14 +140,6 @@ impl Daemon {
         self.log.append(&Record::new(Event::Stop))?;
         Ok(())
     }
-}
-
-/// What a socket leads to.
-#[derive(Clone)]
-struct Served {
-    server: Arc<LoadedServer>,
-    context: Context,
-    pool: Pool,
 }
 
 /// A socket at `path`, replacing one that nobody listens on any more.

@@ -20,21 +20,31 @@ const NOTED: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
 /// The servers of a daemon, for its HTTP listeners.
 pub(super) struct HttpDesk {
-    servers: BTreeMap<String, (Arc<LoadedServer>, Context, Pool)>,
+    servers: BTreeMap<String, Served>,
     log: Arc<Log>,
     stop: watch::Receiver<bool>,
     /// Held by every session, so that the daemon knows when all have ended.
     alive: mpsc::Sender<()>,
 }
 
+/// A server, and who may come in.
+#[derive(Clone)]
+pub(super) struct Served {
+    pub(super) server: Arc<LoadedServer>,
+    pub(super) context: Context,
+    /// The conversations that clients share.
+    pub(super) pool: Pool,
+}
+
 impl HttpDesk {
     pub(super) fn new(
-        servers: Vec<(Arc<LoadedServer>, Context, Pool)>,
+        servers: Vec<Served>,
         log: Arc<Log>,
         stop: watch::Receiver<bool>,
         alive: mpsc::Sender<()>,
     ) -> Self {
-        let servers = servers.into_iter().map(|entry| (entry.1.server.id.clone(), entry)).collect();
+        let id = |served: &Served| served.context.server.id.clone();
+        let servers = servers.into_iter().map(|served| (id(&served), served)).collect();
         Self { servers, log, stop, alive }
     }
 }
@@ -56,7 +66,7 @@ impl Desk for HttpDesk {
         peer: &Peer,
     ) -> Result<Identity, TurnedAway> {
         let unknown = |why: &str| Err(TurnedAway::Unknown(why.to_owned()));
-        let Some((server, context, _)) = self.servers.get(server) else {
+        let Some(Served { server, context, .. }) = self.servers.get(server) else {
             return unknown("there is no such server");
         };
         let identity = match identify(server, key, peer) {
@@ -75,7 +85,7 @@ impl Desk for HttpDesk {
     }
 
     fn begin(&self, visit: Visit) -> Result<(), String> {
-        let Some((_, context, pool)) = self.servers.get(&visit.server) else {
+        let Some(Served { context, pool, .. }) = self.servers.get(&visit.server) else {
             return Err("there is no such server".to_owned());
         };
         let Visit { identity, era, arrivals, departures, .. } = visit;
@@ -127,7 +137,7 @@ impl Desk for HttpDesk {
 
     fn param_headers(&self, server: &str, tool: &str) -> Vec<ParamHeader> {
         let found = self.servers.get(server);
-        found.map(|(_, context, _)| context.server.param_headers(tool)).unwrap_or_default()
+        found.map(|served| served.context.server.param_headers(tool)).unwrap_or_default()
     }
 
     fn noted_headers(&self, _server: &str) -> Vec<String> {

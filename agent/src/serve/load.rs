@@ -66,6 +66,7 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
             let message = format!("{}: {}", policy_file.display(), error.message);
             source.error(Problem::new(format!("{key}.policy"), message))
         })?;
+        server.check_policy(&policy).map_err(|problem| policy_source.error(problem))?;
         if let Some(pinning) = &mut policy.pinning {
             let file = pinning.file.get_or_insert_with(|| config.pin_file(&server.id));
             if let Some(other) = pin_files.insert(file.clone(), server.id.clone()) {

@@ -39,6 +39,7 @@ impl Conversation {
                 }
             }
             self.subscriptions.forget(client);
+            self.give_up_asked(Some(client), "the client has left")?;
             if let Some(client) = self.clients.remove(&client)
                 && client.recorded
             {
@@ -99,6 +100,7 @@ impl Conversation {
             }
             self.answer_error(&key, &error).await;
         }
+        self.give_up_asked(None, "the session ended before an answer")?;
         self.record_unsolicited()?;
         self.record_refused_names(true)?;
         let clients = std::mem::take(&mut self.clients);

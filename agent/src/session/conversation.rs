@@ -151,6 +151,8 @@ pub(super) struct Conversation {
     pub(super) rounds: Rounds,
     /// Tasks that have ended.
     pub(super) ended_tasks: Ended,
+    /// What the server has asked its client.
+    pub(super) asking: super::asking::Open,
 }
 
 impl Conversation {
@@ -242,6 +244,9 @@ impl Conversation {
         match said {
             Said::Joined(key, client) => self.welcome(key, *client),
             Said::Heard(client, Heard::Message(message)) => {
+                if let Some(client) = self.clients.get_mut(&client) {
+                    client.notes = message.notes;
+                }
                 self.hear_client(client, message.text).await
             }
             Said::Heard(client, Heard::TooLong) => self.refuse_long(client).await,
@@ -303,7 +308,7 @@ impl Conversation {
         if let (Some(call), Some(identity)) = (&request.call, &request.who.identity)
             && call.counted
         {
-            self.context.server.let_go(&identity.actor, &call.tool);
+            self.context.server.let_go(&identity.actor, request.subject());
         }
     }
 

@@ -2,8 +2,10 @@
 //! judged on their way in, effects on their way out, and a response is held until they are.
 #![forbid(unsafe_code)]
 
+mod asking;
 mod bridge;
 mod call;
+mod circumstances;
 mod clients;
 mod close;
 mod conversation;
@@ -16,6 +18,7 @@ mod install;
 mod link;
 mod listing;
 mod loader;
+mod methods;
 mod names;
 mod news;
 mod opening;

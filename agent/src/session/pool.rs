@@ -16,7 +16,7 @@ use super::conversation::Context;
 use super::source::{Said, Source};
 use super::start;
 use crate::auth::Identity;
-use crate::transport::{Inbox, Outbox};
+use crate::transport::{Inbox, Notes, Outbox};
 
 /// Messages that wait for a shared conversation.
 const QUEUE: usize = 256;
@@ -123,6 +123,7 @@ impl Pool {
             link: None,
             left: None,
             modern: false,
+            notes: Notes::default(),
         };
         let joined = Said::Joined(key, Box::new(client));
         shared.said.try_send(joined).map_err(|_| Crowded)?;

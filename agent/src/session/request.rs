@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::call::{CallInfo, Recorder};
 use crate::audit::Attribution;
+use crate::policy::Subject;
 use crate::warrant::Observation;
 
 /// A request that is in flight: forwarded and not answered yet, or a task.
@@ -90,6 +91,14 @@ impl Request {
     /// The same for a page of a list (MCP 2025-11-25, section Pagination).
     pub(super) fn of_page(self, cursor: Option<&Value>) -> Self {
         Self { cursor: cursor.and_then(Value::as_str).map(str::to_owned), ..self }
+    }
+
+    /// What its limits are of.
+    pub(super) fn subject(&self) -> Subject<'_> {
+        match &self.call {
+            Some(call) if self.method == "tools/call" => Subject::Tool(&call.tool),
+            _ => Subject::Method(&self.method),
+        }
     }
 
     pub(super) fn observation(&self) -> &Observation {

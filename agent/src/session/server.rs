@@ -13,7 +13,7 @@ use super::floor;
 use super::pins::Pins;
 use super::schemas::Schemas;
 use super::way::{Start, Way};
-use crate::audit::Sanitizer;
+use crate::audit::{ContextRules, Sanitizer};
 use crate::config::{ConfigError, Mode, PolicyFile, Problem, ProtocolChoice};
 use crate::kernel::{Floor, User};
 use crate::policy::{Policy, RateLimiter, Subject, TooSoon, method_remarks};
@@ -109,6 +109,8 @@ pub struct Server {
     pub(super) enforced: Option<Floor>,
     /// What is taken out of arguments before they are logged.
     pub(super) sanitizer: Sanitizer,
+    /// What callers say of the circumstances of a call.
+    pub(super) said: ContextRules,
     /// What the tools take.
     pub(super) schemas: Schemas,
     /// What was accepted of what it says of its tools.
@@ -177,6 +179,7 @@ impl Server {
             floor,
             enforced,
             sanitizer: sanitizer(policy)?,
+            said: ContextRules::compile(&policy.context).map_err(ServerError::Policy)?,
             schemas: Schemas::default(),
             pins,
             way: spec.way.clone(),
@@ -197,19 +200,24 @@ impl Server {
     }
 
     /// Counts a call against its limits, or says when to come again.
-    pub(super) fn let_through(&self, actor: &str, tool: &str) -> Result<(), TooSoon> {
+    pub(super) fn let_through(&self, actor: &str, subject: Subject) -> Result<(), TooSoon> {
         let now = self.prepared.elapsed();
-        self.limiter().begin(&self.policy.rate_limits, actor, Subject::Tool(tool), now)
+        self.limiter().begin(&self.policy.rate_limits, actor, subject, now)
     }
 
     /// Ends a call that was let through.
-    pub(super) fn let_go(&self, actor: &str, tool: &str) {
-        self.limiter().end(&self.policy.rate_limits, actor, Subject::Tool(tool));
+    pub(super) fn let_go(&self, actor: &str, subject: Subject) {
+        self.limiter().end(&self.policy.rate_limits, actor, subject);
     }
 
     fn limiter(&self) -> MutexGuard<'_, RateLimiter> {
         // A panic between two counts leaves counts that are still true.
         self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The headers, in lower case, whose values a transport has to keep for the audit record.
+    pub fn headers_for_audit(&self) -> impl Iterator<Item = &str> {
+        self.said.headers()
     }
 
     /// Whether its policy is only tried, and nothing is held back.

@@ -22,7 +22,7 @@ use crate::audit::{self, Event, Record};
 use crate::auth::Identity;
 use crate::kernel::{self, SpawnSpec};
 use crate::names::Resolver;
-use crate::transport::{Inbox, Line, LineReader, LineWriter, Outbox};
+use crate::transport::{Inbox, Line, LineReader, LineWriter, Notes, Outbox};
 
 /// A message from a server may have this many bytes.
 const MAX_RESPONSE: usize = 64 << 20;
@@ -44,8 +44,15 @@ pub async fn converse(
     let generation = context.kernel.as_ref().map(|kernel| kernel.generation());
     let who = Arc::new(Recorder::new(&context.server, Some(identity), generation));
     let key = ClientKey(0);
-    let client =
-        Client { who: who.clone(), recorded: false, out, link: None, left: None, modern: false };
+    let client = Client {
+        who: who.clone(),
+        recorded: false,
+        out,
+        link: None,
+        left: None,
+        modern: false,
+        notes: Notes::default(),
+    };
     run(context, who, Source::Own(key, inbox), Some((key, client)), stop).await
 }
 
@@ -92,6 +99,7 @@ pub(super) async fn run(
         queue: std::collections::VecDeque::new(),
         rounds: super::rounds::Rounds::default(),
         ended_tasks: super::tasks::Ended::default(),
+        asking: super::asking::Open::new(),
     };
     let ending = conversation.carry(&mut source, &mut server, &mut child, &mut stop).await;
     conversation.close(child, ending.as_ref().err()).await?;

@@ -103,6 +103,6 @@ mod tests {
         let text = Value::Object(summary.clone()).to_string();
         assert!(!text.contains("secret") && text.len() < 500, "{text}");
         assert_eq!(summary["messages"], json!(1));
-        assert_eq!(summary["fields"], json!(["age", "name"]));
+        assert_eq!(summary["fields"], json!(["name", "age"]));
     }
 }

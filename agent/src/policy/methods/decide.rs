@@ -66,13 +66,14 @@ fn judge(policy: &Policy, from: Side, asked: Asked) -> Result<Decision, Denial> 
         }
         return Ok(allowed("methods".to_owned(), Approved::default()));
     }
-    if own.is_none() {
-        return deny("actors", format!("policy does not know actor `{actor}`"));
-    }
     if from == Side::Server && known(method).is_none() && !is_notification(method) {
         return deny("methods", format!("{} is none that a server may ask for", named(method)));
     }
     let rule = allowed_by(asked, &levels)?;
+    // What is told need not be told to anybody in particular.
+    if own.is_none() && !is_notification(method) {
+        return deny("actors", format!("policy does not know actor `{actor}`"));
+    }
     let approved = match from {
         Side::Client => check_request(&policy.root, asked, &levels)?,
         Side::Server => {

@@ -57,11 +57,12 @@ fn denied(from: Side, actor: &str, method: &str, params: &Value, rule: &str) {
     assert_eq!((decision.action, decision.rule.as_str()), (Action::Deny, rule), "{decision:?}");
 }
 
+/// The rule by which it is allowed.
 #[track_caller]
-fn allowed(from: Side, actor: &str, method: &str, params: &Value) -> Decision {
+fn allowed(from: Side, actor: &str, method: &str, params: &Value) -> String {
     let decision = decision(from, actor, method, params);
     assert_eq!(decision.action, Action::Allow, "{decision:?}");
-    decision
+    decision.rule
 }
 
 fn read(uri: &str) -> Decision {
@@ -111,20 +112,16 @@ fn what_mcp_does_not_have_is_denied_unless_it_is_named() {
 #[test]
 fn actors_have_methods_of_their_own_and_those_of_all() {
     let prompt = json!({"name": "review-code"});
-    assert_eq!(
-        allowed(Side::Client, "reader", "prompts/get", &prompt).rule,
-        "actors[0].methods.allow"
-    );
+    assert_eq!(allowed(Side::Client, "reader", "prompts/get", &prompt), "actors[0].methods.allow");
     denied(Side::Client, "other", "prompts/get", &prompt, "methods");
-    denied(Side::Client, "stranger", "prompts/get", &prompt, "actors");
+    denied(Side::Client, "stranger", "prompts/get", &prompt, "methods");
+    let note = json!({"uri": "memo://notes/a"});
+    denied(Side::Client, "stranger", "resources/read", &note, "actors");
     let completion = json!({
         "ref": {"type": "ref/prompt", "name": "review-code"},
         "argument": {"name": "a", "value": ""},
     });
-    assert_eq!(
-        allowed(Side::Client, "other", "completion/complete", &completion).rule,
-        "methods.allow"
-    );
+    assert_eq!(allowed(Side::Client, "other", "completion/complete", &completion), "methods.allow");
     denied(Side::Client, "reader", "completion/complete", &completion, "actors[0].methods.deny[0]");
     denied(Side::Client, "reader", "logging/setLevel", &json!({}), "methods.deny[0]");
 }

@@ -18,13 +18,9 @@ const NAMED: [(&str, &str); 3] =
 
 /// Whether a request is one of the modern era: its header says so, or its message does.
 pub(super) fn is_modern(headers: &HeaderMap, message: &Message) -> bool {
-    match text(headers, &VERSION) {
-        Some(version) => !era::HANDSHAKE.contains(&version),
-        None => match message {
-            Message::Request { params, .. } => meta_version(params).is_some(),
-            _ => false,
-        },
-    }
+    let by_header = text(headers, &VERSION).is_some_and(|header| !era::HANDSHAKE.contains(&header));
+    by_header
+        || matches!(message, Message::Request { params, .. } if meta_version(params).is_some())
 }
 
 /// Whether a request without message is one of the modern era.
@@ -258,6 +254,9 @@ mod tests {
         future["_meta"][era::META_VERSION] = json!("2099-01-01");
         assert_eq!(code_of(&pairs("2099-01-01"), "ping", &future), Some(code::UNSUPPORTED_VERSION));
         assert_eq!(code_of(&pairs(REVISION), "ping", &future), Some(code::HEADER_MISMATCH));
+        let pairs = [("mcp-protocol-version", "2025-11-25"), ("mcp-method", "ping")];
+        assert_eq!(code_of(&pairs, "ping", &params(&json!({}))), Some(code::HEADER_MISMATCH));
+        let pairs = |version| [("mcp-protocol-version", version), ("mcp-method", "ping")];
         let mut bare = params(&json!({}));
         bare["_meta"].as_object_mut().expect("an object").remove(CAPABILITIES);
         assert_eq!(code_of(&pairs(REVISION), "ping", &bare), Some(code::INVALID_PARAMS));

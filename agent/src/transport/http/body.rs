@@ -29,7 +29,7 @@ const PAGE: usize = 1 << 10;
 #[derive(Debug)]
 pub(super) struct Read {
     pub(super) bytes: Vec<u8>,
-    _room: Vec<OwnedSemaphorePermit>,
+    room: Vec<OwnedSemaphorePermit>,
 }
 
 /// Memory for the bodies of all requests that are being read.
@@ -69,7 +69,7 @@ pub(super) async fn read(
         Refusal::of_protocol(StatusCode::REQUEST_TIMEOUT, text)
     };
     let deadline = Instant::now() + patience;
-    let mut read = Read { bytes: Vec::new(), _room: Vec::new() };
+    let mut read = Read { bytes: Vec::new(), room: Vec::new() };
     let mut reserved = 0;
     loop {
         let frame = timeout_at(deadline, body.frame()).await.map_err(|_| slow())?;
@@ -87,7 +87,7 @@ pub(super) async fn read(
             let permit = permit.map_err(|_| {
                 Refusal::too_many(1, "too many large requests are being read; try again")
             })?;
-            read._room.extend(permit);
+            read.room.extend(permit);
             reserved += more * PAGE;
         }
         read.bytes.extend_from_slice(&data);

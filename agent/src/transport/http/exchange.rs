@@ -32,7 +32,6 @@ pub(super) async fn exchange(
     front: &Arc<Front>,
     caller: &Caller<'_>,
     identity: &Identity,
-    method: &str,
     arrival: Arrival,
 ) -> Result<Response<Body>, Refusal> {
     let ticket = front.ticket(&identity.actor)?;
@@ -44,15 +43,11 @@ pub(super) async fn exchange(
         .begin(Visit { server, identity, era, arrivals, departures })
         .map_err(Refusal::unavailable)?;
     to_server.send(arrival).await.map_err(|_| Refusal::gone())?;
-    let first = if method == "subscriptions/listen" {
-        None
-    } else {
-        match timeout(UNDECIDED, from_server.recv()).await {
-            Ok(None) => return Err(Refusal::gone()),
-            Ok(Some(Departure { text, route: Route::Answer(_) })) => return Ok(answer(text)),
-            Ok(Some(departure)) => Some(departure),
-            Err(_) => None,
-        }
+    let first = match timeout(UNDECIDED, from_server.recv()).await {
+        Ok(None) => return Err(Refusal::gone()),
+        Ok(Some(Departure { text, route: Route::Answer(_) })) => return Ok(answer(text)),
+        Ok(Some(departure)) => Some(departure),
+        Err(_) => None,
     };
     let held = Held { _to_server: to_server, _ticket: ticket };
     Ok(sse::response(Exchange { first, from_server, held: Some(held) }))

@@ -243,7 +243,7 @@ impl Front {
             Message::Request { method, params, .. } => {
                 let tools = |tool: &str| self.desk.param_headers(caller.server, tool);
                 agree::check(headers, method, params, tools)?;
-                exchange::exchange(self, caller, identity, method, arrival).await
+                exchange::exchange(self, caller, identity, arrival).await
             }
             // This revision knows none that goes to a server over HTTP, and there is nothing that one
             // could be about.

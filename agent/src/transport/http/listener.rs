@@ -54,7 +54,7 @@ pub enum ListenError {
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
-    names: Names,
+    names: Arc<Names>,
     tls: Option<Certificates>,
     speaks_for: Option<Arc<str>>,
     url: String,
@@ -72,7 +72,7 @@ pub(super) struct Connection {
     pub(super) peer: Peer,
     /// The address that the client reached.
     pub(super) local: Option<SocketAddr>,
-    pub(super) names: Names,
+    pub(super) names: Arc<Names>,
     pub(super) guest: Guest,
 }
 
@@ -95,7 +95,7 @@ impl Listener {
             }
         };
         let speaks_for = config.actor.as_deref().map(Arc::from);
-        Ok(Self { socket, names: Names::new(config), tls, speaks_for, url })
+        Ok(Self { socket, names: Arc::new(Names::new(config)), tls, speaks_for, url })
     }
 
     /// Where it listens: `http://ADDRESS:PORT`, `https://ADDRESS:PORT` or `unix:PATH`.

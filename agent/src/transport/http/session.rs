@@ -34,6 +34,7 @@ pub(super) struct Session {
     revision: OnceLock<String>,
     touched: Mutex<Instant>,
     room: Arc<Semaphore>,
+    patience: Duration,
 }
 
 impl Session {
@@ -46,6 +47,7 @@ impl Session {
             revision: OnceLock::new(),
             touched: Mutex::new(Instant::now()),
             room: Arc::new(Semaphore::new(ROOM as usize)),
+            patience: PATIENCE,
         }
     }
 
@@ -100,12 +102,13 @@ impl Session {
             item.room.is_some() && sink.try_send(item).is_ok()
         } else {
             let room: Option<OwnedSemaphorePermit> =
-                timeout(PATIENCE, self.room.clone().acquire_many_owned(size))
+                timeout(self.patience, self.room.clone().acquire_many_owned(size))
                     .await
                     .ok()
                     .and_then(Result::ok);
             item.room = room;
-            item.room.is_some() && matches!(timeout(PATIENCE, sink.send(item)).await, Ok(Ok(())))
+            item.room.is_some()
+                && matches!(timeout(self.patience, sink.send(item)).await, Ok(Ok(())))
         };
         if !sent {
             tracing::debug!(
@@ -171,7 +174,8 @@ mod tests {
         let (said, departures) = mpsc::channel(1);
         let table = Arc::new(Table::new(10, 10));
         let ticket = table.ticket("a").expect("room");
-        let session = Arc::new(Session::new("s".into(), "a".into(), arrivals));
+        let session = Session::new("s".into(), "a".into(), arrivals);
+        let session = Arc::new(Session { patience: Duration::from_millis(50), ..session });
         tokio::spawn(session.clone().carry(departures, idle, table.clone(), ticket));
         (session, heard, said, table)
     }
@@ -180,20 +184,19 @@ mod tests {
         Departure { text: text.into(), route }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn an_idle_session_ends_and_one_that_is_read_does_not() {
-        let (session, mut heard, _said, table) = start(Duration::from_secs(60));
+        let (session, mut heard, _said, table) = start(Duration::from_millis(20));
         let key = table.enter(&session).expect("random");
         let reader = session.streams().attach_general().expect("attached");
-        tokio::time::sleep(Duration::from_secs(300)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
         assert!(table.find(&key).is_some(), "it is read");
         drop(reader);
-        tokio::time::sleep(Duration::from_secs(130)).await;
-        assert!(table.find(&key).is_none());
         assert!(heard.recv().await.is_none(), "the server is told");
+        assert!(table.find(&key).is_none() && session.is_closed());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_client_that_does_not_read_holds_up_nothing_for_ever() {
         let (session, _heard, said, _table) = start(Duration::from_secs(6000));
         let mut slow = session.streams().open(Id::Number(1)).expect("open");
@@ -213,12 +216,12 @@ mod tests {
             read += 1;
         }
         assert!(read < 20, "its stream was taken away");
+        let again = session.streams().resume(slow.stream, read).expect("resumed");
+        assert_eq!(again.backlog.len() + usize::try_from(read).expect("small"), 20);
         let mut read = 0;
         while general.items.recv().await.is_some() {
             read += 1;
         }
         assert!(read < 100, "so was the general one");
-        let again = session.streams().resume(slow.stream, read).expect("resumed");
-        assert_eq!(again.backlog.len() + usize::try_from(read).expect("small"), 20);
     }
 }
