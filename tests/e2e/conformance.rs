@@ -31,8 +31,8 @@ enum Behind {
 }
 
 pub(crate) fn tests() -> Vec<Trial> {
-    const ALONE: &[Need] = &[Need::ConformanceSuite, Need::PythonClient];
-    const THROUGH: &[Need] = &[Need::Kernel, Need::ConformanceSuite, Need::PythonClient];
+    const ALONE: &[Need] = &[Need::ConformanceSuite, Need::ConformanceServer];
+    const THROUGH: &[Need] = &[Need::Kernel, Need::ConformanceSuite, Need::ConformanceServer];
     let mut tests = Vec::new();
     for revision in REVISIONS {
         let name = format!("conformance::{revision}_of_the_fixture_itself");

@@ -81,7 +81,7 @@ impl Findings {
     }
 
     /// The checks that went worse here than there, and what the suite said.
-    pub fn worse_than(&self, other: &Self) -> BTreeMap<&str, String> {
+    pub fn worse_than<'a>(&'a self, other: &'a Self) -> BTreeMap<&'a str, String> {
         let mut worse = BTreeMap::new();
         for (name, there) in &other.checks {
             let here = self.checks.get(name).copied().unwrap_or_default();
