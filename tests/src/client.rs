@@ -204,6 +204,32 @@ impl Client {
         }
     }
 
+    /// Waits for a message that `wanted` accepts, and answers the server's requests meanwhile.
+    pub fn await_message(&mut self, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let Reply { message, .. } = self.next_message(deadline)?;
+            if wanted(&message) {
+                return Ok(message);
+            }
+            self.answer(&message)?;
+        }
+    }
+
+    /// Answers a message if it is a request, and there is somebody to answer it.
+    fn answer(&mut self, message: &Value) -> anyhow::Result<()> {
+        let (Some(id), Some(method)) = (message.get("id"), message["method"].as_str()) else {
+            return Ok(());
+        };
+        let Some(answerer) = &mut self.answerer else { return Ok(()) };
+        let answer = match answerer(method, &message["params"]) {
+            Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
+            Err(error) => json!({"jsonrpc": "2.0", "id": id, "error": error}),
+        };
+        self.asked.push(message.clone());
+        self.send(&answer)
+    }
+
     /// All messages until the response with an id, and that one as the last.
     pub fn replies_until(&mut self, id: &Value) -> anyhow::Result<Vec<Reply>> {
         let deadline = Instant::now() + PATIENCE;
@@ -235,32 +261,6 @@ impl Client {
         let message: Value =
             serde_json::from_str(&line).with_context(|| format!("not JSON: {line}"))?;
         Ok(Reply { line, message })
-    }
-
-    /// Waits for a message that `wanted` accepts, and answers the server's requests meanwhile.
-    pub fn await_message(&mut self, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let Reply { message, .. } = self.next_message(deadline)?;
-            if wanted(&message) {
-                return Ok(message);
-            }
-            self.answer(&message)?;
-        }
-    }
-
-    /// Answers a message if it is a request, and there is somebody to answer it.
-    fn answer(&mut self, message: &Value) -> anyhow::Result<()> {
-        let (Some(id), Some(method)) = (message.get("id"), message["method"].as_str()) else {
-            return Ok(());
-        };
-        let Some(answerer) = &mut self.answerer else { return Ok(()) };
-        let answer = match answerer(method, &message["params"]) {
-            Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
-            Err(error) => json!({"jsonrpc": "2.0", "id": id, "error": error}),
-        };
-        self.asked.push(message.clone());
-        self.send(&answer)
     }
 
     /// All lines that arrived so far, those that nobody waited for as well.

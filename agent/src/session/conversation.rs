@@ -203,6 +203,10 @@ impl Conversation {
                 _ = tick.tick() => {
                     self.take_stock().await?;
                     self.record_refused_names(false)?;
+                    // A service that was started again is in another cgroup, which nobody watches yet.
+                    if self.watch.as_ref().is_some_and(|watch| !watch.is_whole()) {
+                        return Ok(Ending::ServerGone { status: None, early: false });
+                    }
                 }
                 () = sleep_until(overdue.into()), if next_deadline.is_some() => {
                     self.give_up().await?;

@@ -153,7 +153,12 @@ async fn open(server: &Server, mut child: Option<&mut Child>) -> Result<Ways, Se
 /// The server's process in its cgroup, if warrantd runs it.
 fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
     let server = &context.server;
-    if let Way::Unobserved(_) = server.way {
+    let unseen = match server.way {
+        Way::Unobserved(_) => true,
+        Way::Attached(..) => context.kernel.is_none(),
+        Way::PerSession | Way::Shared | Way::Managed(_) => false,
+    };
+    if unseen {
         return Ok(Started { watch: None, files: None, resolver: None, child: None });
     }
     let spec = SpawnSpec {
@@ -172,7 +177,12 @@ fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
         }
         Some(kernel) => {
             let name = format!("{}-{session_id}", server.id);
-            let watch = kernel.open_session(&name, &server.policy.network)?;
+            let watch = match &server.way {
+                Way::Attached(_, cgroup) => {
+                    kernel.prepare_attached(&name, cgroup, &server.policy.network)?
+                }
+                _ => kernel.open_session(&name, &server.policy.network)?,
+            };
             // Before the server runs, so that its first question finds an answer.
             let book = names::book(&watch);
             let resolver = names::start(server, book).map_err(SessionError::Names)?;
@@ -185,6 +195,10 @@ fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
             let files = opening::files_at_start(server).map_err(SessionError::Files)?;
             if let Some(files) = &files {
                 watch.set_files(Some(files.now().map_err(SessionError::Files)?))?;
+            }
+            if let Way::Attached(..) = server.way {
+                watch.attach()?;
+                return Ok(Started { watch: Some(watch), files, resolver, child: None });
             }
             let child = watch.spawn(&spec)?;
             Ok(Started { watch: Some(watch), files, resolver, child: Some(child) })
