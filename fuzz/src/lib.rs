@@ -31,13 +31,8 @@ pub type Target = fn(&[u8]);
 /// All targets by name.
 pub const TARGETS: [(&str, Target); 11] = [
     ("dns", dns),
-<<<<<<< HEAD
-    ("lines", lines),
-    ("http", http),
-=======
     ("http", http),
     ("lines", lines),
->>>>>>> main
     ("list", list),
     ("message", message),
     ("policy", policy),

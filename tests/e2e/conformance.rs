@@ -106,7 +106,8 @@ fn daemon(revision: &str, behind: Behind, fixture: &Fixture) -> anyhow::Result<D
             Behind::Shared => config + &era + "    instances: shared\n",
             Behind::Http => {
                 let own = ["    command:", "    root:", "    user:"];
-                let kept = config.lines().filter(|line| !own.iter().any(|key| line.starts_with(key)));
+                let kept =
+                    config.lines().filter(|line| !own.iter().any(|key| line.starts_with(key)));
                 let kept: String = kept.map(|line| format!("{line}\n")).collect();
                 format!("{kept}{era}    upstream: {{url: '{}', unobserved: true}}\n", fixture.url())
             }

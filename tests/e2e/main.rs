@@ -86,17 +86,11 @@ fn main() -> ExitCode {
         attribution::tests(),
         tasks::tests(),
         frozen::tests(),
-<<<<<<< HEAD
         strict::tests(),
         discover::tests(),
         conformance::tests(),
         clients::tests(),
         methods::tests(),
-=======
-        methods::tests(),
-        strict::tests(),
-        discover::tests(),
->>>>>>> main
     ];
     warrantd_tests::harness::run(subjects.into_iter().flatten().collect())
 }

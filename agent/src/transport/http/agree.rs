@@ -77,7 +77,9 @@ pub(super) fn check(
     }
     if GONE.contains(&method) {
         let message = format!("revision {version} has no method `{method}`");
-        return Err(Refusal::of_protocol(StatusCode::NOT_FOUND, message).coded(code::METHOD_NOT_FOUND));
+        return Err(
+            Refusal::of_protocol(StatusCode::NOT_FOUND, message).coded(code::METHOD_NOT_FOUND)
+        );
     }
     if method == "tools/call" {
         check_arguments(headers, params, param_headers)?;
