@@ -1,6 +1,6 @@
 //! Something that a process of a session does to a file: judged by the rules, then reported.
 
-use warrantd_common::{EventKind, Outcome, flags, modes};
+use warrantd_common::{EventKind, Outcome, SessionPolicy, flags, modes};
 
 use crate::kernel::{Pointer, layout};
 use crate::path::{OpenFile, Place};
@@ -63,22 +63,11 @@ pub fn decide<P: Climb>(power: Power, look: impl FnOnce() -> Option<Deed<P>>) ->
     let Some(session) = Session::find(cgroup_id) else {
         return true;
     };
-    let deed = look();
     let policy = verdict::policy(cgroup_id);
-    let rules = match policy {
-        Some(policy) if power == Power::Refuse => match deed {
-            // Sockets belong to the network, which is enforced always: without rules, none is granted.
-            Some(deed) if deed.needs == modes::CONNECT => match policy.unix {
-                0 => NO_RULES,
-                unix => unix,
-            },
-            _ => policy.files,
-        },
-        _ => 0,
+    let Some(deed) = look() else {
+        return rules_of(power, policy, 0) == 0;
     };
-    let Some(deed) = deed else {
-        return rules == 0;
-    };
+    let rules = rules_of(power, policy, deed.needs);
     if rules == 0 && !deed.report {
         return true;
     }
@@ -98,6 +87,23 @@ pub fn decide<P: Climb>(power: Power, look: impl FnOnce() -> Option<Deed<P>>) ->
         refused || deed.report
     });
     done.unwrap_or(rules == 0)
+}
+
+/// Generation of the rules that must grant what is needed, 0 when nothing is enforced.
+#[inline(always)]
+fn rules_of(power: Power, policy: Option<&SessionPolicy>, needs: u32) -> u32 {
+    let Some(policy) = policy else {
+        return 0;
+    };
+    match power {
+        Power::Watch => 0,
+        // Sockets belong to the network, which is enforced always: without rules, none is granted.
+        Power::Refuse if needs == modes::CONNECT => match policy.unix {
+            0 => NO_RULES,
+            unix => unix,
+        },
+        Power::Refuse => policy.files,
+    }
 }
 
 /// Writes what there is to know of the object and its path; returns bits of [`flags`].

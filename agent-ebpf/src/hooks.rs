@@ -156,7 +156,8 @@ pub fn lsm_mmap_file(ctx: LsmContext) -> i32 {
     // SAFETY: the verifier knows the arguments of hooks.
     let file = unsafe { Object::argument(ctx.arg(0)) };
     let protection = ctx.arg::<u64>(2);
-    if anonymous(&ctx) || file::mapped(Power::Refuse, file, protection) { 0 } else { -EPERM }
+    let passes = !file::is_code(protection) || anonymous(file, &ctx);
+    if passes || file::mapped(Power::Refuse, file, protection) { 0 } else { -EPERM }
 }
 
 /// As [`lsm_mmap_file`].
@@ -165,14 +166,16 @@ pub fn fentry_mmap_file(ctx: FEntryContext) -> i32 {
     // file, prot, flags
     // SAFETY: the verifier knows the arguments of hooks.
     let file = unsafe { Object::argument(ctx.arg(0)) };
-    let _ = anonymous(&ctx) || file::mapped(Power::Watch, file, ctx.arg::<u64>(1));
+    let protection = ctx.arg::<u64>(1);
+    let passes = !file::is_code(protection) || anonymous(file, &ctx);
+    let _ = passes || file::mapped(Power::Watch, file, protection);
     0
 }
 
-/// Whether memory is mapped that shows no file. The argument is read by the helper, because verifiers from
-/// 6.2 on take a file for granted here and leave out a comparison with null, as they did until they learned that there
-/// may be none.
+/// Whether memory is mapped that shows no file. Verifiers before 6.16 know nothing of that: from 6.2 on they take
+/// the argument for a file and leave out a comparison with null, so it is compared once more, as the number that a
+/// helper reads.
 #[inline(always)]
-fn anonymous(ctx: &impl EbpfContext) -> bool {
-    Address::new(ctx.as_ptr() as u64).follow(0).is_none()
+fn anonymous(file: Object, ctx: &impl EbpfContext) -> bool {
+    file.is_null() || Address::new(ctx.as_ptr() as u64).follow(0).is_none()
 }

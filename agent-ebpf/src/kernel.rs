@@ -93,6 +93,12 @@ impl Object {
         Self(pointer)
     }
 
+    /// Whether this is the null pointer.
+    #[inline(always)]
+    pub fn is_null(self) -> bool {
+        self.0.is_null()
+    }
+
     /// The same, as far as the verifier knows nothing of its type.
     #[inline(always)]
     pub fn address(self) -> Address {

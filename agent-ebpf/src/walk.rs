@@ -268,7 +268,8 @@ fn finish(out: &Scratch) -> u16 {
         namespace_root(process::current())
     };
     let mut bits = 0;
-    if top != Some(load_word(&raw const out.mount)) {
+    // Not compared as options: the compiler would compare first and look afterwards whether there is one.
+    if top.unwrap_or(0) != load_word(&raw const out.mount) {
         bits |= flags::DETACHED;
     }
     if load(&raw const out.unhashed) != 0 {

@@ -97,9 +97,7 @@ fn dentry(one_of: impl Fn(&[&str]) -> Result<u32, KernelError>) -> Result<Layout
     ];
     let first = words.iter().flatten().copied().min().unwrap_or(0);
     let end = first + u32::try_from(ENTRY_WORDS * 8).unwrap_or(0);
-    let fits = words.iter().all(|word| {
-        word.is_some_and(|word| word % 8 == 0 && word + 8 <= end)
-    });
+    let fits = words.iter().all(|word| word.is_some_and(|word| word % 8 == 0 && word + 8 <= end));
     if fits && found.dentry_short + SHORT_BYTES <= end {
         return Ok(Layout { dentry_entry: first, ..found });
     }
