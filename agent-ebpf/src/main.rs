@@ -21,6 +21,7 @@ mod ingress;
 mod kernel;
 mod leave;
 mod maps;
+mod measure;
 mod name;
 mod open;
 mod packet;
