@@ -66,7 +66,7 @@ pub(super) fn resolve(btf: &Btf) -> Result<Layout, KernelError> {
         unix_addr: of("unix_sock.addr")?,
         unix_address_len: of("unix_address.len")?,
         unix_address_name: of("unix_address.name")?,
-        ..system_calls(btf, dentry(one_of)?)?
+        ..system_calls(btf, &dentry(one_of)?)?
     })
 }
 
@@ -108,7 +108,7 @@ fn dentry(one_of: impl Fn(&[&str]) -> Result<u32, KernelError>) -> Result<Layout
 const STACK_BYTES: u32 = 16 << 10;
 
 /// Where the arguments of system calls are, and which calls differ in theirs.
-fn system_calls(btf: &Btf, rest: Layout) -> Result<Layout, KernelError> {
+fn system_calls(btf: &Btf, rest: &Layout) -> Result<Layout, KernelError> {
     let missing = |member: &str| KernelError::MissingMember { member: member.into() };
     let of = |name: &str| btf.offset(name).ok_or_else(|| missing(name));
     let size = btf.size("pt_regs").ok_or_else(|| missing("pt_regs"))?;
@@ -132,7 +132,7 @@ fn system_calls(btf: &Btf, rest: Layout) -> Result<Layout, KernelError> {
 #[cfg(target_arch = "x86_64")]
 fn arguments(
     of: impl Fn(&str) -> Result<u32, KernelError>,
-    rest: Layout,
+    rest: &Layout,
 ) -> Result<Layout, KernelError> {
     Ok(Layout {
         regs_syscall: of("pt_regs.orig_ax")?,
@@ -142,7 +142,7 @@ fn arguments(
         regs_arg3: of("pt_regs.r10")?,
         sys_open: number(libc::SYS_open),
         sys_creat: number(libc::SYS_creat),
-        ..rest
+        ..*rest
     })
 }
 
@@ -150,7 +150,7 @@ fn arguments(
 #[cfg(target_arch = "aarch64")]
 fn arguments(
     of: impl Fn(&str) -> Result<u32, KernelError>,
-    rest: Layout,
+    rest: &Layout,
 ) -> Result<Layout, KernelError> {
     let registers = of("pt_regs.regs")?;
     Ok(Layout {
@@ -162,7 +162,7 @@ fn arguments(
         regs_arg3: registers + 24,
         sys_open: u32::MAX,
         sys_creat: u32::MAX,
-        ..rest
+        ..*rest
     })
 }
 
