@@ -172,9 +172,9 @@ pub fn fentry_mmap_file(ctx: FEntryContext) -> i32 {
     0
 }
 
-/// Whether memory is mapped that shows no file. Verifiers before 6.16 know nothing of that: from 6.2 on they take
-/// the argument for a file and leave out a comparison with null, so it is compared once more, as the number that a
-/// helper reads.
+/// Whether memory is mapped that shows no file. Verifiers of 6.2 and some later kernels do not know of that:
+/// they take the argument for a file and leave out a comparison with null. So it is compared once more, as
+/// the number that a helper reads.
 #[inline(always)]
 fn anonymous(file: Object, ctx: &impl EbpfContext) -> bool {
     file.is_null() || Address::new(ctx.as_ptr() as u64).follow(0).is_none()

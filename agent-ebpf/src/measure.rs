@@ -7,7 +7,7 @@ use crate::deed::Power;
 use crate::file;
 use crate::kernel::{Object, Pointer, layout};
 
-/// The work of `lsm_file_open` and `fentry_file_open`, instruction for instruction, on the one open file that a
+/// The work of `lsm_file_open` and `fentry_file_open`, by the same function, on the one open file that a
 /// tracepoint finds by its type: the executable of the process. Never loaded by an instance.
 #[tracepoint]
 pub fn measure_open(_: TracePointContext) -> u32 {

@@ -146,8 +146,8 @@ impl Bench {
         Ok(())
     }
 
-    /// The same of what `lsm_file_open` does, without any instance: each open of a program whose executable lies
-    /// where the file does, which the hook then looks at.
+    /// What the kernel says how long the work of `lsm_file_open` takes, done to the executable of the
+    /// program whenever it opens the file beside it.
     pub(crate) fn open_hook(&mut self, backend: Backend) -> anyhow::Result<ProgramTime> {
         let _statistics = enable_stats(Stats::RunTime).context("the kernel's statistics")?;
         await_instances(0)?;

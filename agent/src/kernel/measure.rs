@@ -12,8 +12,8 @@ use super::{KernelError, mounts, object};
 
 const PROGRAM: &str = "measure_open";
 
-/// The program `measure_open`, which does the work of `lsm_file_open` whenever a process of one cgroup returns
-/// from `openat`, on the executable of that process. Dropped, it is detached.
+/// The program `measure_open`, which does the work of `lsm_file_open` whenever a process of one cgroup
+/// returns from `openat`, on the executable of that process. Dropped, it is detached.
 pub struct OpenHook {
     ebpf: Ebpf,
     /// Holds the session that it reports for, and its ring, which nobody reads.
