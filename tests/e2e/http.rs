@@ -120,7 +120,11 @@ fn malformed() -> anyhow::Result<()> {
     let posting = session.clone().posting();
     ensure!(post(posting.clone())?.status == 200);
 
-    let nowhere = |path: &str| Endpoint { path: path.to_owned(), ..posting.clone() };
+    let nowhere = |path: &str| {
+        let mut elsewhere = posting.clone();
+        path.clone_into(&mut elsewhere.path);
+        elsewhere
+    };
     for path in ["/", "/mcp", "/none/mcp", "/files/mcp/x", "/files/../files/mcp", "/FILES/mcp"] {
         refused(post(nowhere(path))?, 404, NOT_FOUND)?;
     }
