@@ -292,7 +292,7 @@ fn ambiguous() -> anyhow::Result<()> {
         (br#"[{"jsonrpc":"2.0","id":7,"method":"tools/list"}]"#, INVALID, Value::Null),
         (br#"{"jsonrpc":"2.0","id":7,"method":"tools/list","Method":"x"}"#, INVALID, json!(7)),
         (br#"{"jsonrpc":"2.0","id":null,"method":"tools/list"}"#, INVALID, Value::Null),
-        (b"{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"a\xff\"}", -32700, Value::Null),
+        (b"{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"a\xff\"}", -32700, json!(7)),
         (br#"{"jsonrpc":"2.0","id":7,"method":"tools/list"} {}"#, -32700, Value::Null),
     ];
     for (body, code, id) in cases {
