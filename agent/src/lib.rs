@@ -8,6 +8,7 @@ pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod discover;
 pub mod kernel;
 pub mod learn;
 pub mod mcp;

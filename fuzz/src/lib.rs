@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a violation is a panic")]
 
+mod framing;
+
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -19,20 +21,25 @@ use warrantd::policy::pin::Definition;
 use warrantd::policy::url::host_name;
 use warrantd::policy::{Call, Policy, absolute, decide};
 use warrantd::transport::http::examine;
+use warrantd::transport::upstream::{Event, EventTooLarge, Events};
+
+pub use framing::lines;
 
 /// What takes any bytes and panics when a property does not hold.
 pub type Target = fn(&[u8]);
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("dns", dns),
     ("http", http),
+    ("lines", lines),
     ("list", list),
     ("message", message),
     ("policy", policy),
     ("path", path),
     ("sanitize", sanitize),
     ("sql", sql),
+    ("sse", sse),
     ("url", url),
 ];
 
@@ -185,6 +192,31 @@ pub fn sql(data: &[u8]) {
         let lower = text.to_ascii_lowercase();
         let reads = ["select", "values", "table", "with", "("];
         assert!(reads.iter().any(|word| lower.contains(word)), "{text}");
+    }
+}
+
+/// Server-sent events. Cut anywhere, a stream reads as the same events, none of which is over the limit.
+pub fn sse(data: &[u8]) {
+    const LIMIT: usize = 256;
+    fn read(pieces: &[&[u8]]) -> Result<(Vec<Event>, Vec<u8>), EventTooLarge> {
+        let mut events = Events::new(LIMIT);
+        pieces.iter().try_for_each(|piece| events.feed(piece))?;
+        let all = std::iter::from_fn(|| events.next_event()).collect();
+        Ok((all, events.last_id().to_vec()))
+    }
+    let Ok(whole) = read(&[data]) else { return };
+    for event in &whole.0 {
+        assert!(!event.data.is_empty() && event.data.len() < LIMIT);
+        assert!(!event.data.contains(&b'\r'), "line ends are line feeds");
+    }
+    // A line that is cut is kept, and may then be over the limit.
+    let (first, rest) =
+        data.split_at(usize::from(data.first().copied().unwrap_or(0)) % (data.len() + 1));
+    for pieces in [vec![first, rest], data.chunks(1).collect()] {
+        assert!(
+            read(&pieces).is_ok_and(|cut| cut == whole) || data.len() > LIMIT,
+            "cut, it differs"
+        );
     }
 }
 

@@ -22,6 +22,9 @@ const SEEDS: &[&str] = &[
     "network:\n  allow: [{host: '*.a.b', ports: [1]}]\n  resolvers: [192.0.2.1]\n  unix: [/a]\n",
     "Host:localhost\nAccept:*/*\nContent-Type:application/json\nMCP-Protocol-Version:2026-07-28\nMcp-Method:tools/call\nMcp-Name:=?base64?YQ==?=\nMcp-Param-Path:b\n\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"a\",\"arguments\":{\"path\":\"b\"},\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\"io.modelcontextprotocol/clientCapabilities\":{}}}}",
     "Host:[::1]:80\nOrigin:http://[::1]:80\nAuthorization:Bearer k\nAccept:application/json, text/event-stream\nContent-Type:application/json\n\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}",
+    "id: 1\nevent: message\nretry: 10\r\ndata: {\"jsonrpc\":\ndata: \"2.0\"}\r\r: ping\n\n",
+    "\u{feff}data\n\ndata: a\rdata:b\r\n\r\nid\0\n\n",
+    "\u{83}{\"a\":1}\n\r\n\n[1]\r\r\n0123456789012345678901234567890123456789\n0123456789012345678901234567890123456789\r\ncut",
     "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----",
 ];
 

@@ -21,6 +21,7 @@ actors:
 constraints:
   read_text_file: {allowed_paths: ['public/**']}
   confirm_and_read: {allowed_paths: ['public/**']}
+methods: {allow: [elicitation/create]}
 effects:
 ";
 

@@ -136,10 +136,14 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // A daemon does not end with its stdin.
-        if let Ok(pid) = self.process.pid().try_into() {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
-        }
+        terminate(&self.process);
+    }
+}
+
+/// Asks a daemon to end. It does not end with its stdin.
+pub(crate) fn terminate(daemon: &Client) {
+    if let Ok(pid) = daemon.pid().try_into() {
+        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
     }
 }
 

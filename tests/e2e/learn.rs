@@ -102,7 +102,7 @@ fn observed() -> anyhow::Result<()> {
     let reply = client.call("read_text_file", &json!({"path": "public/note.txt"}))?;
     ensure!(reply.text()? == NOTE, "{}", reply.line);
     // A method that no policy covers reaches the server, which does not know it.
-    let reply = client.request("resources/read", &json!({"uri": "file:///x"}))?;
+    let reply = client.request("prompts/get", &json!({"name": "x"}))?;
     ensure!(reply.error_code() == Some(-32601), "{}", reply.line);
     // What is no message does not.
     client.send_line("{\"jsonrpc\": \"2.0\", \"id\": 77, \"id\": 78, \"method\": \"ping\"}")?;

@@ -8,8 +8,11 @@ mod argv;
 mod attribution;
 mod crash;
 mod daemon;
+mod discover;
 mod enforce;
+mod eras;
 mod filesystem;
+mod fixture;
 mod floor;
 mod frozen;
 mod gap;
@@ -22,6 +25,7 @@ mod late;
 mod learn;
 mod learned;
 mod lifecycle;
+mod methods;
 mod modes;
 mod names;
 mod names_world;
@@ -39,6 +43,7 @@ mod ssrf;
 mod stage;
 mod start_effects;
 mod startup;
+mod strict;
 mod tasks;
 mod vulnerable;
 mod web;
@@ -48,6 +53,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let subjects = [
         filesystem::tests(),
+        eras::tests(),
         rogue::tests(),
         modes::tests(),
         late::tests(),
@@ -77,6 +83,9 @@ fn main() -> ExitCode {
         attribution::tests(),
         tasks::tests(),
         frozen::tests(),
+        methods::tests(),
+        strict::tests(),
+        discover::tests(),
     ];
     warrantd_tests::harness::run(subjects.into_iter().flatten().collect())
 }

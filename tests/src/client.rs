@@ -20,8 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a program may take to end after its stdin is closed.
 const FAREWELL: Duration = Duration::from_secs(10);
 
+/// What a client says to a request of its server: the result, or the error.
+pub type Answerer = Box<dyn FnMut(&str, &Value) -> Result<Value, Value>>;
+
 /// A running program that speaks MCP, killed when dropped.
-#[derive(Debug)]
 pub struct Client {
     process: Child,
     stdin: Option<ChildStdin>,
@@ -30,6 +32,15 @@ pub struct Client {
     stderr: Arc<Mutex<String>>,
     stderr_reader: Option<JoinHandle<()>>,
     last_id: u64,
+    capabilities: Value,
+    answerer: Option<Answerer>,
+    asked: Vec<Value>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("process", &self.process).finish_non_exhaustive()
+    }
 }
 
 /// A JSON-RPC response.
@@ -97,7 +108,35 @@ impl Client {
         let stderr_reader = thread::spawn(move || keep(complaints, &kept));
         let received = String::new();
         let stderr_reader = Some(stderr_reader);
-        Ok(Self { process, stdin, lines, received, stderr, stderr_reader, last_id: 0 })
+        Ok(Self {
+            process,
+            stdin,
+            lines,
+            received,
+            stderr,
+            stderr_reader,
+            last_id: 0,
+            capabilities: json!({}),
+            answerer: None,
+            asked: Vec::new(),
+        })
+    }
+
+    /// Has these capabilities, and answers what the server asks while a response is waited for.
+    #[must_use]
+    pub fn answering(
+        mut self,
+        capabilities: Value,
+        answerer: impl FnMut(&str, &Value) -> Result<Value, Value> + 'static,
+    ) -> Self {
+        self.capabilities = capabilities;
+        self.answerer = Some(Box::new(answerer));
+        self
+    }
+
+    /// The requests of the server that were answered, whole.
+    pub fn asked(&self) -> &[Value] {
+        &self.asked
     }
 
     /// Starts a program and introduces itself.
@@ -110,8 +149,7 @@ impl Client {
     /// The handshake. The reply may be an error.
     pub fn initialize(&mut self) -> anyhow::Result<Reply> {
         let client = json!({"name": "warrantd-tests", "version": env!("CARGO_PKG_VERSION")});
-        let parameters =
-            json!({"protocolVersion": REVISION, "capabilities": {}, "clientInfo": client});
+        let parameters = json!({"protocolVersion": REVISION, "capabilities": self.capabilities, "clientInfo": client});
         let reply = self.request("initialize", &parameters)?;
         if reply.error_code().is_none() {
             self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))?;
@@ -139,37 +177,90 @@ impl Client {
 
     /// Sends a line as it is.
     pub fn send_line(&mut self, line: &str) -> anyhow::Result<()> {
+        self.send_bytes(line.as_bytes()).with_context(|| format!("sending {line}"))
+    }
+
+    /// Sends these bytes as a line.
+    pub fn send_bytes(&mut self, line: &[u8]) -> anyhow::Result<()> {
         let stdin = self.stdin.as_mut().context("stdin is closed")?;
-        let sent = writeln!(stdin, "{line}").and_then(|()| stdin.flush());
-        sent.with_context(|| format!("sending {line}; stderr: {}", self.stderr()))
+        let sent = stdin.write_all(&[line, b"\n"].concat()).and_then(|()| stdin.flush());
+        sent.with_context(|| format!("cannot send; stderr: {}", self.stderr()))
     }
 
     /// Waits for the response with an id; other messages are passed over.
     fn reply(&mut self, id: u64) -> anyhow::Result<Reply> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let line = match self.lines.recv_timeout(left) {
-                Ok(line) => line,
-                Err(RecvTimeoutError::Timeout) => {
-                    bail!("no answer within {PATIENCE:?}; stderr: {}", self.stderr())
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    let _ = self.process.wait();
-                    bail!("the program ended without an answer; stderr: {}", self.stderr())
-                }
-            };
-            self.received.push_str(&line);
-            self.received.push('\n');
-            let message: Value =
-                serde_json::from_str(&line).with_context(|| format!("not JSON: {line}"))?;
+            let reply = self.next_message(deadline)?;
+            if reply.message.get("method").is_some() {
+                self.answer(&reply.message)?;
+                continue;
+            }
             // An error of a message that could not be read has the id null.
-            let answers = message.get("id") == Some(&json!(id))
-                || (message.get("error").is_some() && message.get("id") == Some(&Value::Null));
-            if answers {
-                return Ok(Reply { line, message });
+            let unread = reply.error_code().is_some() && reply.message["id"] == Value::Null;
+            if reply.message["id"] == json!(id) || unread {
+                return Ok(reply);
             }
         }
+    }
+
+    /// Waits for a message that `wanted` accepts, and answers the server's requests meanwhile.
+    pub fn await_message(&mut self, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let Reply { message, .. } = self.next_message(deadline)?;
+            if wanted(&message) {
+                return Ok(message);
+            }
+            self.answer(&message)?;
+        }
+    }
+
+    /// Answers a message if it is a request, and there is somebody to answer it.
+    fn answer(&mut self, message: &Value) -> anyhow::Result<()> {
+        let (Some(id), Some(method)) = (message.get("id"), message["method"].as_str()) else {
+            return Ok(());
+        };
+        let Some(answerer) = &mut self.answerer else { return Ok(()) };
+        let answer = match answerer(method, &message["params"]) {
+            Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
+            Err(error) => json!({"jsonrpc": "2.0", "id": id, "error": error}),
+        };
+        self.asked.push(message.clone());
+        self.send(&answer)
+    }
+
+    /// All messages until the response with an id, and that one as the last.
+    pub fn replies_until(&mut self, id: &Value) -> anyhow::Result<Vec<Reply>> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut replies = Vec::new();
+        loop {
+            let reply = self.next_message(deadline)?;
+            let last = reply.message["id"] == *id;
+            replies.push(reply);
+            if last {
+                return Ok(replies);
+            }
+        }
+    }
+
+    fn next_message(&mut self, deadline: Instant) -> anyhow::Result<Reply> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let line = match self.lines.recv_timeout(left) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => {
+                bail!("no answer within {PATIENCE:?}; stderr: {}", self.stderr())
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                let _ = self.process.wait();
+                bail!("the program ended without an answer; stderr: {}", self.stderr())
+            }
+        };
+        self.received.push_str(&line);
+        self.received.push('\n');
+        let message: Value =
+            serde_json::from_str(&line).with_context(|| format!("not JSON: {line}"))?;
+        Ok(Reply { line, message })
     }
 
     /// All lines that arrived so far, those that nobody waited for as well.

@@ -4,6 +4,7 @@
 
 pub mod asker;
 pub mod client;
+pub mod corpus;
 pub mod count;
 pub mod dns;
 pub mod harness;

@@ -33,6 +33,10 @@ pub enum Need {
     PythonServer(&'static str),
     /// The Python environment with the MCP client.
     PythonClient,
+    /// The protocol's own test suite.
+    ConformanceSuite,
+    /// The command line client of the MCP inspector.
+    Inspector,
     /// IPv6.
     Ipv6,
     /// A program of the system that servers can run, by its name.
@@ -52,6 +56,8 @@ pub fn missing(needs: &[Need]) -> Option<String> {
         Need::NpmServer(package) => places::npm_server(package).err(),
         Need::PythonServer(name) => places::python_server(name).err(),
         Need::PythonClient => places::python().err(),
+        Need::ConformanceSuite => places::conformance_suite().err(),
+        Need::Inspector => places::inspector().err(),
         Need::Ipv6 => {
             (!Path::new("/proc/sys/net/ipv6").exists()).then(|| "the kernel has no IPv6".to_owned())
         }

@@ -83,6 +83,25 @@ fn node_server(prefix: &str, package: &str) -> Result<Vec<PathBuf>, String> {
     Ok(vec![node.into(), script])
 }
 
+/// The protocol's own test suite: Node.js and its script.
+pub fn conformance_suite() -> Result<Vec<PathBuf>, String> {
+    node_client("conformance/dist/index.js")
+}
+
+/// The command line client of the MCP inspector.
+pub fn inspector() -> Result<Vec<PathBuf>, String> {
+    node_client("inspector-cli/build/cli.js")
+}
+
+fn node_client(script: &str) -> Result<Vec<PathBuf>, String> {
+    let modules = cache().join("npm-clients/node_modules");
+    let (node, script) =
+        (modules.join("node/bin/node"), modules.join("@modelcontextprotocol").join(script));
+    present(&node)?;
+    present(&script)?;
+    Ok(vec![node, script])
+}
+
 /// The Python interpreter of the environment with the MCP client. The error is the reason why it
 /// cannot run.
 pub fn python() -> Result<PathBuf, String> {
@@ -96,6 +115,11 @@ pub fn system_program(name: &str) -> Result<PathBuf, String> {
     let places = ["/usr/local/bin", "/usr/bin", "/bin"];
     let found = places.map(|place| Path::new(place).join(name)).into_iter().find(|p| p.exists());
     found.ok_or_else(|| format!("`{name}` is in none of {places:?}"))
+}
+
+/// A directory of `tests/fixtures`.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
 }
 
 /// A script of `tests/clients`.

@@ -19,6 +19,12 @@ const NODE: Package = Package { name: "node", version: "22.23.3" };
 const NODE_MAJOR: u32 = 18;
 /// The real client that tests use.
 const CLIENT: Package = Package { name: "mcp", version: "2.3.0" };
+/// The protocol's own tests, and another real client, with a Node.js that both run on.
+const NPM_CLIENTS: [Package; 3] = [
+    NODE,
+    Package { name: "@modelcontextprotocol/conformance", version: "0.2.0-alpha.12" },
+    Package { name: "@modelcontextprotocol/inspector-cli", version: "1.0.3" },
+];
 /// More real servers that tests run.
 const NPM_SERVERS: [Package; 2] = [
     Package { name: "@modelcontextprotocol/server-memory", version: "2026.8.31" },
@@ -67,6 +73,9 @@ pub(crate) fn for_tests() -> anyhow::Result<()> {
         npm(&cache::dir().join("npm-servers"), server)?;
     }
     npm(&cache::dir().join("npm-filesystem-2025.3.28"), &VULNERABLE_FILESYSTEM)?;
+    for client in &NPM_CLIENTS {
+        npm(&cache::dir().join("npm-clients"), client)?;
+    }
     let servers = Path::new(SYSTEM_PYTHON);
     python(&cache::dir().join("venv-servers"), servers, &PYTHON_SERVERS)?;
     python(&cache::dir().join("venv-git-2025.7.1"), servers, &VULNERABLE_GIT)?;

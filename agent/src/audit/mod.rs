@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod chain;
+mod context;
 mod log;
 mod record;
 mod sanitize;
 
 pub use chain::{Chain, ChainError};
+pub use context::{CallContext, ContextRules};
 pub use log::{AuditError, Log};
 pub use record::{
     Attribution, Counts, DefinitionRecord, EffectsRecord, Event, Record, ResultMetadata, Status,

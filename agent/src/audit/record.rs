@@ -23,6 +23,9 @@ pub enum Event {
     Authentication,
     /// A message that was refused before policy.
     ProtocolError,
+    /// A server asked for its client's model, user or roots, or wanted to, in a request or in its answer to
+    /// a call.
+    ServerRequest,
     /// A call that went on as a task ended: all its effects, those told with its answer included.
     Task,
     /// Effects of a server before its first call.
@@ -79,6 +82,8 @@ pub struct Record {
     pub correlation_id: Option<String>,
     /// The call that asked for the input which this one brings, by its correlation id.
     pub continues: Option<String>,
+    /// The calls that were in flight when a server asked for something, by their correlation ids.
+    pub during: Option<Vec<String>>,
     /// The session.
     pub session_id: Option<String>,
     /// The authenticated caller.
@@ -111,6 +116,8 @@ pub struct Record {
     pub context_sources: Option<Value>,
     /// The human user behind the caller.
     pub end_user_id: Option<String>,
+    /// The trace that the call is part of (W3C Trace Context).
+    pub traceparent: Option<String>,
     /// The user that the server runs as.
     pub effective_principal: Option<String>,
 
@@ -142,6 +149,7 @@ impl Record {
             timestamp: now(),
             correlation_id: None,
             continues: None,
+            during: None,
             session_id: None,
             actor: None,
             source_ip: None,
@@ -158,6 +166,7 @@ impl Record {
             model_output_ref: None,
             context_sources: None,
             end_user_id: None,
+            traceparent: None,
             effective_principal: None,
             event,
             mode: None,

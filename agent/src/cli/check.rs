@@ -7,8 +7,9 @@ use clap::Args;
 
 use super::failure::warn;
 use super::{Failure, output};
+use crate::audit::ContextRules;
 use crate::config::{ConfigError, Source};
-use crate::policy::Policy;
+use crate::policy::{Policy, method_remarks};
 use crate::serve::{load, load_policy};
 use crate::warrant::{Ambient, Rules};
 
@@ -49,11 +50,12 @@ fn check(file: &Path) -> Result<&'static str, ConfigError> {
     let (source, policy) = load_policy(file)?;
     let root = "/";
     Policy::compile(&policy, root)
-        .and_then(|_| Rules::compile(&policy.effects, root))
+        .and_then(|_| Rules::of(&policy, root))
         .and_then(|_| Ambient::new(&[], &policy.effects.ambient.read, root))
         .and_then(|ambient| ambient.with_connect(&policy.effects.ambient.connect))
+        .and_then(|_| ContextRules::compile(&policy.context))
         .map_err(|problem| source.error(problem))?;
-    for remark in policy.remarks() {
+    for remark in policy.remarks().into_iter().chain(method_remarks(&policy)) {
         warn(&source.error(remark));
     }
     Ok("a valid policy")

@@ -13,13 +13,16 @@ use crate::mcp::json::{self, Numbers};
 
 /// Say what a policy decides, and why
 ///
-/// Reads calls from standard input, a JSON object with `actor`, `tool`, `arguments` and, where
-/// known, the tool's `schema` a line.
+/// Reads calls from standard input, a JSON object a line: `actor`, `tool`, `arguments` and, where known,
+/// the tool's `schema`; or `actor`, `method` and `params` for anything else that a client or a server
+/// may send.
 /// Writes a line for each, with `decision`, `rule` and `reason`, the `near_miss` of a denial and the
 /// `warrant` of an approval. Files that arguments name are not looked at; calls are not counted.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   echo '{\"actor\":\"assistant-service\",\"tool\":\"read_file\",\"arguments\":{\"path\":\"docs/a\"}}' |
+    warrantd explain --policy policies/read-only.yaml --root /srv
+  echo '{\"actor\":\"assistant-service\",\"method\":\"resources/read\",\"params\":{\"uri\":\"file:///srv/a\"}}' |
     warrantd explain --policy policies/read-only.yaml --root /srv")]
 pub(super) struct Explain {
     /// Policy file
@@ -52,17 +55,21 @@ fn answer(judge: &Judge, line: &[u8]) -> Answer {
         Err(error) => return Answer::denied("input", format!("not unambiguous JSON: {error}")),
     };
     let text = |key: &str| object.get(key).and_then(Value::as_str);
-    let (Some(actor), Some(tool)) = (text("actor"), text("tool")) else {
-        return Answer::denied("input", "a call needs \"actor\" and \"tool\"");
+    let map = |key: &str| match object.get(key) {
+        None => Ok(Map::new()),
+        Some(Value::Object(map)) => match json::case_collision(map) {
+            Some((a, b)) => Err(format!("{key} `{a}` and `{b}` differ only in case")),
+            None => Ok(map.clone()),
+        },
+        Some(_) => Err(format!("\"{key}\" must be an object")),
     };
-    let empty = Map::new();
-    let arguments = match object.get("arguments") {
-        None => &empty,
-        Some(Value::Object(arguments)) => arguments,
-        Some(_) => return Answer::denied("input", "\"arguments\" must be an object"),
+    let asked = match (text("actor"), text("tool"), text("method")) {
+        (Some(actor), Some(tool), None) => map("arguments")
+            .map(|arguments| judge.ask(actor, tool, &arguments, object.get("schema"))),
+        (Some(actor), None, Some(method)) => {
+            map("params").map(|params| judge.ask_method(actor, method, &params))
+        }
+        _ => Err("a call needs \"actor\", and \"tool\" or \"method\"".to_owned()),
     };
-    if let Some((a, b)) = json::case_collision(arguments) {
-        return Answer::denied("input", format!("arguments `{a}` and `{b}` differ only in case"));
-    }
-    judge.ask(actor, tool, arguments, object.get("schema"))
+    asked.unwrap_or_else(|why| Answer::denied("input", why))
 }

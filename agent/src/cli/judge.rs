@@ -8,8 +8,13 @@ use serde_json::{Map, Value};
 
 use super::Failure;
 use crate::config::{Action, Case, PolicyFile, Source};
+use crate::mcp::ToolCall;
+use crate::mcp::methods::{Side, known};
 use crate::policy::schema::ArgumentSchema;
-use crate::policy::{Call, Decision, Policy, RateLimiter, decide, near_miss};
+use crate::policy::{
+    Asked, Call, Decision, Policy, RateLimiter, Subject, decide, decide_method, method_near_miss,
+    near_miss,
+};
 use crate::serve::load_policy;
 use crate::warrant::{Rules, Warrant};
 
@@ -53,7 +58,7 @@ impl Judge {
         let bad = |problem| Failure::Config(source.error(problem));
         Ok(Self {
             policy: Policy::compile(file, root).map_err(bad)?,
-            rules: Rules::compile(&file.effects, root).map_err(bad)?,
+            rules: Rules::of(file, root).map_err(bad)?,
             limiter: RateLimiter::default(),
         })
     }
@@ -86,16 +91,57 @@ impl Judge {
         }
     }
 
+    /// Decides about what a client sends, or about what a server sends where no client does.
+    pub(super) fn ask_method(
+        &self,
+        actor: &str,
+        method: &str,
+        params: &Map<String, Value>,
+    ) -> Answer {
+        if method == "tools/call" {
+            return match ToolCall::from_params(params) {
+                Ok(call) => self.ask(actor, &call.name, &call.arguments, None),
+                Err(error) => Answer::denied("input", error.to_string()),
+            };
+        }
+        let from = match known(method) {
+            Some(known) if !known.is_sent_by(Side::Client) => Side::Server,
+            _ => Side::Client,
+        };
+        let asked = Asked { actor, method, params, resolve: &str::to_owned };
+        let decision = decide_method(&self.policy, from, asked);
+        if decision.action == Action::Deny {
+            let near_miss = method_near_miss(&self.policy, asked, &decision);
+            return Answer { decision, near_miss, warrant: None };
+        }
+        match self.rules.issue_method(&decision, method, params) {
+            Ok(warrant) => Answer { decision, near_miss: None, warrant: Some(warrant) },
+            Err(error) => Answer::denied(format!("methods.{method}.effects"), error.to_string()),
+        }
+    }
+
     /// Decides about a test case, counted against the rate limits as a call at `now`.
     pub(super) fn ask_at(&mut self, now: Duration, case: &Case) -> Answer {
-        let (actor, tool) = (case.actor.as_str(), case.tool.as_str());
-        let answer = self.ask(actor, tool, &case.arguments, case.schema.as_ref());
+        let actor = case.actor.as_str();
+        let (answer, subject) = match (&case.tool, &case.method) {
+            (Some(tool), None) if case.params.is_empty() => {
+                let answer = self.ask(actor, tool, &case.arguments, case.schema.as_ref());
+                (answer, Subject::Tool(tool))
+            }
+            (None, Some(method)) if case.arguments.is_empty() => {
+                (self.ask_method(actor, method, &case.params), Subject::Method(method))
+            }
+            _ => {
+                let why = "a case has `tool` and `arguments`, or `method` and `params`";
+                return Answer::denied("input", why);
+            }
+        };
         if answer.decision.action == Action::Deny {
             return answer;
         }
-        match self.limiter.begin(&self.policy.rate_limits, actor, tool, now) {
+        match self.limiter.begin(&self.policy.rate_limits, actor, subject, now) {
             Ok(()) => {
-                self.limiter.end(&self.policy.rate_limits, actor, tool);
+                self.limiter.end(&self.policy.rate_limits, actor, subject);
                 answer
             }
             Err(soon) => Answer::denied(soon.rule, soon.reason),

@@ -4,6 +4,7 @@
 mod audit;
 mod check;
 mod connect;
+mod discover;
 mod doctor;
 mod explain;
 mod failure;
@@ -56,6 +57,7 @@ enum Command {
     Key(key::Key),
     Pin(pin::Pin),
     Audit(audit::Audit),
+    Discover(discover::Discover),
     Doctor(doctor::Doctor),
     #[command(hide = true)]
     SelfTestProbe(probe::Probe),
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Key(command) => command.execute(),
         Command::Pin(command) => command.execute(),
         Command::Audit(command) => command.execute(),
+        Command::Discover(command) => command.execute(),
         Command::Doctor(command) => command.execute(),
         Command::SelfTestProbe(command) => command.execute(),
     };

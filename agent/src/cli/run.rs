@@ -13,10 +13,10 @@ use tokio::task::JoinHandle;
 use super::{Failure, kernel, signals};
 use crate::audit::Log;
 use crate::auth::{Identity, Method};
-use crate::config::{KernelMode, Mode, PolicyFile, Problem, Source};
+use crate::config::{KernelMode, Mode, PolicyFile, Problem, ProtocolChoice, Source};
 use crate::serve::{Control, load_policy, record_gaps};
 use crate::session::{
-    Context, Ending, MAX_REQUEST, RunAs, Server, ServerError, ServerSpec, Sessions, converse,
+    Context, Ending, MAX_REQUEST, RunAs, Server, ServerError, ServerSpec, Sessions, Way, converse,
 };
 use crate::transport::{Inbox, Outbox};
 
@@ -153,6 +153,8 @@ impl Run {
             root,
             user: self.run_as(),
             env: self.environment()?,
+            way: Way::PerSession,
+            protocol: ProtocolChoice::Auto,
         };
         let server = Server::prepare(&spec, &policy).map_err(|error| match error {
             ServerError::Policy(problem) => Failure::Config(source.error(problem)),

@@ -25,7 +25,7 @@ fn default_root() -> String {
     "/".to_owned()
 }
 
-/// A call and what the policy must say of it.
+/// A call, or another request or notification, and what the policy must say of it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
@@ -33,11 +33,18 @@ pub struct Case {
     pub name: String,
     /// Who calls.
     pub actor: String,
-    /// Which tool.
-    pub tool: String,
+    /// Which tool; in its place `method`.
+    #[serde(default)]
+    pub tool: Option<String>,
     /// With what.
     #[serde(default)]
     pub arguments: Map<String, Value>,
+    /// Which method, such as `resources/read`, or `sampling/createMessage` for what a server asks.
+    #[serde(default)]
+    pub method: Option<String>,
+    /// With which parameters.
+    #[serde(default)]
+    pub params: Map<String, Value>,
     /// The tool's own schema, as its server publishes it.
     #[serde(default)]
     pub schema: Option<Value>,

@@ -94,7 +94,7 @@ pub enum OnStartup {
 }
 
 /// What a call of one tool may do. `${arguments.NAME}` stands for an argument's value.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ToolEffects {
     /// Files to read, as globs.

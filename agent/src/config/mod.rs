@@ -7,12 +7,14 @@
 mod api_key;
 mod cases;
 mod certificate;
+mod context;
 mod daemon;
 mod effects;
 mod error;
 mod key_hash;
 mod limits;
 mod listen;
+mod methods;
 mod mode;
 mod network;
 mod pinning;
@@ -27,6 +29,7 @@ mod upstream;
 pub use api_key::{ApiKeyConfig, KeyFileError, KeySource, Validity, key_file_hash};
 pub use cases::{Case, CasesFile};
 pub use certificate::CertificateName;
+pub use context::{ContextSection, ContextSource};
 pub use daemon::{ActorConfig, AuditConfig, DaemonConfig, KernelMode};
 pub use effects::{
     AmbientSection, EffectsSection, ExecEntry, Invocation, NetworkOpening, OnStartup, OnVerdict,
@@ -36,6 +39,10 @@ pub use error::{ConfigError, Problem, suggestion};
 pub use key_hash::{KeyHash, KeyHashError};
 pub use limits::LimitsConfig;
 pub use listen::{ListenerConfig, TlsConfig};
+pub use methods::{
+    CompletionLimits, ElicitationLimits, ElicitationMode, IncludeContext, MethodsSection,
+    PromptLimits, ResourceLimits, SamplingLimits,
+};
 pub use mode::Mode;
 pub use network::{ListenRule, NetworkProtocol, NetworkRule, NetworkSection};
 pub use pinning::{OnChange, OnNew, PinEntry, PinFile, PinningSection};

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::context::ContextSection;
 use super::effects::EffectsSection;
+use super::methods::MethodsSection;
 use super::mode::Mode;
 use super::network::NetworkSection;
 use super::pinning::PinningSection;
@@ -30,12 +32,16 @@ pub struct PolicyFile {
     /// Limits on a tool's arguments, by tool. The kit's JSON form calls them `tool_policies`.
     #[serde(alias = "tool_policies")]
     pub constraints: BTreeMap<String, Constraint>,
+    /// What may be asked beside tool calls.
+    pub methods: MethodsSection,
     /// How arguments are validated against the tools' own schemas.
     pub schemas: SchemaSection,
     /// Limits on how often a tool is called, by tool.
     pub rate_limits: BTreeMap<String, RateLimit>,
     /// What is logged.
     pub audit: AuditSection,
+    /// Where the audit record gets what callers say of the circumstances of a call.
+    pub context: ContextSection,
     /// What is taken out of arguments before they are logged.
     pub sanitize: SanitizeConfig,
     /// File with the key for hashes in the log, at least 16 random bytes.
@@ -75,7 +81,11 @@ pub struct ActorRule {
     /// Limits on a tool's arguments that hold for this actor beside those of the whole policy.
     #[serde(default)]
     pub constraints: BTreeMap<String, Constraint>,
-    /// Limit on how often it calls, over all tools.
+    /// What it may ask beside tool calls, and what it may be asked. What the whole policy allows, it may;
+    /// what that denies or limits is denied or limited for it, too.
+    #[serde(default)]
+    pub methods: MethodsSection,
+    /// Limit on how often it calls, over all tools and methods.
     #[serde(default)]
     pub rate_limit: Option<RateLimit>,
 }

@@ -29,6 +29,11 @@ impl PolicyFile {
             || !effects.ambient.connect.is_empty()
             || !effects.startup.connect.is_empty()
             || effects.tools.values().any(|tool| !tool.connect.is_empty())
+            || self
+                .methods
+                .by_method()
+                .iter()
+                .any(|(_, effects, _)| effects.is_some_and(|effects| !effects.connect.is_empty()))
     }
 }
 
@@ -55,6 +60,7 @@ mod tests {
             "constraints: {t: {allowed_urls: ['https://**']}}",
             "actors: [{id: a, constraints: {t: {allowed_urls: ['https://**']}}}]",
             "mode: observe",
+            "methods: {resources/read: {effects: {connect: [10.0.0.1]}}}",
         ] {
             assert_eq!(remarks(opens), 0, "{opens}");
         }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Problem;
 use super::upstream::{Instances, ProtocolChoice, UpstreamConfig};
+use super::{Mode, NetworkProtocol, PolicyFile, Problem};
 
 /// One MCP server: a command that warrantd runs and speaks to over its standard streams, a place where one
 /// speaks Streamable HTTP (`upstream`), or both: a command that serves HTTP.
@@ -119,6 +119,30 @@ impl ServerConfig {
         Ok(())
     }
 
+    /// Checks that the policy lets a server on this host be reached where it listens. The problem is the policy's.
+    pub fn check_policy(&self, policy: &PolicyFile) -> Result<(), Problem> {
+        let Some(upstream) = &self.upstream else { return Ok(()) };
+        let here = !self.command.is_empty() || upstream.cgroup.is_some();
+        if !here || upstream.unix.is_some() || policy.mode == Mode::Observe {
+            return Ok(());
+        }
+        let url = upstream.check("upstream")?;
+        let port = url.port_or_known_default().unwrap_or(80);
+        let listed = policy.network.listen.iter().any(|rule| {
+            rule.port == port
+                && rule.protocol.is_none_or(|protocol| protocol == NetworkProtocol::Tcp)
+        });
+        if listed {
+            return Ok(());
+        }
+        let why = format!(
+            "server `{}` is to be reached on port {port}, which the kernel would keep closed; add \
+             `{{port: {port}, protocol: tcp}}`",
+            self.id
+        );
+        Err(Problem::new("network.listen", why))
+    }
+
     fn check_root(&self, key: &str) -> Result<(), Problem> {
         match &self.root {
             Some(_) => Ok(()),
@@ -160,6 +184,32 @@ mod tests {
             "root: /srv, upstream: {url: 'https://a/', unobserved: true}",
         ] {
             assert_eq!(check(rest), Ok(()), "{rest}");
+        }
+    }
+
+    #[test]
+    fn the_port_must_be_open() {
+        let check = |rest: &str, policy: &str| {
+            let text = format!("{{id: a, policy: p, {rest}}}");
+            let server: ServerConfig = serde_yaml::from_str(&text).expect("reads");
+            server.check_policy(&serde_yaml::from_str(policy).expect("a policy"))
+        };
+        let managed = "command: [a], root: /, upstream: {url: 'http://127.0.0.1:9000/'}";
+        let attached = "upstream: {url: 'http://127.0.0.1:9000/', cgroup: /a}";
+        for closed in ["{}", "network: {listen: [{port: 9001}, {port: 9000, protocol: udp}]}"] {
+            for server in [managed, attached] {
+                let problem = check(server, closed).expect_err(server);
+                assert_eq!(problem.key, "network.listen");
+                assert!(problem.message.contains("{port: 9000, protocol: tcp}"));
+            }
+        }
+        for open in ["network: {listen: [{port: 9000}]}", "mode: observe"] {
+            assert_eq!(check(managed, open), Ok(()));
+        }
+        let unix = "command: [a], root: /, upstream: {url: 'http://a/', unix: /run/a}";
+        let remote = "upstream: {url: 'http://10.0.0.1:9000/', unobserved: true}";
+        for server in [unix, remote, "command: [a], root: /"] {
+            assert_eq!(check(server, "{}"), Ok(()), "{server}");
         }
     }
 

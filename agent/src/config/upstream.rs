@@ -47,7 +47,8 @@ pub struct UpstreamConfig {
     #[serde(default)]
     pub unobserved: bool,
     /// Whether others may connect to the server beside warrantd: by default not when warrantd runs it. Ports
-    /// are closed by the kernel, a Unix socket by the permissions of its directory.
+    /// are closed by the kernel, to connections from the same network namespace; a Unix socket is closed by
+    /// the permissions of its directory.
     #[serde(default)]
     pub side_door: Option<SideDoor>,
 }

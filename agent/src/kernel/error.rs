@@ -54,6 +54,14 @@ pub enum KernelError {
         /// The process that owns it.
         pid: u32,
     },
+    /// A cgroup of somebody else cannot be a session.
+    #[error("cannot attach to the cgroup {path}: {why}", path = path.display())]
+    Attach {
+        /// The cgroup, as it was named.
+        path: PathBuf,
+        /// Why, and the way out.
+        why: &'static str,
+    },
     /// The session has ended.
     #[error("the session is over")]
     SessionOver,

@@ -5,6 +5,8 @@
 //! <pin root>/<instance>/owner_<pid>_<start time>/   an empty directory that names the owner
 //! <pin root>/<instance>/object_<hash>/               the same, for the object that the pins are of
 //! <pin root>/<instance>/link_…                      attachments: enforcement lasts as long as these
+//! <pin root>/<instance>/link_attached_<cgroup id>_… the same, to cgroups that are not warrantd's
+//! <pin root>/<instance>/attached_<cgroup id>_<name>/ the names of the sessions there
 //! <pin root>/<instance>/map_…                       the maps
 //! ```
 //! The cgroup of an instance is `<cgroup2>/warrantd/<instance>`, its sessions are the directories below.
@@ -16,12 +18,14 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use aya::programs::links::{FdLink, PinnedLink};
 use nix::fcntl::{Flock, FlockArg};
 
+use super::attachment;
 use super::cgroup::Cgroup;
 use super::gap::{self, Found, Gap};
 use super::process::Identity;
-use super::{KernelError, KernelOptions};
+use super::{KernelError, KernelOptions, object};
 
 /// An instance's place in both trees. Dropped, everything in it is killed and removed.
 #[derive(Debug)]
@@ -31,15 +35,23 @@ pub(super) struct Instance {
     cgroup_path: PathBuf,
 }
 
+/// A program that a dead instance had attached to a cgroup that is not warrantd's. Dropped, it decides no more.
+pub(super) struct Held {
+    /// The cgroup.
+    pub(super) cgroup_id: u64,
+    _link: FdLink,
+}
+
 impl Instance {
-    /// Cleans up after dead instances, tells what they had not told, and claims the name.
+    /// Cleans up after dead instances, tells what they had not told, and claims the name. What they had attached
+    /// to cgroups that are not warrantd's is kept: those who live there have not ended.
     pub(super) fn claim(
         options: &KernelOptions,
         cgroup_root: &Path,
-    ) -> Result<(Self, Vec<Gap>), KernelError> {
+    ) -> Result<(Self, Vec<Gap>, Vec<Held>), KernelError> {
         let (pin_root, name) = (options.pin_root.as_path(), options.instance.as_str());
         check_name(name)?;
-        let mut gaps = Vec::new();
+        let (mut gaps, mut held) = (Vec::new(), Vec::new());
         let directory = File::open(pin_root).map_err(KernelError::file("opening", pin_root))?;
         // Held while instances are inspected, so that nobody removes one that is being made.
         let _lock = Flock::lock(directory, FlockArg::LockExclusive)
@@ -54,7 +66,10 @@ impl Instance {
                     }
                 }
                 _ if other != name && !options.cleans_up => {}
-                dead => gaps.push(bury(&pins, &cgroup_root.join(&other), &other, dead)?),
+                dead => {
+                    let cgroup = cgroup_root.join(&other);
+                    gaps.push(bury(&pins, &cgroup, &other, dead, &mut held)?);
+                }
             }
         }
 
@@ -69,7 +84,7 @@ impl Instance {
         let cgroup_path = cgroup_root.join(name);
         // A cgroup without an owner on record: its pins were removed by hand.
         Cgroup::existing(&cgroup_path).destroy()?;
-        Ok((Self { pins, cgroup: Cgroup::create(&cgroup_path)?, cgroup_path }, gaps))
+        Ok((Self { pins, cgroup: Cgroup::create(&cgroup_path)?, cgroup_path }, gaps, held))
     }
 
     /// Where links and maps are pinned.
@@ -105,8 +120,11 @@ fn bury(
     cgroup_path: &Path,
     name: &str,
     owner: Option<Identity>,
+    held: &mut Vec<Held>,
 ) -> Result<Gap, KernelError> {
-    let found = sessions(cgroup_path);
+    let mut found = sessions(cgroup_path);
+    found.extend(attached(pins));
+    hold(pins, held)?;
     let cgroup = Cgroup::existing(cgroup_path);
     cgroup.destroy()?;
     let gap = gap::read(pins, name, owner.map(|owner| owner.pid), &found);
@@ -135,6 +153,35 @@ fn sessions(instance: &Path) -> Vec<Found> {
             })
         })
         .collect()
+}
+
+/// The sessions in cgroups that are not warrantd's.
+fn attached(pins: &Path) -> Vec<Found> {
+    let entries = fs::read_dir(pins).into_iter().flatten().flatten();
+    let session = |name: String| {
+        let (id, name) = name.strip_prefix(attachment::NAMES)?.split_once('_')?;
+        let cgroup_id = id.parse().ok()?;
+        Some(Found { name: name.to_owned(), cgroup_id, populated: true })
+    };
+    entries.filter_map(|entry| session(entry.file_name().into_string().ok()?)).collect()
+}
+
+/// Keeps what was attached to cgroups that are not warrantd's when its pins go.
+fn hold(pins: &Path, held: &mut Vec<Held>) -> Result<(), KernelError> {
+    for entry in fs::read_dir(pins).into_iter().flatten().flatten() {
+        let name = entry.file_name().into_string().unwrap_or_default();
+        let Some((id, _)) =
+            name.strip_prefix(attachment::LINKS).and_then(|rest| rest.split_once('_'))
+        else {
+            continue;
+        };
+        let Ok(cgroup_id) = id.parse() else { continue };
+        let path = entry.path();
+        let link = PinnedLink::from_pin(&path).map_err(object::refused(&name))?;
+        let link = link.unpin().map_err(KernelError::file("removing", path))?;
+        held.push(Held { cgroup_id, _link: link });
+    }
+    Ok(())
 }
 
 /// Kills and removes the cgroup, then the pins: enforcement lasts until the last process is gone.
@@ -185,7 +232,7 @@ fn make_private(path: &Path) -> Result<(), KernelError> {
 }
 
 /// The name of an instance becomes a directory on bpffs, which refuses dots.
-fn check_name(name: &str) -> Result<(), KernelError> {
+pub(super) fn check_name(name: &str) -> Result<(), KernelError> {
     if name.contains('.') || name.len() > 64 {
         return Err(KernelError::Name { name: name.into() });
     }

@@ -3,13 +3,15 @@
 //!
 //! - [`Kernel`] is one running instance: programs attached to one parent cgroup, links and maps pinned so
 //!   that enforcement outlives a crash.
-//! - [`Session`] is one child cgroup of it. The programs find the session by the id of its cgroup.
+//! - [`Session`] is one child cgroup of it, or one cgroup of somebody else to which the programs are attached as
+//!   well. The programs find the session by the id of its cgroup.
 //! - [`Session::drain`] is the response gate: it returns everything the session's processes had done when
 //!   it was called, or says that it could not.
 //!
 //! [`Effect`]: crate::warrant::Effect
 
 mod account;
+mod attachment;
 mod backend;
 mod btf;
 mod calls;
@@ -33,6 +35,7 @@ mod offsets;
 mod path;
 mod privileges;
 mod process;
+mod query;
 mod queue;
 mod retired;
 mod runtime;

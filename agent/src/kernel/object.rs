@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fs::File;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aya::programs::links::{FdLink, PinnedLink};
@@ -16,27 +17,31 @@ use sha2::{Digest as _, Sha256};
 use super::backend::Backend;
 use super::btf::Btf;
 use super::misses::Misses;
-use super::{KernelError, observe, offsets};
+use super::{KernelError, observe, offsets, query};
 
 /// Built from `agent-ebpf/` by `cargo xtask ebpf`; a test compares it with its sources.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../kernel/warrantd.bpf.o");
 
-/// Programs that decide about addresses.
-const SOCK_ADDR: [&str; 8] = [
-    "warrantd_connect4",
-    "warrantd_connect6",
-    "warrantd_sendmsg4",
-    "warrantd_sendmsg6",
-    "warrantd_bind4",
-    "warrantd_bind6",
-    "warrantd_recvmsg4",
-    "warrantd_recvmsg6",
+/// Programs that decide about addresses, and their hooks (`enum bpf_attach_type`).
+const SOCK_ADDR: [(&str, u32); 8] = [
+    ("warrantd_connect4", 10),
+    ("warrantd_connect6", 11),
+    ("warrantd_sendmsg4", 14),
+    ("warrantd_sendmsg6", 15),
+    ("warrantd_bind4", 8),
+    ("warrantd_bind6", 9),
+    ("warrantd_recvmsg4", 19),
+    ("warrantd_recvmsg6", 20),
 ];
+/// The program that decides about new sockets.
+const SOCKET: (&str, u32) = ("warrantd_socket", 2);
 /// Programs that decide about packets.
-const PACKETS: [(&str, CgroupSkbAttachType); 2] = [
-    ("warrantd_egress", CgroupSkbAttachType::Egress),
-    ("warrantd_ingress", CgroupSkbAttachType::Ingress),
+const PACKETS: [(&str, CgroupSkbAttachType, u32); 2] = [
+    ("warrantd_egress", CgroupSkbAttachType::Egress, 1),
+    ("warrantd_ingress", CgroupSkbAttachType::Ingress, 0),
 ];
+/// Prefix of the pins of the instance's own links; the program follows.
+const LINKS: &str = "link_";
 /// Maps worth finding again after a crash.
 const PINNED_MAPS: [&str; 4] = ["EVENTS", "SESSIONS", "POLICIES", "RULES"];
 
@@ -76,7 +81,7 @@ pub(super) struct Attached {
     pub(super) passed_over: Vec<(Backend, String)>,
     misses: Misses,
     /// Holds the programs.
-    ebpf: Ebpf,
+    ebpf: Mutex<Ebpf>,
     links: Pinned,
 }
 
@@ -94,11 +99,37 @@ impl Attached {
     /// The programs that are loaded, each with how long it has run and how often; see
     /// [`Kernel::program_times`](super::Kernel::program_times).
     pub(super) fn times(&self) -> Vec<(String, Duration, u64)> {
-        let known = self.ebpf.programs().filter_map(|(name, program)| {
+        let ebpf = self.ebpf();
+        let known = ebpf.programs().filter_map(|(name, program)| {
             let info = program.info().ok()?;
             Some((name.to_owned(), info.run_time(), info.run_count()))
         });
         known.collect()
+    }
+
+    /// Attaches the programs that decide to one more cgroup, and makes sure that the kernel runs them for it. On a
+    /// failure none stays.
+    pub(super) fn attach_to(
+        &self,
+        cgroup: &File,
+        pins: &Path,
+        prefix: &str,
+    ) -> Result<Pinned, KernelError> {
+        let (mut ebpf, mut links) = (self.ebpf(), Pinned::default());
+        let attached = attach_deciders(&mut ebpf, cgroup, pins, prefix, &mut links)
+            .and_then(|()| prove_deciders(&ebpf, cgroup));
+        match attached {
+            Ok(()) => Ok(links),
+            Err(error) => {
+                links.unpin();
+                Err(error)
+            }
+        }
+    }
+
+    fn ebpf(&self) -> MutexGuard<'_, Ebpf> {
+        // A panic leaves programs that are attached or not.
+        self.ebpf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,26 +169,8 @@ pub(super) fn attach(
     wanted: &[Backend],
 ) -> Result<Attached, KernelError> {
     let mut links = Pinned::default();
-    for name in SOCK_ADDR {
-        let program: &mut CgroupSockAddr = find(&mut ebpf, name)?;
-        program.load().map_err(refused(name))?;
-        let id = program.attach(cgroup, CgroupAttachMode::Single).map_err(refused(name))?;
-        links.keep(pin(program.take_link(id), pins, name)?);
-    }
-    let name = "warrantd_socket";
-    let program: &mut CgroupSock = find(&mut ebpf, name)?;
-    program.load().map_err(refused(name))?;
-    let id = program.attach(cgroup, CgroupAttachMode::Single).map_err(refused(name))?;
-    links.keep(pin(program.take_link(id), pins, name)?);
-
-    for (name, direction) in PACKETS {
-        let program: &mut CgroupSkb = find(&mut ebpf, name)?;
-        program.load().map_err(refused(name))?;
-        let id =
-            program.attach(cgroup, direction, CgroupAttachMode::Single).map_err(refused(name))?;
-        links.keep(pin(program.take_link(id), pins, name)?);
-    }
-
+    load_deciders(&mut ebpf)?;
+    attach_deciders(&mut ebpf, cgroup, pins, LINKS, &mut links)?;
     let mut passed_over = Vec::new();
     for &backend in wanted {
         let last = wanted.last() == Some(&backend);
@@ -169,6 +182,7 @@ pub(super) fn attach(
             Ok((observers, misses)) => {
                 links.links.extend(observers.links);
                 links.lacking.extend(observers.lacking);
+                let ebpf = Mutex::new(ebpf);
                 return Ok(Attached { backend, passed_over, misses, ebpf, links });
             }
             Err(error) if last => return Err(error),
@@ -176,6 +190,62 @@ pub(super) fn attach(
         }
     }
     Err(KernelError::Object { what: "a backend" })
+}
+
+fn load_deciders(ebpf: &mut Ebpf) -> Result<(), KernelError> {
+    for (name, _) in SOCK_ADDR {
+        let program: &mut CgroupSockAddr = find(ebpf, name)?;
+        program.load().map_err(refused(name))?;
+    }
+    let program: &mut CgroupSock = find(ebpf, SOCKET.0)?;
+    program.load().map_err(refused(SOCKET.0))?;
+    for (name, _, _) in PACKETS {
+        let program: &mut CgroupSkb = find(ebpf, name)?;
+        program.load().map_err(refused(name))?;
+    }
+    Ok(())
+}
+
+/// Attaches the programs that decide to a cgroup. Through links, programs of others run beside them
+/// (`cgroup_bpf_link_attach` in `kernel/bpf/cgroup.c`), and whoever says no is right.
+fn attach_deciders(
+    ebpf: &mut Ebpf,
+    cgroup: &File,
+    pins: &Path,
+    prefix: &str,
+    links: &mut Pinned,
+) -> Result<(), KernelError> {
+    let mode = CgroupAttachMode::Single;
+    for (name, _) in SOCK_ADDR {
+        let program: &mut CgroupSockAddr = find(ebpf, name)?;
+        let id = program.attach(cgroup, mode).map_err(refused(name))?;
+        links.keep(pin_as(program.take_link(id), pins, prefix, name)?);
+    }
+    let name = SOCKET.0;
+    let program: &mut CgroupSock = find(ebpf, name)?;
+    let id = program.attach(cgroup, mode).map_err(refused(name))?;
+    links.keep(pin_as(program.take_link(id), pins, prefix, name)?);
+    for (name, direction, _) in PACKETS {
+        let program: &mut CgroupSkb = find(ebpf, name)?;
+        let id = program.attach(cgroup, direction, mode).map_err(refused(name))?;
+        links.keep(pin_as(program.take_link(id), pins, prefix, name)?);
+    }
+    Ok(())
+}
+
+/// Asks the kernel whether it runs them there.
+fn prove_deciders(ebpf: &Ebpf, cgroup: &File) -> Result<(), KernelError> {
+    let packets = PACKETS.iter().map(|(name, _, hook)| (*name, *hook));
+    for (name, hook) in SOCK_ADDR.into_iter().chain([SOCKET]).chain(packets) {
+        let program = ebpf.program(name).ok_or(KernelError::Object { what: name })?;
+        let id = program.info().map_err(refused(name))?.id();
+        let running = query::effective(cgroup, hook).map_err(refused(name))?;
+        if !running.contains(&id) {
+            let missing = format!("{name} does not run for the cgroup it was attached to");
+            return Err(KernelError::SelfTest { missing });
+        }
+    }
+    Ok(())
 }
 
 /// A program of the object.
@@ -188,10 +258,24 @@ where
         .ok_or(KernelError::Object { what: name })
 }
 
-/// Pins a link. Kernels before 5.7 attach without one, and enforcement would end with the process.
+/// Pins a link of the instance itself.
 pub(super) fn pin<L, E>(
     link: Result<L, E>,
     pins: &Path,
+    name: &str,
+) -> Result<PinnedLink, KernelError>
+where
+    L: TryInto<FdLink>,
+    E: Error + Send + Sync + 'static,
+{
+    pin_as(link, pins, LINKS, name)
+}
+
+/// Pins a link. Kernels before 5.7 attach without one, and enforcement would end with the process.
+fn pin_as<L, E>(
+    link: Result<L, E>,
+    pins: &Path,
+    prefix: &str,
     name: &str,
 ) -> Result<PinnedLink, KernelError>
 where
@@ -203,12 +287,8 @@ where
             feature: "bpf links for cgroups",
             remedy: "use a kernel from 5.10 on".into(),
         })?;
-    link.pin(pins.join(link_file(name))).map_err(refused(name))
-}
-
-/// The pin of a program's link.
-fn link_file(name: &str) -> String {
-    format!("link_{}", name.strip_prefix("warrantd_").unwrap_or(name))
+    let file = format!("{prefix}{}", name.strip_prefix("warrantd_").unwrap_or(name));
+    link.pin(pins.join(file)).map_err(refused(name))
 }
 
 /// Wraps the library's error.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::policy::network::Table;
 
 use super::backend::Backend;
 use super::gap::Gap;
-use super::instance::Instance;
+use super::instance::{Held, Instance};
 use super::object::Attached;
 use super::queue::Queue;
 use super::session::Session;
@@ -60,6 +60,8 @@ pub(super) struct Inner {
     ring: Mutex<RingBuf<MapData>>,
     queues: Mutex<HashMap<u64, Arc<Queue>>>,
     generation: AtomicU32,
+    /// What dead instances had attached to cgroups that are not warrantd's; it goes on deciding.
+    held: Mutex<Vec<Held>>,
     attached: Attached,
 }
 
@@ -71,7 +73,7 @@ impl Kernel {
         let cgroup_root = mounts::cgroup2()?.join("warrantd");
         mounts::prepare_pins(&options.pin_root)?;
         let mut ebpf = object::load()?;
-        let (instance, gaps) = Instance::claim(options, &cgroup_root)?;
+        let (instance, gaps, held) = Instance::claim(options, &cgroup_root)?;
         let parent = instance.cgroup().open()?;
         object::pin_maps(&ebpf, instance.pins())?;
         Tables::describe_calls(&mut ebpf)?;
@@ -85,6 +87,7 @@ impl Kernel {
                 ring: Mutex::new(ring),
                 queues: Mutex::default(),
                 generation: AtomicU32::new(0),
+                held: Mutex::new(held),
                 attached,
             }),
             gaps: Mutex::new(gaps),
@@ -130,6 +133,28 @@ impl Kernel {
         Session::open(Arc::clone(&self.inner), id, network)
     }
 
+    /// Makes the cgroup at `path` a session: one that something else runs, named from the cgroup mount on, such
+    /// as `/system.slice/search.service`. Its processes are observed at once; what the policy in force says of
+    /// the network holds from [`Session::attach`] on. They are never killed, frozen or moved, and when
+    /// the session is dropped they go on as if nothing had been.
+    ///
+    /// What was there before stays out of reach of some rules: a socket that a service manager opened for the
+    /// server belongs to the manager's cgroup, and a process that was there is not missed when it moves away.
+    pub fn prepare_attached(
+        &self,
+        id: &str,
+        path: &Path,
+        network: &Table,
+    ) -> Result<Session, KernelError> {
+        Session::prepare_attached(Arc::clone(&self.inner), id, path, network)
+    }
+
+    /// Lets go of cgroups to which a dead instance had attached and this one has not: they are not enforced any
+    /// more. To be called when every configured server has been attached to.
+    pub fn release_leftovers(&self) {
+        lock(&self.inner.held).clear();
+    }
+
     /// Moves events from the ring to their sessions.
     pub fn pump(&self) {
         self.inner.pump();
@@ -173,6 +198,21 @@ impl Inner {
     /// The maps.
     pub(super) fn tables(&self) -> &Tables {
         &self.tables
+    }
+
+    /// The programs.
+    pub(super) fn attached(&self) -> &Attached {
+        &self.attached
+    }
+
+    /// Whether a cgroup is a session.
+    pub(super) fn is_session(&self, cgroup_id: u64) -> bool {
+        lock(&self.queues).contains_key(&cgroup_id)
+    }
+
+    /// Lets go of what a dead instance had attached to a cgroup.
+    pub(super) fn release_held(&self, cgroup_id: u64) {
+        lock(&self.held).retain(|held| held.cgroup_id != cgroup_id);
     }
 
     /// Opens that went unseen since the start, by any process of the host.

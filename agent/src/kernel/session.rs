@@ -1,5 +1,6 @@
 //! One session: a cgroup, its network policy and its stream of effects.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,10 +10,12 @@ use crate::warrant::Effect;
 
 use super::KernelError;
 use super::account::Lost;
+use super::attachment::Attachment;
 use super::cgroup::Cgroup;
 use super::doors::Doors;
 use super::file_rules::FileRules;
 use super::in_force::InForce;
+use super::instance;
 use super::leave::Leave;
 use super::names::NamedAddresses;
 use super::queue::Queue;
@@ -24,16 +27,24 @@ use super::spawn::{self, SpawnSpec};
 const SETTLE_WITHIN: Duration = Duration::from_millis(100);
 
 /// A place for one server's processes. Dropped, it kills them all, waits until they are gone, and removes
-/// the cgroup and the policy.
+/// the cgroup and the policy; what is only attached to is left to itself.
 pub struct Session {
     inner: Arc<Inner>,
-    cgroup: Cgroup,
+    place: Place,
     cgroup_id: u64,
     queue: Arc<Queue>,
     policy: InForce,
     names: NamedAddresses,
     /// Held by the drain that is going on: two at once would share out the effects.
     gate: Mutex<()>,
+}
+
+/// Whose the cgroup is.
+enum Place {
+    /// Warrantd's.
+    Own(Cgroup),
+    /// Somebody else's.
+    Attached(Attachment),
 }
 
 /// What a session's processes did since the last drain.
@@ -54,13 +65,38 @@ impl Session {
     pub(super) fn open(inner: Arc<Inner>, id: &str, network: &Table) -> Result<Self, KernelError> {
         let cgroup = inner.instance().session_cgroup(id)?;
         let cgroup_id = cgroup.id()?;
+        Self::begin(inner, Place::Own(cgroup), cgroup_id, network)
+    }
+
+    pub(super) fn prepare_attached(
+        inner: Arc<Inner>,
+        id: &str,
+        path: &Path,
+        network: &Table,
+    ) -> Result<Self, KernelError> {
+        instance::check_name(id)?;
+        let attachment = Attachment::new(Arc::clone(&inner), id, path)?;
+        let cgroup_id = attachment.id();
+        if inner.is_session(cgroup_id) {
+            let why = "it is another server's already; each needs a cgroup of its own";
+            return Err(KernelError::Attach { path: path.to_owned(), why });
+        }
+        Self::begin(inner, Place::Attached(attachment), cgroup_id, network)
+    }
+
+    fn begin(
+        inner: Arc<Inner>,
+        place: Place,
+        cgroup_id: u64,
+        network: &Table,
+    ) -> Result<Self, KernelError> {
         let queue = inner.register(cgroup_id);
         // From here on, dropping cleans up.
         let session = Self {
             names: NamedAddresses::new(Arc::clone(&inner), cgroup_id),
             policy: InForce::new(Arc::clone(&inner), cgroup_id),
             inner,
-            cgroup,
+            place,
             cgroup_id,
             queue,
             gate: Mutex::default(),
@@ -75,6 +111,41 @@ impl Session {
         self.cgroup_id
     }
 
+    /// Lets the policy that was set decide for a cgroup that is only attached to. Nothing for others.
+    pub fn attach(&self) -> Result<(), KernelError> {
+        match &self.place {
+            Place::Own(_) => Ok(()),
+            Place::Attached(attachment) => attachment.attach(),
+        }
+    }
+
+    /// Whether everything that the server does is still in the session's view: `false` once a cgroup that is only
+    /// attached to was replaced, as on a restart of the server, or has others below it. A new session must
+    /// then be made.
+    pub fn is_whole(&self) -> bool {
+        match &self.place {
+            Place::Own(_) => true,
+            Place::Attached(attachment) => attachment.is_whole(),
+        }
+    }
+
+    /// The session's own cgroup, for what is done to its processes.
+    fn own(&self) -> Result<&Cgroup, KernelError> {
+        match &self.place {
+            Place::Own(cgroup) => Ok(cgroup),
+            Place::Attached(_) => Err(KernelError::Spec(
+                "warrantd does not run this server, so it neither starts, stops nor freezes its processes",
+            )),
+        }
+    }
+
+    fn cgroup(&self) -> &Cgroup {
+        match &self.place {
+            Place::Own(cgroup) => cgroup,
+            Place::Attached(attachment) => attachment.cgroup(),
+        }
+    }
+
     /// Starts a program inside, with its standard streams piped; see [`SpawnSpec`] for how it is confined.
     ///
     /// The program is killed when the *thread* that calls this ends (prctl(2), `PR_SET_PDEATHSIG`), so
@@ -87,7 +158,7 @@ impl Session {
                  Run it as another user",
             ));
         }
-        spawn::spawn(spec, Some(self.cgroup.open_procs()?))
+        spawn::spawn(spec, Some(self.own()?.open_procs()?))
     }
 
     /// For the self-test, which runs without a runtime.
@@ -95,7 +166,7 @@ impl Session {
         &self,
         spec: &SpawnSpec,
     ) -> Result<std::process::Child, KernelError> {
-        spawn::spawn_blocking(spec, Some(self.cgroup.open_procs()?))
+        spawn::spawn_blocking(spec, Some(self.own()?.open_procs()?))
     }
 
     /// The response gate: everything that the session's processes had done when this was called. Blocks
@@ -105,7 +176,7 @@ impl Session {
         let goal = self.inner.tables().counters(self.cgroup_id);
         let started = Instant::now();
         let mut now = goal;
-        let mut incomplete = false;
+        let mut incomplete = !self.is_whole();
         loop {
             self.inner.pump();
             if self.queue.reached(goal, now) {
@@ -167,29 +238,35 @@ impl Session {
 
     /// Kills every process of the session.
     pub fn kill(&self) -> Result<(), KernelError> {
-        self.cgroup.kill()
+        self.own()?.kill()
     }
 
     /// Stops every process of the session, or lets them go on.
     pub fn freeze(&self, frozen: bool) -> Result<(), KernelError> {
-        self.cgroup.freeze(frozen)
+        self.own()?.freeze(frozen)
     }
 
     /// The session's processes, by id.
     pub fn pids(&self) -> Vec<u32> {
-        self.cgroup.pids()
+        self.cgroup().pids()
     }
 
     /// Whether the session has any process.
     pub fn populated(&self) -> bool {
-        self.cgroup.populated()
+        self.cgroup().populated()
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Err(error) = self.cgroup.destroy() {
-            tracing::warn!(%error, "a session could not be removed; its network stays denied");
+        match &self.place {
+            Place::Own(cgroup) => {
+                if let Err(error) = cgroup.destroy() {
+                    tracing::warn!(%error, "a session could not be removed; its network stays denied");
+                }
+            }
+            // Before its policy goes: without one the programs refuse everything.
+            Place::Attached(attachment) => attachment.detach(),
         }
         self.policy.end();
         self.names.close();

@@ -34,7 +34,7 @@ fn order(map: &serde_json::Map<String, Value>) -> Vec<(&String, &Value)> {
 
 /// A text: as it is where no reader can mistake it, else in double quotes with JSON's escapes, which are
 /// YAML's, too (YAML 1.2, section 7.3.1).
-pub(super) fn scalar(text: &str) -> String {
+pub(crate) fn scalar(text: &str) -> String {
     let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '_');
     let plain = |c: char| c.is_ascii_alphanumeric() || "/_.-".contains(c);
     let reserved = RESERVED.contains(&text.to_ascii_lowercase().as_str());
@@ -60,7 +60,7 @@ pub(super) fn scalar(text: &str) -> String {
 }
 
 /// A text for a comment: one line, whatever is in it.
-pub(super) fn comment(text: &str) -> String {
+pub(crate) fn comment(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let odd = c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}');

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::evidence::Evidence;
 use super::item::{Seen, Unit};
 use super::material::{Material, Reason};
+use crate::mcp::methods::known;
 
 /// What a policy was learned from, and what not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -29,7 +30,7 @@ pub struct Header {
     pub aside: Vec<Aside>,
     /// Records outside of calls that were not learned from.
     pub outside_aside: Vec<Aside>,
-    /// Methods that were called and that no policy can allow.
+    /// Methods that were called and that MCP does not have.
     pub methods: BTreeMap<String, Seen>,
 }
 
@@ -72,6 +73,7 @@ impl Header {
             methods: material
                 .methods
                 .iter()
+                .filter(|(method, _)| known(method).is_none())
                 .map(|(method, from)| (method.clone(), seen(from, Unit::Record)))
                 .collect(),
         }

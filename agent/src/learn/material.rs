@@ -30,7 +30,7 @@ pub struct Material {
     pub(super) aside: BTreeMap<Reason, Evidence>,
     /// Records of effects outside of calls that are not learned from.
     pub(super) outside_aside: BTreeMap<Reason, Evidence>,
-    /// Methods that no policy covers, and that were seen.
+    /// Methods beside `tools/call` that were used.
     pub(super) methods: BTreeMap<String, Evidence>,
 }
 

@@ -13,7 +13,7 @@ mod constraints;
 mod entry;
 mod evidence;
 mod exec;
-mod flow;
+pub(crate) mod flow;
 mod glob;
 mod grants;
 mod header;

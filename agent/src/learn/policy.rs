@@ -14,6 +14,7 @@ use super::outside::Beside;
 use super::peers::{self, Peers};
 use super::rate::{Rate, rates};
 use super::tool::ToolEffects;
+use crate::mcp::methods::{Nature, Side, known};
 
 /// A policy, line by line, with what each was learned from.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -24,6 +25,8 @@ pub struct Learned {
     pub actors: Vec<LearnedActor>,
     /// What arguments may name, by tool.
     pub constraints: BTreeMap<String, LearnedConstraint>,
+    /// `methods.allow`.
+    pub methods: Vec<Item>,
     /// `network.allow`.
     pub network_allow: Vec<Item>,
     /// `network.listen`.
@@ -122,6 +125,7 @@ pub fn learn(material: &Material) -> Learned {
     Learned {
         actors: actors(material),
         constraints,
+        methods: methods(material),
         network_allow: network.rules(material),
         network_listen: peers::ports(material, &beside.bound),
         network_unix: plain(material, &beside.unix, Some("a service of this host")),
@@ -182,6 +186,21 @@ fn actors(material: &Material) -> Vec<LearnedActor> {
         LearnedActor { allowed_tools: tools.collect(), id: material.item(id, &all, Unit::Call) }
     };
     actors.into_iter().map(actor).collect()
+}
+
+/// What was used beside tools and has to be allowed.
+fn methods(material: &Material) -> Vec<Item> {
+    let item = |(method, from): (&String, &Evidence)| {
+        let known = known(method).filter(|known| known.nature == Nature::Acting)?;
+        let mut item = material.item(method.clone(), from, Unit::Record);
+        item.review.push(if known.is_sent_by(Side::Server) {
+            "the server asks the client".to_owned()
+        } else {
+            format!("for every actor and anything it names; limit it by `methods.{method}`")
+        });
+        Some(item)
+    };
+    material.methods.iter().filter_map(item).collect()
 }
 
 fn plain(

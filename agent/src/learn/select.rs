@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::entry::{Entry, EntryEffects, LogFile};
 use super::evidence::Place;
 use super::material::{Call, Material, Outside, Reason};
@@ -119,6 +121,14 @@ fn take(material: &mut Material, place: Place, entry: &Entry, root: Option<&str>
             Err(Skip::Because(why)) => material.aside.entry(why).or_default().add(place),
             Err(Skip::Method(method)) => material.methods.entry(method).or_default().add(place),
         },
+        (Event::ServerRequest, _) => {
+            let observed = entry.mode == Some(Mode::Observe);
+            if entry.policy_decision == Some(Action::Allow) || observed {
+                for method in inquired(entry) {
+                    material.methods.entry(method).or_default().add(place);
+                }
+            }
+        }
         (Event::Startup | Event::Unsolicited, Some(effects)) => {
             if let Some(why) = unfit(entry, effects) {
                 material.outside_aside.entry(why).or_default().add(place);
@@ -129,6 +139,18 @@ fn take(material: &mut Material, place: Place, entry: &Entry, root: Option<&str>
             material.outside.push(Outside { place, starting, effects });
         }
         _ => {}
+    }
+}
+
+/// What a server asked for: by a request, or in an answer to one.
+fn inquired(entry: &Entry) -> Vec<String> {
+    let in_answer = entry.arguments.as_ref().and_then(|arguments| arguments.get("asks"));
+    match in_answer.and_then(Value::as_array) {
+        Some(asks) => {
+            let methods = asks.iter().filter_map(|asked| asked.get("method")?.as_str());
+            methods.map(str::to_owned).collect()
+        }
+        None => entry.method.iter().cloned().collect(),
     }
 }
 

@@ -317,6 +317,34 @@ fn what_no_policy_can_allow_is_told() {
 }
 
 #[test]
+fn methods_beside_tools_are_proposed_for_review() {
+    let of = |seq: u64, event: &str, method: &str, arguments: Value| {
+        let mut record = call(seq, "", arguments, &[]);
+        record["tool_name"] = Value::Null;
+        record["event"] = json!(event);
+        record["method"] = json!(method);
+        record
+    };
+    let asks = json!({"asks": [{"method": "elicitation/create", "params": {}}]});
+    let text = expect(
+        vec![
+            call(2, "t", json!({}), &[]),
+            of(3, "call", "resources/read", json!({"uri": "memo://a"})),
+            of(4, "call", "com.example/x", json!({})),
+            of(5, "server_request", "roots/list", json!({})),
+            of(6, "server_request", "tools/call", asks),
+        ],
+        &[
+            "- resources/read # REVIEW: for every actor",
+            "- roots/list # REVIEW: the server asks the client (1 record, first seq 5)",
+            "- elicitation/create # REVIEW: the server asks the client",
+            "not learned from: `com.example/x`, which MCP does not have",
+        ],
+    );
+    assert!(!text.contains("- com.example/x"), "{text}");
+}
+
+#[test]
 fn a_call_that_was_not_seen_is_denied_or_exceeded() {
     let read = |path: &str, touched: &str| {
         call(2, "read", json!({"path": path}), &[file("file_read", touched)])

@@ -20,6 +20,7 @@ impl Learned {
         line(&mut out, "default_action: DENY");
         self.write_actors(&mut out);
         self.write_constraints(&mut out);
+        self.write_methods(&mut out);
         self.write_network(&mut out);
         self.write_effects(&mut out);
         self.tail(&mut out);
@@ -78,6 +79,13 @@ impl Learned {
                 line(out, &format!("    {name}: [{}]", arguments.join(", ")));
                 list(out, 4, key, items);
             }
+        }
+    }
+
+    fn write_methods(&self, out: &mut String) {
+        if !self.methods.is_empty() {
+            line(out, "\nmethods:");
+            list(out, 2, "allow", &self.methods);
         }
     }
 
@@ -146,7 +154,7 @@ impl Learned {
         let limits =
             self.constraints.values().flat_map(|c| c.allowed_paths.iter().chain(&c.allowed_urls));
         let network = [&self.network_allow, &self.network_listen, &self.network_unix];
-        let ambient = [&self.ambient_read, &self.ambient_connect, &self.not_allowed];
+        let ambient = [&self.ambient_read, &self.ambient_connect, &self.not_allowed, &self.methods];
         let tools = self.tools.values().chain([&self.startup]).flat_map(Grants::lists);
         actors
             .chain(limits)
@@ -178,7 +186,7 @@ impl Header {
             aside.write(" outside of calls", out);
         }
         for (method, seen) in &self.methods {
-            note(out, &format!("not learned from: `{method}`, which no policy can allow ({seen})"));
+            note(out, &format!("not learned from: `{method}`, which MCP does not have ({seen})"));
         }
         line(out, "#");
     }

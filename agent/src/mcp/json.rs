@@ -45,7 +45,11 @@ pub fn parse(text: &[u8], numbers: Numbers) -> Result<Value, JsonError> {
 /// Folds a key the way the most lenient parsers in use do (Go's `encoding/json` matches keys under
 /// Unicode simple case folding, where U+017F equals `s` and U+212A equals `k`).
 pub fn fold(key: &str) -> String {
-    key.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+    folded(key).collect()
+}
+
+fn folded(key: &str) -> impl Iterator<Item = char> {
+    key.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
 }
 
 /// Two keys of `object` that a case-insensitive parser would take for one, if there are such.
@@ -62,7 +66,7 @@ pub fn disguised_key<'a>(object: &'a Map<String, Value>, names: &[&str]) -> Opti
     object
         .keys()
         .map(String::as_str)
-        .find(|key| !names.contains(key) && names.contains(&fold(key).as_str()))
+        .find(|key| !names.contains(key) && names.iter().any(|name| folded(name).eq(folded(key))))
 }
 
 /// Builds a [`Value`] while refusing what parsers disagree about.
@@ -218,6 +222,8 @@ mod tests {
         assert!(case_collision(&object(r#"{"path":1,"paths":2}"#)).is_none());
         assert_eq!(disguised_key(&object(r#"{"Method":"x"}"#), &["method"]), Some("Method"));
         assert_eq!(disguised_key(&object(r#"{"method":"x"}"#), &["method"]), None);
+        assert_eq!(disguised_key(&object(r#"{"taskID":"x"}"#), &["taskId"]), Some("taskID"));
+        assert_eq!(disguised_key(&object(r#"{"taskId":"x"}"#), &["taskId"]), None);
     }
 
     proptest! {

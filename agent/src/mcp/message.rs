@@ -9,8 +9,21 @@ use super::json::{self, JsonError, Numbers};
 /// The keys of a JSON-RPC envelope.
 const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 /// The keys of `params` that steer a call.
-const PARAMS: [&str; 8] =
-    ["name", "arguments", "_meta", "uri", "cursor", "task", "taskId", "requestState"];
+const PARAMS: [&str; 13] = [
+    "name",
+    "arguments",
+    "_meta",
+    "uri",
+    "cursor",
+    "task",
+    "taskId",
+    "requestState",
+    "inputResponses",
+    "ref",
+    "argument",
+    "context",
+    "notifications",
+];
 
 /// A request id: a string or an integer (MCP forbids null).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -184,12 +197,22 @@ impl Message {
 /// The id of a text that was refused, when it can be read at all, so that the refusal reaches the
 /// caller that waits for it.
 pub fn readable_id(text: &[u8]) -> Option<Id> {
+    // Not by way of a `Value`, which takes certain objects of one key for what a text in them says.
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Readable {
+        Number(i64),
+        String(String),
+    }
     #[derive(serde::Deserialize)]
     struct Envelope {
-        id: Value,
+        id: Readable,
     }
     let envelope: Envelope = serde_json::from_slice(text).ok()?;
-    Id::read(&envelope.id).ok()
+    Some(match envelope.id {
+        Readable::Number(number) => Id::Number(number),
+        Readable::String(text) => Id::String(text),
+    })
 }
 
 /// The parameters of `tools/call`.

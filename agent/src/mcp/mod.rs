@@ -10,6 +10,7 @@ pub mod header_value;
 pub mod json;
 pub mod list;
 pub mod message;
+pub mod methods;
 pub mod param_header;
 mod splice;
 

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::limits::{Limits, limits};
+use super::methods::Methods;
 use super::network::Table;
 use super::observe;
 use super::rate::RateLimits;
@@ -23,6 +24,8 @@ pub struct Policy {
     pub(super) actors: HashMap<String, Actor>,
     /// Limits by tool.
     pub(super) constraints: HashMap<String, Limits>,
+    /// What every actor may ask beside tool calls.
+    pub(super) methods: Methods,
     /// How often who may call what.
     pub rate_limits: RateLimits,
     /// How the tools' own schemas are read; `None` when arguments are not validated against them.
@@ -46,6 +49,8 @@ pub(super) struct Actor {
     pub(super) key: String,
     pub(super) tools: HashSet<String>,
     pub(super) constraints: HashMap<String, Limits>,
+    /// What it may ask beside tool calls.
+    pub(super) methods: Methods,
 }
 
 impl Policy {
@@ -69,7 +74,7 @@ impl Policy {
         let totals = file.actors.iter().enumerate().filter_map(|(index, actor)| {
             Some((index, actor.id.as_str(), actor.rate_limit.as_ref()?))
         });
-        let rate_limits = RateLimits::compile(&file.rate_limits, totals)?;
+        let rate_limits = RateLimits::compile(&file.rate_limits, &file.methods, totals)?;
         let table = reach::table(&file.network)?;
         let reach = Reach::compile(&file.network, &table)?;
         let (network, reach) = match file.mode {
@@ -82,6 +87,7 @@ impl Policy {
             denied_tools: file.global_deny_list.iter().cloned().collect(),
             actors: actors(file, root)?,
             constraints: limits(&file.constraints, "constraints", root, schema_options(file))?,
+            methods: Methods::compile(&file.methods, "methods", root)?,
             rate_limits,
             schemas: file.schemas.validate.then(|| schema_options(file)),
             alert_on_deny: file.audit.alert_on_deny,
@@ -141,13 +147,15 @@ fn actors(file: &PolicyFile, root: &str) -> Result<HashMap<String, Actor>, Probl
                 root,
                 schema_options(file),
             )?,
+            methods: Methods::of_actor(&rule.methods, &format!("{key}.methods"), root)?,
         };
         add(&rule.id, format!("{key}.id"), actor)?;
     }
     for (id, tools) in &file.allowed_tools {
         let key = format!("allowed_tools.{id}");
         let tools = tools.iter().cloned().collect();
-        let actor = Actor { key: key.clone(), tools, constraints: HashMap::new() };
+        let (constraints, methods) = (HashMap::new(), Methods::default());
+        let actor = Actor { key: key.clone(), tools, constraints, methods };
         add(id, key, actor)?;
     }
     Ok(actors)

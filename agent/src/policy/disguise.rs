@@ -36,7 +36,7 @@ fn parents<'a>(parts: impl Iterator<Item = &'a str>) -> usize {
 
 /// Takes off one layer of percent encoding: `%2e`, and `%u002e` as some Windows servers read it.
 /// What is no escape stays.
-fn decode(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn decode(bytes: &[u8]) -> Vec<u8> {
     let digit = |at: usize| bytes.get(at).and_then(|b| char::from(*b).to_digit(16));
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;

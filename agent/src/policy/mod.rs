@@ -7,6 +7,7 @@ mod compile;
 mod decide;
 mod disguise;
 mod limits;
+mod methods;
 mod names;
 mod narrow;
 mod near_miss;
@@ -24,9 +25,13 @@ pub mod url;
 pub use arguments::{means_path, means_url};
 pub use compile::Policy;
 pub use decide::{ApprovedPath, Call, Decision, decide};
+pub use methods::{
+    Asked, Inquiry, MAX_INQUIRIES, decide_answer, decide_method, inquiries, method_arguments,
+    method_near_miss, method_remarks, request_summary,
+};
 pub use names::{MAX_FREEDOM, NameDenial, NameMatch, Names};
 pub use narrow::{Need, within};
 pub use near_miss::near_miss;
 pub use paths::{PathError, PathGlobs, absolute, literal};
-pub use rate::{RateLimiter, RateLimits, TooSoon};
+pub use rate::{RateLimiter, RateLimits, Subject, TooSoon};
 pub use reach::Reach;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::config::{Problem, RateLimit};
+use crate::config::{MethodsSection, Problem, RateLimit};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -19,7 +19,17 @@ const MOST_CALLS: u32 = 100_000;
 #[derive(Debug, Default)]
 pub struct RateLimits {
     tools: BTreeMap<String, RateLimit>,
+    methods: BTreeMap<String, RateLimit>,
     actors: BTreeMap<String, RateLimit>,
+}
+
+/// What is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// A tool.
+    Tool(&'a str),
+    /// Another method.
+    Method(&'a str),
 }
 
 /// A call that came too soon.
@@ -34,20 +44,34 @@ pub struct TooSoon {
 }
 
 impl RateLimits {
-    /// Validates limits by tool and, with the position of the actor in the file, by actor.
+    /// Validates limits by tool, those of methods and, with the position of the actor in the file, by actor.
     pub fn compile<'a>(
         tools: &BTreeMap<String, RateLimit>,
+        section: &MethodsSection,
         actors: impl Iterator<Item = (usize, &'a str, &'a RateLimit)>,
     ) -> Result<Self, Problem> {
         for (tool, limit) in tools {
             check(limit, &format!("rate_limits.{tool}"))?;
+        }
+        let mut methods = BTreeMap::new();
+        for (method, _, limit) in section.by_method() {
+            let Some(limit) = limit else { continue };
+            check(limit, &format!("methods.{method}.rate_limit"))?;
+            methods.insert(method.to_owned(), limit.clone());
         }
         let mut by_actor = BTreeMap::new();
         for (index, actor, limit) in actors {
             check(limit, &format!("actors[{index}].rate_limit"))?;
             by_actor.insert(actor.to_owned(), limit.clone());
         }
-        Ok(Self { tools: tools.clone(), actors: by_actor })
+        Ok(Self { tools: tools.clone(), methods, actors: by_actor })
+    }
+
+    fn of(&self, subject: Subject) -> Option<&RateLimit> {
+        match subject {
+            Subject::Tool(tool) => self.tools.get(tool),
+            Subject::Method(method) => self.methods.get(method),
+        }
     }
 }
 
@@ -76,6 +100,26 @@ pub struct RateLimiter {
 struct ActorWindows {
     all: Window,
     tools: HashMap<String, Window>,
+    methods: HashMap<String, Window>,
+}
+
+impl ActorWindows {
+    fn of(&mut self, subject: Subject) -> Option<&mut Window> {
+        match subject {
+            Subject::Tool(tool) => self.tools.get_mut(tool),
+            Subject::Method(method) => self.methods.get_mut(method),
+        }
+    }
+
+    fn open(&mut self, subject: Subject) {
+        let (windows, name) = match subject {
+            Subject::Tool(tool) => (&mut self.tools, tool),
+            Subject::Method(method) => (&mut self.methods, method),
+        };
+        if !windows.contains_key(name) {
+            windows.insert(name.to_owned(), Window::default());
+        }
+    }
 }
 
 impl RateLimiter {
@@ -85,30 +129,29 @@ impl RateLimiter {
         &mut self,
         limits: &RateLimits,
         actor: &str,
-        tool: &str,
+        subject: Subject,
         now: Duration,
     ) -> Result<(), TooSoon> {
-        let by_tool = limits.tools.get(tool);
+        let by_subject = limits.of(subject);
         let by_actor = limits.actors.get(actor);
-        if by_tool.is_none() && by_actor.is_none() {
+        if by_subject.is_none() && by_actor.is_none() {
             return Ok(());
         }
         if !self.actors.contains_key(actor) {
             self.actors.insert(actor.to_owned(), ActorWindows::default());
         }
         let Some(windows) = self.actors.get_mut(actor) else { return Ok(()) };
-        if by_tool.is_some() && !windows.tools.contains_key(tool) {
-            windows.tools.insert(tool.to_owned(), Window::default());
+        if by_subject.is_some() {
+            windows.open(subject);
         }
-        let mut own = windows.tools.get_mut(tool);
         // Ask both before counting in either: a refused call does not count.
-        if let (Some(limit), Some(window)) = (by_tool, own.as_deref_mut()) {
-            window.ask(limit, now, || format!("rate_limits.{tool}"))?;
+        if let (Some(limit), Some(window)) = (by_subject, windows.of(subject)) {
+            window.ask(limit, now, || subject.rule())?;
         }
         if let Some(limit) = by_actor {
             windows.all.ask(limit, now, || format!("rate_limit of actor `{actor}`"))?;
         }
-        if let (Some(limit), Some(window)) = (by_tool, own) {
+        if let (Some(limit), Some(window)) = (by_subject, windows.of(subject)) {
             window.count(limit, now);
         }
         if let Some(limit) = by_actor {
@@ -118,15 +161,25 @@ impl RateLimiter {
     }
 
     /// Ends a call that was let through.
-    pub fn end(&mut self, limits: &RateLimits, actor: &str, tool: &str) {
+    pub fn end(&mut self, limits: &RateLimits, actor: &str, subject: Subject) {
         let Some(windows) = self.actors.get_mut(actor) else { return };
-        if limits.tools.contains_key(tool)
-            && let Some(window) = windows.tools.get_mut(tool)
+        if limits.of(subject).is_some()
+            && let Some(window) = windows.of(subject)
         {
             window.in_flight = window.in_flight.saturating_sub(1);
         }
         if limits.actors.contains_key(actor) {
             windows.all.in_flight = windows.all.in_flight.saturating_sub(1);
+        }
+    }
+}
+
+impl Subject<'_> {
+    /// The key of its limit.
+    fn rule(self) -> String {
+        match self {
+            Self::Tool(tool) => format!("rate_limits.{tool}"),
+            Self::Method(method) => format!("methods.{method}.rate_limit"),
         }
     }
 }
@@ -206,7 +259,8 @@ mod tests {
             max_concurrent_calls: concurrent,
         };
         let tools = BTreeMap::from([("t".to_owned(), limit)]);
-        RateLimits::compile(&tools, std::iter::empty()).expect("compiles")
+        RateLimits::compile(&tools, &MethodsSection::default(), std::iter::empty())
+            .expect("compiles")
     }
 
     fn at(seconds: u64) -> Duration {
@@ -217,7 +271,7 @@ mod tests {
     fn minute_and_hour_hold_together() {
         let limits = limits(Some(2), Some(3), None);
         let mut limiter = RateLimiter::default();
-        let mut call = |second| limiter.begin(&limits, "a", "t", at(second));
+        let mut call = |second| limiter.begin(&limits, "a", Subject::Tool("t"), at(second));
         assert_eq!(call(0), Ok(()));
         assert_eq!(call(30), Ok(()));
         let soon = call(59).expect_err("two in a minute");
@@ -233,10 +287,10 @@ mod tests {
     fn actors_and_tools_do_not_share_windows() {
         let limits = limits(Some(1), None, None);
         let mut limiter = RateLimiter::default();
-        assert_eq!(limiter.begin(&limits, "a", "t", at(0)), Ok(()));
-        assert_eq!(limiter.begin(&limits, "b", "t", at(0)), Ok(()));
-        assert_eq!(limiter.begin(&limits, "a", "free", at(0)), Ok(()));
-        assert!(limiter.begin(&limits, "a", "t", at(0)).is_err());
+        assert_eq!(limiter.begin(&limits, "a", Subject::Tool("t"), at(0)), Ok(()));
+        assert_eq!(limiter.begin(&limits, "b", Subject::Tool("t"), at(0)), Ok(()));
+        assert_eq!(limiter.begin(&limits, "a", Subject::Tool("free"), at(0)), Ok(()));
+        assert!(limiter.begin(&limits, "a", Subject::Tool("t"), at(0)).is_err());
         assert_eq!(limiter.actors.len(), 2, "what is not limited is not remembered");
     }
 
@@ -244,27 +298,34 @@ mod tests {
     fn an_actor_can_be_limited_over_all_its_tools() {
         let limit = RateLimit { max_calls_per_minute: Some(2), ..RateLimit::default() };
         let actors = [(0, "a", &limit)].into_iter();
-        let limits = RateLimits::compile(&BTreeMap::new(), actors).expect("compiles");
+        let limits = RateLimits::compile(&BTreeMap::new(), &MethodsSection::default(), actors)
+            .expect("compiles");
         let mut limiter = RateLimiter::default();
-        assert_eq!(limiter.begin(&limits, "a", "x", at(0)), Ok(()));
-        assert_eq!(limiter.begin(&limits, "a", "y", at(0)), Ok(()));
-        assert!(limiter.begin(&limits, "a", "z", at(0)).is_err());
+        assert_eq!(limiter.begin(&limits, "a", Subject::Tool("x"), at(0)), Ok(()));
+        assert_eq!(limiter.begin(&limits, "a", Subject::Tool("y"), at(0)), Ok(()));
+        assert!(limiter.begin(&limits, "a", Subject::Tool("z"), at(0)).is_err());
     }
 
     #[test]
     fn calls_in_flight_are_limited_until_they_end() {
         let limits = limits(None, None, Some(1));
         let mut limiter = RateLimiter::default();
-        assert_eq!(limiter.begin(&limits, "a", "t", at(0)), Ok(()));
-        assert!(limiter.begin(&limits, "a", "t", at(0)).is_err_and(|e| e.retry_after.is_none()));
-        limiter.end(&limits, "a", "t");
-        assert_eq!(limiter.begin(&limits, "a", "t", at(0)), Ok(()));
+        assert_eq!(limiter.begin(&limits, "a", Subject::Tool("t"), at(0)), Ok(()));
+        assert!(
+            limiter
+                .begin(&limits, "a", Subject::Tool("t"), at(0))
+                .is_err_and(|e| e.retry_after.is_none())
+        );
+        limiter.end(&limits, "a", Subject::Tool("t"));
+        assert_eq!(limiter.begin(&limits, "a", Subject::Tool("t"), at(0)), Ok(()));
     }
 
     #[test]
     fn a_limit_of_none_allows_none() {
         let limits = limits(Some(0), None, None);
-        let soon = RateLimiter::default().begin(&limits, "a", "t", at(0)).expect_err("none");
+        let soon = RateLimiter::default()
+            .begin(&limits, "a", Subject::Tool("t"), at(0))
+            .expect_err("none");
         assert_eq!(soon.retry_after, None);
     }
 
@@ -283,7 +344,7 @@ mod tests {
                 now += step;
                 let recent = |span: u64| passed.iter().filter(|t| **t + span > now).count();
                 let fits = recent(60) < minute as usize && recent(3600) < hour as usize;
-                let verdict = limiter.begin(&limits, "a", "t", at(now));
+                let verdict = limiter.begin(&limits, "a", Subject::Tool("t"), at(now));
                 prop_assert_eq!(verdict.is_ok(), fits);
                 match verdict {
                     Ok(()) => passed.push(now),

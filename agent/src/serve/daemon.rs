@@ -18,7 +18,7 @@ use crate::audit::{AuditError, Event, Log, Record, Status};
 use crate::config::LimitsConfig;
 use crate::kernel::Kernel;
 use crate::mcp::{RpcError, code};
-use crate::session::{Context, MAX_REQUEST, Pool, Sessions, converse, stopped};
+use crate::session::{Context, MAX_REQUEST, Part, Pool, Sessions, converse, stopped};
 use crate::transport::http::{Front, ListenError, Listener};
 use crate::transport::{Inbox, LineReader, LineWriter, Outbox};
 
@@ -113,7 +113,7 @@ impl Daemon {
         let mut accepting = JoinSet::new();
         accepting.spawn(self.control.serve(stop.clone()));
         let (alive, mut sessions) = mpsc::channel(1);
-        let (mut desk, mut pools) = (Vec::new(), Vec::new());
+        let mut desk = Vec::new();
         for (listener, server) in self.listeners {
             let context = Context {
                 server: server.server.clone(),
@@ -121,10 +121,10 @@ impl Daemon {
                 log: self.log.clone(),
                 sessions: self.sessions.clone(),
             };
-            let pool = Pool::default();
-            pools.push(pool.clone());
-            desk.push(Served { server: server.clone(), context: context.clone(), pool });
-            accepting.spawn(accept(listener, server, context, room.clone(), stop.clone()));
+            let pool = Pool::new(alive.clone());
+            let served = Served { server, context, pool };
+            desk.push(served.clone());
+            accepting.spawn(accept(listener, served, room.clone(), stop.clone()));
         }
         let desk = HttpDesk::new(desk, self.log.clone(), stop.clone(), alive);
         let front = Front::new(Arc::new(desk), self.limits);
@@ -134,9 +134,6 @@ impl Daemon {
         drop(front);
         while accepting.join_next().await.is_some() {}
         let _ = sessions.recv().await; // Nothing is sent; it ends with the last session.
-        for pool in pools {
-            pool.finish().await;
-        }
         for socket in &self.sockets {
             let _ = std::fs::remove_file(socket); // Whoever made a new one there may keep it.
         }
@@ -162,8 +159,7 @@ async fn bind(path: &Path) -> Result<UnixListener, DaemonError> {
 
 async fn accept(
     listener: UnixListener,
-    server: Arc<LoadedServer>,
-    context: Context,
+    served: Served,
     room: Arc<Semaphore>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -179,7 +175,7 @@ async fn accept(
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    tracing::warn!(server = context.server.id, "cannot accept: {error}");
+                    tracing::warn!(server = served.context.server.id, "cannot accept: {error}");
                     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                     continue;
                 }
@@ -187,9 +183,9 @@ async fn accept(
             () = stopped(&mut stop) => break,
             Some(_) = sessions.join_next() => continue,
         };
-        let (server, context, stop) = (server.clone(), context.clone(), stop.clone());
+        let (served, stop) = (served.clone(), stop.clone());
         sessions.spawn(async move {
-            session(stream, &server, context, stop).await;
+            session(stream, served, stop).await;
             drop(permit);
         });
     }
@@ -197,27 +193,30 @@ async fn accept(
 }
 
 /// One connection from its first byte to its last.
-async fn session(
-    stream: UnixStream,
-    server: &LoadedServer,
-    context: Context,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn session(stream: UnixStream, served: Served, mut stop: watch::Receiver<bool>) {
+    let Served { server, context, pool } = served;
     let id = context.server.id.clone();
     let Ok(peer) = stream.peer_cred() else { return };
     let (reader, writer) = stream.into_split();
     let mut reader = LineReader::new(Box::new(reader) as _, MAX_REQUEST);
     let writer = LineWriter::new(writer, 16);
     let outcome = tokio::select! {
-        outcome = authenticate(server, peer.uid(), &mut reader) => outcome,
+        outcome = authenticate(&server, peer.uid(), &mut reader) => outcome,
         () = stopped(&mut stop) => return,
     };
     match outcome {
         Outcome::Known(identity) => {
             let actor = identity.actor.clone();
-            match converse(context, identity, Inbox::Lines(reader), Outbox::Lines(writer), stop)
-                .await
-            {
+            let (inbox, out) = (Inbox::Lines(reader), Outbox::Lines(writer));
+            if context.server.is_shared() {
+                let part = Part::Session;
+                match pool.join(&context, identity, false, part, (inbox, out), &stop) {
+                    Ok(listening) => drop(listening.await), // It ends when the client has left.
+                    Err(error) => tracing::warn!(server = id, actor, "{error}"),
+                }
+                return;
+            }
+            match converse(context, identity, inbox, out, stop).await {
                 Ok(ending) => tracing::info!(server = id, actor, ?ending, "session ended"),
                 Err(error) => tracing::error!(server = id, actor, "session failed: {error}"),
             }

@@ -28,10 +28,11 @@ pub(super) struct HttpDesk {
 }
 
 /// A server, and who may come in.
+#[derive(Clone)]
 pub(super) struct Served {
     pub(super) server: Arc<LoadedServer>,
     pub(super) context: Context,
-    /// The conversations that requests without session join.
+    /// The conversations that clients share.
     pub(super) pool: Pool,
 }
 
@@ -84,22 +85,23 @@ impl Desk for HttpDesk {
     }
 
     fn begin(&self, visit: Visit) -> Result<(), String> {
-        let Visit { server, identity, era, arrivals, departures } = visit;
-        let Some(Served { context, pool, .. }) = self.servers.get(&server) else {
+        let Some(Served { context, pool, .. }) = self.servers.get(&visit.server) else {
             return Err("there is no such server".to_owned());
         };
+        let Visit { identity, era, arrivals, departures, .. } = visit;
         let (inbox, out) = (Inbox::Queue(arrivals), Outbox::Queue(departures));
-        if era == Era::Modern {
-            let joined =
-                pool.join(context, identity, true, Part::Request, (inbox, out), &self.stop);
-            return joined.map_err(|error| error.to_string());
+        let shared = context.server.is_shared();
+        if shared || era == Era::Modern {
+            let part = if era == Era::Modern { Part::Request } else { Part::Session };
+            let joined = pool.join(context, identity, !shared, part, (inbox, out), &self.stop);
+            return joined.map(drop).map_err(|error| error.to_string());
         }
         let (context, stop, alive) = (context.clone(), self.stop.clone(), self.alive.clone());
         tokio::spawn(async move {
-            let actor = identity.actor.clone();
+            let (id, actor) = (context.server.id.clone(), identity.actor.clone());
             match converse(context, identity, inbox, out, stop).await {
-                Ok(ending) => tracing::info!(server, actor, ?ending, "session ended"),
-                Err(error) => tracing::error!(server, actor, "session failed: {error}"),
+                Ok(ending) => tracing::info!(server = id, actor, ?ending, "session ended"),
+                Err(error) => tracing::error!(server = id, actor, "session failed: {error}"),
             }
             drop(alive);
         });

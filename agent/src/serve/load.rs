@@ -8,10 +8,12 @@ use std::sync::Arc;
 use super::keyring::Keyring;
 use super::listen;
 use crate::config::{
-    AuthMethod, CertificateName, ConfigError, DaemonConfig, KernelMode, LimitsConfig,
+    AuthMethod, CertificateName, ConfigError, DaemonConfig, Instances, KernelMode, LimitsConfig,
     ListenerConfig, PolicyFile, Problem, ServerConfig, Source, suggestion,
 };
-use crate::session::{RunAs, Server, ServerError, ServerSpec};
+use crate::session::{RunAs, Server, ServerError, ServerSpec, Way};
+use crate::transport::Upstream;
+use crate::transport::upstream::UpstreamError;
 
 /// A configuration that was checked whole.
 #[derive(Debug)]
@@ -64,6 +66,7 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
             let message = format!("{}: {}", policy_file.display(), error.message);
             source.error(Problem::new(format!("{key}.policy"), message))
         })?;
+        server.check_policy(&policy).map_err(|problem| policy_source.error(problem))?;
         if let Some(pinning) = &mut policy.pinning {
             let file = pinning.file.get_or_insert_with(|| config.pin_file(&server.id));
             if let Some(other) = pin_files.insert(file.clone(), server.id.clone()) {
@@ -74,7 +77,12 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
                 return Err(policy_source.error(Problem::new("pinning.file", message)));
             }
         }
-        let prepared = Server::prepare(&spec(server), &policy).map_err(|error| match error {
+        let spec = spec(server, base).map_err(|error| {
+            let field = error.field();
+            let dot = if field.is_empty() { "" } else { "." };
+            source.error(Problem::new(format!("{key}.upstream{dot}{field}"), error.to_string()))
+        })?;
+        let prepared = Server::prepare(&spec, &policy).map_err(|error| match error {
             ServerError::Policy(problem) => policy_source.error(problem),
             ServerError::Pins(error) => error,
             other => {
@@ -115,14 +123,29 @@ pub fn load_policy(file: &Path) -> Result<(Source, PolicyFile), ConfigError> {
     Ok((source, policy))
 }
 
-fn spec(server: &ServerConfig) -> ServerSpec {
-    ServerSpec {
+fn spec(server: &ServerConfig, base: &Path) -> Result<ServerSpec, UpstreamError> {
+    let way = match &server.upstream {
+        None if server.instances == Some(Instances::Shared) => Way::Shared,
+        None => Way::PerSession,
+        Some(config) => {
+            let managed = !server.command.is_empty();
+            let upstream = Upstream::open(&server.id, config, base, managed)?;
+            match &config.cgroup {
+                _ if managed => Way::Managed(upstream),
+                Some(cgroup) => Way::Attached(upstream, cgroup.clone()),
+                None => Way::Unobserved(upstream),
+            }
+        }
+    };
+    Ok(ServerSpec {
+        way,
+        protocol: server.protocol,
         id: server.id.clone(),
         command: server.command.clone(),
         root: server.root().to_owned(),
         user: RunAs::Named(server.user().to_owned()),
         env: server.env.clone(),
-    }
+    })
 }
 
 /// The id becomes a file name and part of a cgroup's name.

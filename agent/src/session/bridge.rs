@@ -50,6 +50,10 @@ impl Conversation {
                 return Ok(Step::Done);
             }
         }
+        self.connect(client, &message);
+        if !self.shares_link(client) && self.shared {
+            return Ok(Step::On(message, line));
+        }
         let server_era = match &self.terms {
             Terms::Known(era, _) => *era,
             Terms::Failed(_) => {
@@ -81,6 +85,20 @@ impl Conversation {
                 Ok(Step::Done)
             }
             other => Ok(Step::On(other, line)),
+        }
+    }
+
+    /// Gives a client of the server's own era a connection of its own, where there can be several.
+    fn connect(&mut self, client: ClientKey, message: &Message) {
+        let (Some(opener), Terms::Known(era, _)) = (&self.opener, &self.terms) else { return };
+        let Some(to) = self.clients.get_mut(&client).filter(|to| to.link.is_none()) else { return };
+        let fits = match (message, era) {
+            (Message::Request { method, .. }, Era::Handshake) => method == "initialize",
+            (Message::Request { .. }, Era::Modern) => to.modern,
+            _ => false,
+        };
+        if fits {
+            to.link = opener.open(&self.context.server, Some(client));
         }
     }
 
@@ -166,6 +184,9 @@ impl Conversation {
         result: &Result<Value, Value>,
     ) -> Result<Vec<u8>, RpcError> {
         let (Terms::Known(era, _), Ok(result)) = (&self.terms, result) else { return Ok(line) };
+        if request.own_link {
+            return Ok(line);
+        }
         match (request.modern, era) {
             (true, Era::Handshake) => {
                 let mut new = vec![("resultType", "\"complete\"".to_owned())];

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::circumstances::Circumstances;
 use super::request::Request;
 use super::server::Server;
 use crate::audit::{EffectsRecord, Event, Record, ResultMetadata, Status};
@@ -18,7 +19,7 @@ use crate::warrant::Warrant;
 pub(super) struct CallInfo {
     /// Joins error, log and audit record.
     pub(super) correlation_id: String,
-    /// The tool.
+    /// The tool; empty for another request.
     pub(super) tool: String,
     /// Its arguments, sanitized.
     pub(super) arguments: Value,
@@ -38,6 +39,8 @@ pub(super) struct CallInfo {
     pub(super) task: bool,
     /// The call that asked for the input which this one brings, by its correlation id.
     pub(super) continues: Option<String>,
+    /// How it came.
+    pub(super) circumstances: Circumstances,
 }
 
 impl CallInfo {
@@ -61,24 +64,36 @@ impl CallInfo {
             timeout: decision.timeout,
             task: call.task,
             continues: None,
+            circumstances: Circumstances::default(),
         }
     }
 
-    /// A request that no policy covers and that a server which is only observed gets.
-    pub(super) fn uncovered(id: String, why: &str) -> Self {
+    /// Another request that can act.
+    pub(super) fn of_method(
+        id: String,
+        arguments: Value,
+        decision: &Decision,
+        warrant: Warrant,
+    ) -> Self {
         Self {
             correlation_id: id,
             tool: String::new(),
-            arguments: Value::Null,
-            action: Action::Deny,
-            rule: "methods".to_owned(),
-            denied: Some(why.to_owned()),
+            arguments,
+            action: decision.action,
+            rule: decision.rule.clone(),
+            denied: (decision.action == Action::Deny).then(|| decision.reason.clone()),
             counted: false,
-            warrant: Warrant::default(),
-            timeout: None,
+            warrant,
+            timeout: decision.timeout,
             task: false,
             continues: None,
+            circumstances: Circumstances::default(),
         }
+    }
+
+    /// The tool, if it is one that is called.
+    pub(super) fn tool_name(&self) -> Option<String> {
+        (!self.tool.is_empty()).then(|| self.tool.clone())
     }
 
     /// A call that may read one file.
@@ -199,12 +214,12 @@ impl Recorder {
         rule: &str,
         reason: &str,
     ) -> Record {
-        Record {
-            tool_name: Some(call.tool.clone()),
+        call.circumstances.fill(Record {
+            tool_name: call.tool_name(),
             arguments: Some(call.arguments.clone()),
             continues: call.continues.clone(),
             ..self.denied(&call.correlation_id, method, rule, reason)
-        }
+        })
     }
 
     /// The record of a call that was allowed and ended before the server saw it.
@@ -212,6 +227,17 @@ impl Recorder {
         let effects = EffectsRecord::unobserved(request.attribution());
         let end = End { error: Some(why.to_owned()), ..End::default() };
         Record { effects: None, ..self.ended(request, end, effects) }
+    }
+
+    /// The record of a message that policy denies and that nobody waits for an answer to.
+    pub(super) fn refused(&self, rule: &str, reason: &str) -> Record {
+        Record {
+            policy_decision: Some(Action::Deny),
+            policy_rule_matched: Some(rule.to_owned()),
+            status: Some(Status::Failure),
+            error: Some(format!("denied: {reason}")),
+            ..self.record(Event::ProtocolError)
+        }
     }
 
     /// The record of a message that was carried although policy does not cover it.
@@ -233,8 +259,9 @@ impl Recorder {
         };
         let mut record = self.record(event);
         if let Some(call) = &request.call {
+            record = call.circumstances.fill(record);
             record.correlation_id = Some(call.correlation_id.clone());
-            record.tool_name = (!call.tool.is_empty()).then(|| call.tool.clone());
+            record.tool_name = call.tool_name();
             record.arguments = Some(call.arguments.clone());
             record.policy_decision = Some(call.action);
             record.policy_rule_matched = Some(call.rule.clone());

@@ -9,7 +9,7 @@ use super::call::Recorder;
 use super::conversation::Conversation;
 use super::link::Link;
 use crate::mcp::{Id, RpcError};
-use crate::transport::{Outbox, Route};
+use crate::transport::{Notes, Outbox, Route};
 
 /// Names a client within its conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +44,8 @@ pub(super) struct Client {
     pub(super) left: Option<Instant>,
     /// Its last request was of the modern era.
     pub(super) modern: bool,
+    /// What its transport said of its last message.
+    pub(super) notes: Notes,
 }
 
 impl Conversation {
@@ -58,11 +60,15 @@ impl Conversation {
         let Some(to) = self.clients.get(&client) else { return };
         if self.shared && !to.out.has_room() {
             tracing::warn!(server = self.context.server.id, "a client does not read; it is let go");
-            self.clients.remove(&client);
             self.gone.push(client);
             return;
         }
         to.out.send(text, route).await;
+    }
+
+    /// Lets a client go whose session the server has ended: it must begin anew.
+    pub(super) fn lose(&mut self, client: ClientKey) {
+        self.gone.push(client);
     }
 
     /// Answers a request.

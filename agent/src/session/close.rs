@@ -39,6 +39,7 @@ impl Conversation {
                 }
             }
             self.subscriptions.forget(client);
+            self.give_up_asked(Some(client), "the client has left")?;
             if let Some(client) = self.clients.remove(&client)
                 && client.recorded
             {
@@ -67,7 +68,8 @@ impl Conversation {
         failure: Option<&SessionError>,
     ) -> Result<(), SessionError> {
         self.link = None;
-        if let Some(watch) = &self.watch {
+        // Processes that somebody else runs go on.
+        if let (Some(watch), Some(_)) = (&self.watch, &child) {
             watch.kill()?;
         }
         if let Some(mut child) = child {
@@ -99,6 +101,7 @@ impl Conversation {
             }
             self.answer_error(&key, &error).await;
         }
+        self.give_up_asked(None, "the session ended before an answer")?;
         self.record_unsolicited()?;
         self.record_refused_names(true)?;
         let clients = std::mem::take(&mut self.clients);

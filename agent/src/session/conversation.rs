@@ -14,7 +14,7 @@ use super::clients::{Client, ClientKey};
 use super::files::Files;
 use super::frozen::Frozen;
 use super::gate::{Drain, Gate};
-use super::link::{FromServer, Link};
+use super::link::{FromServer, Link, Opener, Sent};
 use super::names;
 use super::news::Subscriptions;
 use super::pins::Seen;
@@ -90,6 +90,12 @@ pub enum SessionError {
     /// What calls may do to files cannot be taken back.
     #[error(transparent)]
     Opening(#[from] super::opening::OpeningError),
+    /// Its output is not there to be read.
+    #[error("the server has no standard output")]
+    NoOutput,
+    /// It was started and does not listen where it should.
+    #[error("the server cannot be reached: {0}")]
+    Unreachable(crate::transport::upstream::Failure),
     /// A stream failed.
     #[error("cannot read from the client: {0}")]
     Client(std::io::Error),
@@ -118,6 +124,8 @@ pub(super) struct Conversation {
     pub(super) gone: Vec<ClientKey>,
     /// The connection to the server, unless each client has its own.
     pub(super) link: Option<Link>,
+    /// Opens connections to a server over HTTP.
+    pub(super) opener: Option<Opener>,
     pub(super) wire: Wire,
     /// How client and server come to terms.
     pub(super) terms: Terms,
@@ -143,6 +151,8 @@ pub(super) struct Conversation {
     pub(super) rounds: Rounds,
     /// Tasks that have ended.
     pub(super) ended_tasks: Ended,
+    /// What the server has asked its client.
+    pub(super) asking: super::asking::Open,
 }
 
 impl Conversation {
@@ -158,7 +168,7 @@ impl Conversation {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut place = self.context.sessions.enter(&self.recorder.session_id);
         if self.shared {
-            self.ask_for_era(None).await;
+            self.come_to_terms().await;
         }
         loop {
             // One client alone may hold up its own server.
@@ -178,9 +188,13 @@ impl Conversation {
                     self.hear(said.map_err(SessionError::Client)?).await?;
                 }
                 heard = server.next(), if room && !frozen => match heard {
-                    Some((from, Some(line))) => self.hear_server(from, line).await?,
-                    Some((_, None)) => {
+                    Some(Sent::Message(from, line)) => self.hear_server(from, line).await?,
+                    Some(Sent::TooLong) => {
                         tracing::warn!(server = self.context.server.id, "message too long; dropped");
+                    }
+                    Some(Sent::Lost(Some(client))) => self.lose(client),
+                    Some(Sent::Lost(None)) => {
+                        return Ok(Ending::ServerGone { status: None, early: !self.answered });
                     }
                     None => return Ok(self.ended_by_itself(child).await),
                 },
@@ -189,6 +203,10 @@ impl Conversation {
                 _ = tick.tick() => {
                     self.take_stock().await?;
                     self.record_refused_names(false)?;
+                    // A service that was started again is in another cgroup, which nobody watches yet.
+                    if self.watch.as_ref().is_some_and(|watch| !watch.is_whole()) {
+                        return Ok(Ending::ServerGone { status: None, early: false });
+                    }
                 }
                 () = sleep_until(overdue.into()), if next_deadline.is_some() => {
                     self.give_up().await?;
@@ -230,6 +248,9 @@ impl Conversation {
         match said {
             Said::Joined(key, client) => self.welcome(key, *client),
             Said::Heard(client, Heard::Message(message)) => {
+                if let Some(client) = self.clients.get_mut(&client) {
+                    client.notes = message.notes;
+                }
                 self.hear_client(client, message.text).await
             }
             Said::Heard(client, Heard::TooLong) => self.refuse_long(client).await,
@@ -291,7 +312,7 @@ impl Conversation {
         if let (Some(call), Some(identity)) = (&request.call, &request.who.identity)
             && call.counted
         {
-            self.context.server.let_go(&identity.actor, &call.tool);
+            self.context.server.let_go(&identity.actor, request.subject());
         }
     }
 

@@ -53,6 +53,7 @@ impl Conversation {
 
     /// Ends all that is in flight: nobody knows when the server goes on.
     async fn end_everything(&mut self) -> Result<(), SessionError> {
+        self.give_up_asked(None, "the session was frozen")?;
         self.drain();
         for (key, request) in self.gate.end_all() {
             self.ended(&request);

@@ -16,29 +16,9 @@ use super::tasks;
 use crate::audit::{Event, Record, Status};
 use crate::config::Action;
 use crate::mcp::{Id, Message, RpcError, ToolCall, code, message};
-use crate::policy::{Call, Decision, TooSoon, decide};
+use crate::policy::{Call, Decision, Subject, TooSoon, decide};
 use crate::transport::Route;
 use crate::warrant::Warrant;
-
-/// Requests that cannot act. Their warrant is empty.
-const PASSIVE: [&str; 8] = [
-    "initialize",
-    "ping",
-    "tools/list",
-    "resources/list",
-    "resources/templates/list",
-    "prompts/list",
-    "logging/setLevel",
-    "server/discover",
-];
-
-/// Notifications that a server may get.
-const NOTIFICATIONS: [&str; 4] = [
-    "notifications/initialized",
-    "notifications/cancelled",
-    "notifications/progress",
-    "notifications/roots/list_changed",
-];
 
 impl Conversation {
     pub(super) async fn hear_client(
@@ -62,57 +42,40 @@ impl Conversation {
                 return self.refuse(client, code, id, &error.to_string()).await;
             }
         };
+        if let Message::Request { id, .. } = &message
+            && self.is_in_use(&key(id.clone()))
+        {
+            let why = format!("a request with id {id} is in flight already");
+            // Answering under that id would look like the first request's answer.
+            return self.refuse(client, code::INVALID_REQUEST, None, &why).await;
+        }
+        if self.refuse_denied(client, &message).await? {
+            return Ok(());
+        }
         let Step::On(message, line) = self.bridge(client, message, line).await? else {
             return Ok(());
         };
         match message {
-            Message::Request { id, .. } if self.is_in_use(&key(id.clone())) => {
-                let why = format!("a request with id {id} is in flight already");
-                // Answering under that id would look like the first request's answer.
-                self.refuse(client, code::INVALID_REQUEST, None, &why).await
-            }
             Message::Request { id, method, params } if method == "tools/call" => {
                 self.call(key(id), &params, line).await
-            }
-            Message::Request { id, method, params } if PASSIVE.contains(&method.as_str()) => {
-                if self.take_stock().await? {
-                    let now = Instant::now();
-                    let request =
-                        Request::new(who, method, now, None).of_page(params.get("cursor"));
-                    self.forward_request(key(id), request, line).await;
-                }
-                Ok(())
             }
             Message::Request { id, method, params } if tasks::is_about_tasks(&method) => {
                 self.ask_about_task(key(id), method, &params, line).await
             }
-            Message::Request { id, method, .. } => {
-                let reason = format!("method `{method}` is not covered by policy");
-                if self.context.server.is_observed() {
-                    return self.let_pass(key(id), method, &reason, line).await;
-                }
-                let correlation = new_id();
-                let record = who.denied(&correlation, &method, "methods", &reason);
-                self.deny(&key(id), correlation, record, &reason).await
+            Message::Request { id, method, params } => {
+                self.ask_server(key(id), method, &params, line).await
             }
             Message::Notification { method, params } => {
                 if method == "notifications/cancelled" && self.cancel(client, &params).await? {
                     return Ok(());
                 }
-                if NOTIFICATIONS.contains(&method.as_str()) {
-                    self.forward_notification(client, line).await;
-                    return Ok(());
-                }
-                let reason = format!("notification `{method}` is not covered by policy");
-                if self.context.server.is_observed() {
-                    self.append(&who.not_enforced(&reason))?;
-                    self.forward_notification(client, line).await;
-                    return Ok(());
-                }
-                refuse_quietly(self, &who, &reason)
+                self.forward_notification(client, line).await;
+                Ok(())
             }
-            // The server's requests are not carried to the client, so there is nothing to answer.
-            Message::Response { .. } => {
+            Message::Response { id, result } => {
+                if self.answer_asked(client, id, &result, line).await? {
+                    return Ok(());
+                }
                 refuse_quietly(self, &who, "a response that nobody asked for")
             }
         }
@@ -152,10 +115,13 @@ impl Conversation {
         };
         let logged =
             server.sanitizer.value(Some(&call.name), &Value::Object(call.arguments.clone()));
-        let denied = |rule: &str, reason: &str| Record {
-            tool_name: Some(call.name.clone()),
-            arguments: Some(logged.clone()),
-            ..who.denied(&correlation, "tools/call", rule, reason)
+        let circumstances = self.circumstances(key.client, params);
+        let denied = |rule: &str, reason: &str| {
+            circumstances.fill(Record {
+                tool_name: Some(call.name.clone()),
+                arguments: Some(logged.clone()),
+                ..who.denied(&correlation, "tools/call", rule, reason)
+            })
         };
         let observed = server.is_observed();
         if decision.action == Action::Deny && !observed {
@@ -184,7 +150,7 @@ impl Conversation {
         };
         let mut counted = false;
         if decision.action == Action::Allow {
-            match server.let_through(actor, &call.name) {
+            match server.let_through(actor, Subject::Tool(&call.name)) {
                 Ok(()) => counted = true,
                 Err(soon) if observed => decision = Decision::denied(soon.rule, soon.reason),
                 Err(soon) => {
@@ -206,7 +172,7 @@ impl Conversation {
             );
         }
         if call.task && self.gate.tasks() >= tasks::OPEN && !observed {
-            server.let_go(actor, &call.name);
+            server.let_go(actor, Subject::Tool(&call.name));
             let reason = format!("the session has {} open tasks; fetch their results", tasks::OPEN);
             let record = denied("tasks", &reason);
             return self.deny(&key, correlation, record, &reason).await;
@@ -215,23 +181,11 @@ impl Conversation {
         let info = CallInfo {
             counted,
             continues: continues.map(str::to_owned),
+            circumstances,
             ..CallInfo::new(correlation, &call, logged, &decision, warrant)
         };
         let request = Request::new(who, "tools/call".to_owned(), arrived, Some(info));
         self.dispatch(key, request, line).await
-    }
-
-    /// Forwards a request that policy does not cover, as a call that may do nothing.
-    async fn let_pass(
-        &mut self,
-        key: Key,
-        method: String,
-        reason: &str,
-        line: Vec<u8>,
-    ) -> Result<(), SessionError> {
-        let info = CallInfo::uncovered(new_id(), reason);
-        let who = self.who(key.client);
-        self.dispatch(key, Request::new(who, method, Instant::now(), Some(info)), line).await
     }
 
     /// Takes a request that the client does not want any more out of flight, so that its warrant

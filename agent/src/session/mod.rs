@@ -2,8 +2,10 @@
 //! judged on their way in, effects on their way out, and a response is held until they are.
 #![forbid(unsafe_code)]
 
+mod asking;
 mod bridge;
 mod call;
+mod circumstances;
 mod clients;
 mod close;
 mod conversation;
@@ -16,6 +18,7 @@ mod install;
 mod link;
 mod listing;
 mod loader;
+mod methods;
 mod names;
 mod news;
 mod opening;
@@ -36,6 +39,7 @@ mod status;
 mod stock;
 mod tasks;
 mod terms;
+mod way;
 mod wire;
 
 pub use conversation::{Context, Ending, SessionError};
@@ -46,3 +50,4 @@ pub use server::{RunAs, Server, ServerError, ServerSpec};
 pub use sessions::{OrderError, Sessions};
 pub use start::converse;
 pub use status::{FlyingCall, FrozenStatus, SessionStatus, VerdictCounts};
+pub use way::Way;

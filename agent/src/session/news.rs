@@ -58,11 +58,11 @@ impl Conversation {
             if let Some((key, line)) = self.progress(from, params, &line) {
                 return self.send(key.client, line, Route::About(key.id)).await;
             }
-            if self.shares_link() {
+            if self.shared && from.is_none() {
                 return;
             }
         }
-        if !self.shares_link() {
+        if !self.shared || from.is_some() {
             let Some(client) = from.or_else(|| self.clients.keys().next().copied()) else { return };
             let general =
                 method.ends_with("/list_changed") || method == "notifications/resources/updated";
@@ -71,7 +71,8 @@ impl Conversation {
             return self.send(client, line, route).await;
         }
         if let Some(id) = subscription(params).and_then(|id| Id::from_value(&id)) {
-            let Some(key) = self.meant(None, &id) else { return };
+            let key = self.meant(None, &id).filter(|key| self.may_hear(key.client, method));
+            let Some(key) = key else { return };
             let mut splice = Splice::new(&line);
             splice.set_id(&["params", "_meta", SUBSCRIPTION], &key.id);
             let line = splice.finish();
@@ -79,7 +80,8 @@ impl Conversation {
         }
         if !method.ends_with("/list_changed") && method != "notifications/resources/updated" {
             // What is said while one client alone waits is said to it.
-            if let Some(client) = self.only_caller() {
+            if let Some(client) = self.only_caller().filter(|client| self.may_hear(*client, method))
+            {
                 let route = self.route(client);
                 self.send(client, line, route).await;
             }
@@ -91,7 +93,9 @@ impl Conversation {
             let uri = params.get("uri").and_then(Value::as_str).unwrap_or_default();
             self.subscriptions.of(uri)
         };
-        for client in clients {
+        for client in
+            clients.into_iter().filter(|client| self.may_hear(*client, method)).collect::<Vec<_>>()
+        {
             let Some(modern) = self.clients.get(&client).map(|client| client.modern) else {
                 continue;
             };

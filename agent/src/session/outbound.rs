@@ -4,27 +4,17 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::call::{End, result_metadata};
+use super::call::{CallInfo, End, result_metadata};
 use super::clients::{ClientKey, Key};
 use super::conversation::{Conversation, SessionError};
 use super::request::Request;
 use super::tasks;
 use super::terms::Held;
 use crate::audit::{AuditError, EffectsRecord, Event, Record, Status};
-use crate::config::OnVerdict;
+use crate::config::{Action, OnVerdict};
+use crate::mcp::methods::Side;
 use crate::mcp::{Message, RpcError, code};
 use crate::warrant::{Effect, Verdict};
-
-/// Notifications that a client may get.
-const NOTIFICATIONS: [&str; 7] = [
-    "notifications/progress",
-    "notifications/message",
-    "notifications/cancelled",
-    "notifications/tools/list_changed",
-    "notifications/resources/list_changed",
-    "notifications/resources/updated",
-    "notifications/prompts/list_changed",
-];
 
 impl Conversation {
     /// Takes a message that the server wrote, to one client where each has a connection of its own.
@@ -75,7 +65,10 @@ impl Conversation {
                     self.ask_for_era(Some(held)).await;
                     return Ok(());
                 }
-                match self.in_clients_era(&request, line, &result) {
+                let denied = self.judge_inquiries(&request, &result)?;
+                let carried =
+                    denied.map_or_else(|| self.in_clients_era(&request, line, &result), Err);
+                match carried {
                     Ok(line) => self.conclude(key, request, line, &result).await,
                     Err(error) => {
                         let line = error.to_line(Some(&key.id));
@@ -87,11 +80,8 @@ impl Conversation {
             Ok(Message::Notification { method, params }) => {
                 self.pass_on(from, &method, &params, line).await
             }
-            Ok(Message::Request { id, method, .. }) => {
-                let message = format!("denied by policy: method `{method}` is not covered");
-                let error = RpcError::new(code::DENIED, message, "policy_denied");
-                self.answer_server(from, error.to_line(Some(&id))).await;
-                self.dropped(&format!("asked for `{method}`, which policy does not cover"))
+            Ok(Message::Request { id, method, params }) => {
+                self.ask_client(from, id, method, &params, line).await
             }
             Ok(Message::Response { id: None, .. }) => self.dropped("answered nothing"),
             Err(error) => self.dropped(&format!("wrote what is no message: {error}")),
@@ -106,13 +96,23 @@ impl Conversation {
         params: &Map<String, Value>,
         line: Vec<u8>,
     ) -> Result<(), SessionError> {
-        let of_task = method == "notifications/tasks/status" && self.may_tell_of(params);
-        if !of_task && !NOTIFICATIONS.contains(&method) {
-            let what = format!("sent `{method}`, which policy does not cover");
+        if method == "notifications/tasks/status" && !self.may_tell_of(params) {
+            return self.dropped("told of a task that is not of this session");
+        }
+        // Where several clients may hear it, each one's own policy is asked later.
+        let only = from.or_else(|| self.clients.keys().next().copied().filter(|_| !self.shared));
+        let who = only.map(|client| self.who(client));
+        let who = who.unwrap_or_else(|| self.recorder.clone());
+        let decision = self.judge_method(&who, Side::Server, method, params);
+        if decision.action == Action::Deny {
+            let what = format!("sent what policy denies: {}", decision.reason);
             if !self.context.server.is_observed() {
                 return self.dropped(&what);
             }
-            self.append(&self.recorder.not_enforced(&format!("the server {what}")))?;
+            self.append(&who.not_enforced(&format!("the server {what}")))?;
+        }
+        if method == "notifications/cancelled" {
+            self.unask(from, params)?;
         }
         // It may carry what a call in flight must not have read.
         if !self.holds_back(self.gate.worst_in_flight()) {
@@ -172,7 +172,8 @@ impl Conversation {
         }
         let correlation = request.call.as_ref().map(|call| call.correlation_id.clone());
         if verdict == Verdict::Exceeded || verdict == Verdict::Incomplete {
-            let tool = request.call.as_ref().map_or(request.method.as_str(), |call| &call.tool);
+            let tool = request.call.as_ref().and_then(CallInfo::tool_name);
+            let tool = tool.as_deref().unwrap_or(&request.method);
             let correlation_id = correlation.as_deref();
             if self.context.server.is_observed() {
                 tracing::debug!(tool, correlation_id, ?verdict, "{}", why(&effects));

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
 
 use super::call::Recorder;
 use super::clients::{Client, ClientKey};
@@ -16,7 +16,7 @@ use super::conversation::Context;
 use super::source::{Said, Source};
 use super::start;
 use crate::auth::Identity;
-use crate::transport::{Inbox, Outbox};
+use crate::transport::{Inbox, Notes, Outbox};
 
 /// Messages that wait for a shared conversation.
 const QUEUE: usize = 256;
@@ -36,11 +36,12 @@ pub enum Part {
 pub struct Crowded;
 
 /// The conversations of one server that clients share.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Pool {
     live: Arc<Mutex<HashMap<Option<String>, Shared>>>,
     last_client: Arc<AtomicU64>,
-    tasks: Arc<Mutex<JoinSet<()>>>,
+    /// Held by every conversation, so that it is known when all have ended.
+    alive: mpsc::Sender<()>,
 }
 
 /// A live conversation.
@@ -80,8 +81,14 @@ impl Drop for Membership {
 }
 
 impl Pool {
+    /// An empty pool, whose conversations hold `alive` while they last.
+    pub fn new(alive: mpsc::Sender<()>) -> Self {
+        Self { live: Arc::default(), last_client: Arc::default(), alive }
+    }
+
     /// Lets a client join the conversation of all actors, or of its own one alone if `by_actor`; starts it if
-    /// there is none. It lasts until `stop` becomes true, or nobody has used it for some minutes.
+    /// there is none. It lasts until `stop` becomes true, or nobody has used it for some minutes. What is
+    /// returned ends when the client has left.
     pub fn join(
         &self,
         context: &Context,
@@ -90,7 +97,7 @@ impl Pool {
         part: Part,
         (inbox, out): (Inbox, Outbox),
         stop: &watch::Receiver<bool>,
-    ) -> Result<(), Crowded> {
+    ) -> Result<JoinHandle<()>, Crowded> {
         let name = by_actor.then(|| identity.actor.clone());
         let key = ClientKey(self.last_client.fetch_add(1, Ordering::Relaxed) + 1);
         let mut live = self.lock();
@@ -116,19 +123,12 @@ impl Pool {
             link: None,
             left: None,
             modern: false,
+            notes: Notes::default(),
         };
         let joined = Said::Joined(key, Box::new(client));
         shared.said.try_send(joined).map_err(|_| Crowded)?;
         drop(live);
-        tokio::spawn(listen(key, inbox, shared.said));
-        Ok(())
-    }
-
-    /// Waits until all its conversations have ended, once they were told to.
-    pub async fn finish(&self) {
-        let mut tasks =
-            std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        while tasks.join_next().await.is_some() {}
+        Ok(tokio::spawn(listen(key, inbox, shared.said)))
     }
 
     fn start(
@@ -142,15 +142,14 @@ impl Pool {
         let generation = context.kernel.as_ref().map(|kernel| kernel.generation());
         let recorder = Arc::new(Recorder::new(&context.server, identity, generation));
         let source = Source::Shared(hears, Membership { pool: self.clone(), name });
-        let (context, of) = (context.clone(), recorder.clone());
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(async move {
+        let (context, of, alive) = (context.clone(), recorder.clone(), self.alive.clone());
+        tokio::spawn(async move {
             let server = context.server.id.clone();
             match start::run(context, of, source, None, stop).await {
                 Ok(ending) => tracing::info!(server, ?ending, "shared session ended"),
                 Err(error) => tracing::error!(server, "shared session failed: {error}"),
             }
+            drop(alive);
         });
         Shared { said, recorder }
     }
@@ -163,7 +162,12 @@ impl Pool {
 
 /// Reads a client for the conversation that it joined.
 async fn listen(key: ClientKey, mut inbox: Inbox, said: mpsc::Sender<Said>) {
-    while let Ok(Some(heard)) = inbox.next().await {
+    loop {
+        let heard = tokio::select! {
+            heard = inbox.next() => heard,
+            () = said.closed() => return,
+        };
+        let Ok(Some(heard)) = heard else { break };
         if said.send(Said::Heard(key, heard)).await.is_err() {
             return;
         }

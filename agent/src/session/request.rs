@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::call::{CallInfo, Recorder};
 use crate::audit::Attribution;
+use crate::policy::Subject;
 use crate::warrant::Observation;
 
 /// A request that is in flight: forwarded and not answered yet, or a task.
@@ -35,6 +36,8 @@ pub(super) struct Request {
     pub(super) listens: Option<Value>,
     /// The client is of the modern era.
     pub(super) modern: bool,
+    /// It went over a connection of the client's own.
+    pub(super) own_link: bool,
     /// The request as it came, where it may have to be answered in another way.
     pub(super) line: Option<Vec<u8>>,
     /// The token by which the client knows its progress, as it is written.
@@ -71,6 +74,7 @@ impl Request {
             standing: method == "subscriptions/listen",
             listens: None,
             modern: false,
+            own_link: false,
             line: None,
             progress: None,
             begun: None,
@@ -87,6 +91,14 @@ impl Request {
     /// The same for a page of a list (MCP 2025-11-25, section Pagination).
     pub(super) fn of_page(self, cursor: Option<&Value>) -> Self {
         Self { cursor: cursor.and_then(Value::as_str).map(str::to_owned), ..self }
+    }
+
+    /// What its limits are of.
+    pub(super) fn subject(&self) -> Subject<'_> {
+        match &self.call {
+            Some(call) if self.method == "tools/call" => Subject::Tool(&call.tool),
+            _ => Subject::Method(&self.method),
+        }
     }
 
     pub(super) fn observation(&self) -> &Observation {

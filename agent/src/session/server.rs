@@ -3,19 +3,21 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use nix::unistd::{self, Gid, Uid};
+use nix::unistd::{Gid, Uid};
 use secrecy::SecretSlice;
 
+use super::floor;
 use super::pins::Pins;
 use super::schemas::Schemas;
-use super::{floor, install};
-use crate::audit::Sanitizer;
-use crate::config::{ConfigError, Mode, PolicyFile, Problem};
+use super::way::{Start, Way};
+use crate::audit::{ContextRules, Sanitizer};
+use crate::config::{ConfigError, Mode, PolicyFile, Problem, ProtocolChoice};
 use crate::kernel::{Floor, User};
-use crate::policy::{Policy, RateLimiter, TooSoon};
+use crate::policy::{Policy, RateLimiter, Subject, TooSoon, method_remarks};
+use crate::transport::Upstream;
 use crate::warrant::{Ambient, Rules, Warrant};
 
 /// What it takes to know a server.
@@ -31,6 +33,10 @@ pub struct ServerSpec {
     pub user: RunAs,
     /// Environment beside the built-in one.
     pub env: BTreeMap<String, String>,
+    /// How it is spoken to.
+    pub way: Way,
+    /// Which era is spoken to it.
+    pub protocol: ProtocolChoice,
 }
 
 /// The user that a server runs as.
@@ -103,10 +109,14 @@ pub struct Server {
     pub(super) enforced: Option<Floor>,
     /// What is taken out of arguments before they are logged.
     pub(super) sanitizer: Sanitizer,
+    /// What callers say of the circumstances of a call.
+    pub(super) said: ContextRules,
     /// What the tools take.
     pub(super) schemas: Schemas,
     /// What was accepted of what it says of its tools.
     pub(super) pins: Pins,
+    pub(super) way: Way,
+    pub(super) protocol: ProtocolChoice,
     limiter: Mutex<RateLimiter>,
     /// Where the limiter's clock starts.
     prepared: Instant,
@@ -118,7 +128,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 impl Server {
     /// Checks the whole specification; starts nothing.
     pub fn prepare(spec: &ServerSpec, policy: &PolicyFile) -> Result<Self, ServerError> {
-        for remark in policy.remarks() {
+        for remark in policy.remarks().into_iter().chain(method_remarks(policy)) {
             tracing::warn!(server = spec.id, "{}: {}", remark.key, remark.message);
         }
         let bad_root =
@@ -128,18 +138,9 @@ impl Server {
         if !root.is_dir() {
             return Err(bad_root(invalid("it is not a directory")));
         }
-        let name = spec.command.first().ok_or_else(|| ServerError::NoCommand(spec.id.clone()))?;
         let path = spec.env.get("PATH").map_or(PATH, String::as_str);
-        // As the caller finds it, then as the server would.
-        let program = std::env::var("PATH")
-            .ok()
-            .and_then(|own| install::which(name, &own))
-            .or_else(|| install::which(name, path))
-            .ok_or_else(|| ServerError::NoProgram(name.clone(), spec.id.clone()))?;
-        let program = std::path::absolute(&program).unwrap_or(program);
-        let (user, principal, home) = user(spec)?;
-        let install = install::find(&program, &spec.command, path);
-        let rules = Rules::compile(&policy.effects, root_text).map_err(ServerError::Policy)?;
+        let Start { argv, install, user, principal, home } = Start::prepare(spec, path)?;
+        let rules = Rules::of(policy, root_text).map_err(ServerError::Policy)?;
         let ambient = Ambient::new(&install.trees, &policy.effects.ambient.read, root_text)
             .and_then(|ambient| ambient.with_connect(&policy.effects.ambient.connect))
             .map_err(ServerError::Policy)?
@@ -163,10 +164,9 @@ impl Server {
                 file.display()
             );
         }
-        let arguments = spec.command.iter().skip(1).map(OsString::from);
         Ok(Self {
             id: spec.id.clone(),
-            argv: std::iter::once(program.into_os_string()).chain(arguments).collect(),
+            argv,
             env: environment(spec, path, &home),
             root: root.clone(),
             user,
@@ -179,27 +179,45 @@ impl Server {
             floor,
             enforced,
             sanitizer: sanitizer(policy)?,
+            said: ContextRules::compile(&policy.context).map_err(ServerError::Policy)?,
             schemas: Schemas::default(),
             pins,
+            way: spec.way.clone(),
+            protocol: spec.protocol,
             limiter: Mutex::default(),
             prepared: Instant::now(),
         })
     }
 
+    /// Whether sessions share its process.
+    pub fn is_shared(&self) -> bool {
+        !matches!(self.way, Way::PerSession)
+    }
+
+    /// Where it is, if it is spoken to over HTTP.
+    pub(super) fn upstream(&self) -> Option<&Arc<Upstream>> {
+        self.way.upstream()
+    }
+
     /// Counts a call against its limits, or says when to come again.
-    pub(super) fn let_through(&self, actor: &str, tool: &str) -> Result<(), TooSoon> {
+    pub(super) fn let_through(&self, actor: &str, subject: Subject) -> Result<(), TooSoon> {
         let now = self.prepared.elapsed();
-        self.limiter().begin(&self.policy.rate_limits, actor, tool, now)
+        self.limiter().begin(&self.policy.rate_limits, actor, subject, now)
     }
 
     /// Ends a call that was let through.
-    pub(super) fn let_go(&self, actor: &str, tool: &str) {
-        self.limiter().end(&self.policy.rate_limits, actor, tool);
+    pub(super) fn let_go(&self, actor: &str, subject: Subject) {
+        self.limiter().end(&self.policy.rate_limits, actor, subject);
     }
 
     fn limiter(&self) -> MutexGuard<'_, RateLimiter> {
         // A panic between two counts leaves counts that are still true.
         self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The headers, in lower case, whose values a transport has to keep for the audit record.
+    pub fn headers_for_audit(&self) -> impl Iterator<Item = &str> {
+        self.said.headers()
     }
 
     /// Whether its policy is only tried, and nothing is held back.
@@ -261,37 +279,6 @@ fn sanitizer(policy: &PolicyFile) -> Result<Sanitizer, ServerError> {
 
 fn invalid(why: &str) -> std::io::Error {
     std::io::Error::new(std::io::ErrorKind::InvalidInput, why)
-}
-
-/// The ids to change to, the user's name and home directory.
-fn user(spec: &ServerSpec) -> Result<(Option<User>, String, PathBuf), ServerError> {
-    let (found, name) = match &spec.user {
-        RunAs::Same => {
-            let uid = Uid::effective();
-            (unistd::User::from_uid(uid).ok().flatten(), uid.to_string())
-        }
-        RunAs::Named(name) => {
-            let by_name = unistd::User::from_name(name).ok().flatten();
-            let by_uid = || {
-                name.parse().ok().and_then(|uid| unistd::User::from_uid(Uid::from_raw(uid)).ok()?)
-            };
-            let user = by_name.or_else(by_uid);
-            if user.is_none() {
-                return Err(ServerError::NoUser(name.clone(), spec.id.clone()));
-            }
-            (user, name.clone())
-        }
-    };
-    if found.as_ref().is_some_and(|user| user.uid.is_root()) {
-        return Err(ServerError::AsRoot(spec.id.clone()));
-    }
-    let home = found.as_ref().map_or_else(|| PathBuf::from("/"), |user| user.dir.clone());
-    let principal = found.as_ref().map_or(name, |user| user.name.clone());
-    let ids = found.filter(|user| user.uid != Uid::effective());
-    // No supplementary groups: a server gets what its user itself has and nothing more.
-    let ids =
-        ids.map(|user| User { uid: user.uid.as_raw(), gid: user.gid.as_raw(), groups: Vec::new() });
-    Ok((ids, principal, home))
 }
 
 /// The whole environment of the server: nothing of warrantd's own gets in but the language and the

@@ -88,7 +88,7 @@ impl Conversation {
             let call = request.call.as_ref()?;
             Some(FlyingCall {
                 correlation_id: call.correlation_id.clone(),
-                tool: call.tool.clone(),
+                tool: call.tool_name().unwrap_or_else(|| request.method.clone()),
                 warrant: serde_json::to_value(&call.warrant).unwrap_or_default(),
                 task: request.task.as_ref().map(|task| task.id.clone()),
             })

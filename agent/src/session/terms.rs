@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::clients::{ClientKey, Key};
 use super::conversation::{Conversation, SessionError};
 use super::request::Request;
+use crate::config::ProtocolChoice;
 use crate::mcp::era::{self, META_VERSION};
 use crate::mcp::{Era, Id, RpcError, code};
 
@@ -83,6 +84,14 @@ pub(super) fn revision(params: &Map<String, Value>) -> Option<&str> {
 }
 
 impl Conversation {
+    /// Comes to terms with a server that clients share.
+    pub(super) async fn come_to_terms(&mut self) {
+        match self.context.server.protocol {
+            ProtocolChoice::Handshake => self.shake_hands(None).await,
+            ProtocolChoice::Auto | ProtocolChoice::Modern => self.ask_for_era(None).await,
+        }
+    }
+
     /// Asks the server whether it is of the modern era.
     pub(super) async fn ask_for_era(&mut self, held: Option<Held>) {
         let meta = modern_meta();
@@ -152,18 +161,19 @@ impl Conversation {
                 }
                 return Ok(());
             }
-            ("server/discover", _) => {
+            ("server/discover", _) if self.context.server.protocol != ProtocolChoice::Modern => {
                 self.shake_hands(held).await;
                 return Ok(());
             }
-            (_, Ok(result)) => {
+            ("initialize", Ok(result)) => {
                 let line = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
                 self.forward(self.own_key(), line.to_vec()).await;
                 self.terms = self.known(Era::Handshake, &result, None);
             }
-            (_, Err(error)) => {
-                let why =
-                    error.get("message").and_then(Value::as_str).unwrap_or("it gave no reason");
+            (_, result) => {
+                let error = result.err().unwrap_or_default();
+                let why = error.get("message").and_then(Value::as_str);
+                let why = why.unwrap_or("it knows none of those of warrantd");
                 let why: String = why.chars().filter(|c| !c.is_control()).take(200).collect();
                 tracing::error!(server = self.context.server.id, "no handshake: {why}");
                 self.terms = Terms::Failed(why);

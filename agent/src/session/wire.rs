@@ -55,11 +55,12 @@ impl Conversation {
     pub(super) fn begin(&mut self, key: &Key, mut request: Request, line: &[u8]) -> Vec<u8> {
         let mut splice = Splice::new(line);
         request.modern = self.clients.get(&key.client).is_some_and(|client| client.modern);
+        request.own_link = self.shared && !self.shares_link(key.client);
         request.line = (request.method == "initialize").then(|| line.to_vec());
         request.progress = splice.get(&TOKEN).map(str::to_owned);
         let method = request.method.clone();
         self.gate.begin(key.clone(), request, Instant::now());
-        if !self.shares_link() {
+        if !self.shares_link(key.client) {
             return line.to_vec();
         }
         let uri =
@@ -85,13 +86,13 @@ impl Conversation {
     pub(super) async fn forward(&self, client: ClientKey, text: Vec<u8>) {
         let own = self.clients.get(&client).and_then(|client| client.link.as_ref());
         if let Some(link) = own.or(self.link.as_ref()) {
-            link.send(text).await;
+            link.send(&self.context.server, text).await;
         }
     }
 
     /// Forwards a notification. On a shared connection only what is about a request has a meaning.
     pub(super) async fn forward_notification(&mut self, client: ClientKey, line: Vec<u8>) {
-        if !self.shares_link() {
+        if !self.shares_link(client) {
             return self.forward(client, line).await;
         }
         let mut splice = Splice::new(&line);
@@ -110,9 +111,13 @@ impl Conversation {
         let id = match self.wire.release(key) {
             Some(id) => Value::from(id),
             // The server has not seen it.
-            None if self.shares_link() => return,
+            None if self.shares_link(key.client) => return,
             None => key.id.to_value(),
         };
+        let own = self.clients.get(&key.client).and_then(|client| client.link.as_ref());
+        if let (Some(link), Some(id)) = (own.or(self.link.as_ref()), Id::from_value(&id)) {
+            link.cancel(&id);
+        }
         let cancel = json!({
             "jsonrpc": "2.0",
             "method": "notifications/cancelled",
@@ -127,13 +132,13 @@ impl Conversation {
         if let Some(link) = own.or(self.link.as_ref())
             && link.has_room()
         {
-            link.send(text).await;
+            link.send(&self.context.server, text).await;
         }
     }
 
     /// The request that the server's answer is meant for.
     pub(super) fn meant(&self, from: Option<ClientKey>, id: &Id) -> Option<Key> {
-        if self.shares_link() {
+        if self.shared && from.is_none() {
             return self.wire.key(&id.to_value()).cloned();
         }
         let client = from.or_else(|| self.clients.keys().next().copied())?;
@@ -159,7 +164,7 @@ impl Conversation {
         line: &[u8],
     ) -> Option<(Key, Vec<u8>)> {
         let token = params.get("progressToken")?;
-        if self.shares_link() {
+        if self.shared && from.is_none() {
             let key = self.wire.key(token)?;
             let mut splice = Splice::new(line);
             splice.set(&["params", "progressToken"], self.gate.request(key)?.progress.clone()?);
@@ -175,9 +180,9 @@ impl Conversation {
         key.map(|key| (key, line.to_vec()))
     }
 
-    /// Whether the clients share one connection to the server.
-    pub(super) fn shares_link(&self) -> bool {
-        self.shared && self.link.is_some()
+    /// Whether a client shares its connection to the server with others.
+    pub(super) fn shares_link(&self, client: ClientKey) -> bool {
+        self.shared && self.clients.get(&client).is_none_or(|client| client.link.is_none())
     }
 }
 

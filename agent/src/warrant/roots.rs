@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::ambient::FLOOR;
 use super::derive::{deletes, writes};
 use super::grant::Scope;
-use crate::config::PolicyFile;
+use crate::config::{PolicyFile, ToolEffects};
 
 /// Absolute paths, each of a file or of a directory with all that is below.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,25 +53,50 @@ impl Roots {
         roots.run.extend(start.exec.iter().map(|entry| fixed(entry.program(), root).0));
         start.write.iter().chain(&start.delete).for_each(|glob| roots.add_write(glob, root));
         for (tool, named) in &effects.tools {
-            roots.read.extend(named.read.iter().filter_map(|text| literal(text, root)));
-            roots.run.extend(named.exec.iter().filter_map(|entry| literal(entry.program(), root)));
-            for text in named.write.iter().chain(&named.delete) {
-                if text.starts_with("${") {
-                    // The argument is a path that the constraints of the tool limit.
-                    let own = policy.actors.iter().filter_map(|actor| actor.constraints.get(tool));
-                    let limits = policy.constraints.get(tool).into_iter().chain(own);
-                    let globs = limits.flat_map(|limit| limit.allowed_paths.iter().flatten());
-                    globs.for_each(|glob| roots.add_write(glob, root));
-                } else {
-                    roots.add_write(text, root);
-                }
-            }
+            // An argument is a path that the constraints of the tool limit.
+            let own = policy.actors.iter().filter_map(|actor| actor.constraints.get(tool));
+            let limits = policy.constraints.get(tool).into_iter().chain(own);
+            let globs: Vec<_> =
+                limits.flat_map(|limit| limit.allowed_paths.iter().flatten()).collect();
+            roots.add_named(named, &globs, root);
         }
+        roots.add_methods(policy, root);
         // Before it writes, a careful server looks at the directories that lead there.
         if roots.write.len() + roots.replace.len() > 1 {
             roots.list.insert(root.to_owned());
         }
         roots
+    }
+
+    /// What the resources may be that are read, and what else policy names for methods.
+    fn add_methods(&mut self, policy: &PolicyFile, root: &str) {
+        let own = policy.actors.iter().map(|actor| &actor.methods);
+        for section in std::iter::once(&policy.methods).chain(own) {
+            for limits in section.resources_read.iter().chain(&section.resources_subscribe) {
+                let paths = limits.allowed_paths.iter().flatten().map(|glob| fixed(glob, root).0);
+                self.read.extend(paths);
+                let uris = limits.allowed_uris.iter().flatten();
+                let files = uris.filter_map(|uri| uri.strip_prefix("file://"));
+                self.read.extend(files.map(|glob| fixed(glob, root).0));
+            }
+            for (_, effects, _) in section.by_method() {
+                // No argument but a URI is limited by path, and nobody writes by URI.
+                effects.into_iter().for_each(|named| self.add_named(named, &[], root));
+            }
+        }
+    }
+
+    /// What effects name; `limits` are the globs of the paths that their arguments are.
+    fn add_named(&mut self, named: &ToolEffects, limits: &[&String], root: &str) {
+        self.read.extend(named.read.iter().filter_map(|text| literal(text, root)));
+        self.run.extend(named.exec.iter().filter_map(|entry| literal(entry.program(), root)));
+        for text in named.write.iter().chain(&named.delete) {
+            if text.starts_with("${") {
+                limits.iter().for_each(|glob| self.add_write(glob, root));
+            } else {
+                self.add_write(text, root);
+            }
+        }
     }
 
     fn add_write(&mut self, glob: &str, root: &str) {

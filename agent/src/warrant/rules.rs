@@ -5,20 +5,33 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::derive::derive;
-use super::grant::Warrant;
+use super::grant::{FileGrant, READ, Scope, Warrant};
 use super::named::{IssueError, Named};
-use crate::config::{EffectsSection, Problem};
-use crate::policy::Decision;
+use crate::config::{EffectsSection, PolicyFile, Problem};
+use crate::policy::{Decision, method_arguments};
 
 /// The effects that policy names.
 #[derive(Debug)]
 pub struct Rules {
     tools: BTreeMap<String, Named>,
+    methods: BTreeMap<&'static str, Named>,
     startup: Warrant,
     root: String,
 }
 
 impl Rules {
+    /// Validates what a policy says of effects, for a server whose root is `root`.
+    pub fn of(policy: &PolicyFile, root: &str) -> Result<Self, Problem> {
+        let mut rules = Self::compile(&policy.effects, root)?;
+        for (method, effects, _) in policy.methods.by_method() {
+            if let Some(effects) = effects {
+                let key = format!("methods.{method}.effects");
+                rules.methods.insert(method, Named::compile(effects, &key, root)?);
+            }
+        }
+        Ok(rules)
+    }
+
     /// Validates the section for a server whose root is `root`.
     pub fn compile(section: &EffectsSection, root: &str) -> Result<Self, Problem> {
         let tools = section.tools.iter().map(|(name, effects)| {
@@ -27,6 +40,7 @@ impl Rules {
         });
         Ok(Self {
             tools: tools.collect::<Result<_, Problem>>()?,
+            methods: BTreeMap::new(),
             startup: Named::startup(&section.startup, root)?,
             root: root.to_owned(),
         })
@@ -48,6 +62,27 @@ impl Rules {
         match self.tools.get(tool) {
             Some(named) => named.expand(arguments, &decision.paths, &self.root),
             None => Ok(derive(tool, decision, &self.root)),
+        }
+    }
+
+    /// The warrant of another request that `decision` allowed: what policy names, or to read the file
+    /// that a resource is.
+    pub fn issue_method(
+        &self,
+        decision: &Decision,
+        method: &str,
+        params: &Map<String, Value>,
+    ) -> Result<Warrant, IssueError> {
+        match self.methods.get(method) {
+            Some(named) => {
+                named.expand(&method_arguments(method, params), &decision.paths, &self.root)
+            }
+            None if method == "resources/read" => {
+                let read = |real: String| FileGrant { kinds: READ, scope: Scope::Exactly(real) };
+                let paths = decision.paths.iter().map(|path| read(path.real.clone()));
+                Ok(Warrant { files: paths.collect(), ..Warrant::default() })
+            }
+            None => Ok(Warrant::default()),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::{changes, deeds, gap, load, names, reach};
+use crate::{attached, changes, deeds, gap, load, names, reach};
 
 /// First argument of an actor.
 pub(crate) const MARK: &str = "act";
@@ -30,6 +30,7 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> ExitCode {
         ["gap", pin_root, name, path, peer, log] => {
             gap::run_instance(pin_root, name, path, peer, log);
         }
+        ["attach", pin_root, name, cgroup] => attached::run_instance(pin_root, name, cgroup),
         ["linger", log, peer] => deeds::linger(log, peer),
         ["insist", log, peer] => deeds::insist(log, peer),
         ["connect-all", peers @ ..] => load::connect_all(peers),

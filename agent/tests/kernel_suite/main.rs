@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "actors print what tests read")]
 
 mod actor;
+mod attached;
 mod changes;
 mod confinement;
 mod deeds;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         flood::TESTS,
         confinement::TESTS,
         lifecycle::TESTS,
+        attached::TESTS,
         matrix::TESTS,
         swaps::TESTS,
         gap::TESTS,

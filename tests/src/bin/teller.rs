@@ -4,7 +4,11 @@
 //! count {steps, pause}    tells of its progress that many times, so many milliseconds apart, then answers
 //! announce {}             answers, and then says that its tools have changed
 //! repeat {text}           answers with the text; `times` of it when that is given
+//! mumble {text}           logs the text, then answers
+//! ask {}                  asks for more input, as revision 2026-07-28 has it
 //! ```
+//!
+//! It speaks revisions of both eras; `--era handshake` and `--era modern` limit it to one.
 #![forbid(unsafe_code)]
 
 use std::io::{self, BufRead, Write};
@@ -13,12 +17,30 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+
 fn main() -> io::Result<()> {
+    let era = std::env::args().skip_while(|word| word != "--era").nth(1);
+    let knows = |other: &str| era.as_deref().is_none_or(|era| era == other);
     for line in io::stdin().lock().lines() {
         let Ok(message) = serde_json::from_str::<Value>(&line?) else { continue };
         let Some(id) = message.get("id") else { continue };
         let params = message.get("params").cloned().unwrap_or_default();
-        let result = match message.get("method").and_then(Value::as_str) {
+        let modern = !params["_meta"][VERSION].is_null();
+        let method = message.get("method").and_then(Value::as_str);
+        let refusal = match method {
+            Some("initialize") if knows("handshake") => None,
+            Some("server/discover") if knows("modern") => None,
+            Some("initialize" | "server/discover") => Some((-32601, "Method not found")),
+            _ if !modern && !knows("handshake") => Some((-32602, "no revision")),
+            _ => None,
+        };
+        if let Some((code, why)) = refusal {
+            let error = json!({"code": code, "message": why});
+            say(&json!({"jsonrpc": "2.0", "id": id, "error": error}))?;
+            continue;
+        }
+        let result = match method {
             Some("initialize") => json!({
                 "protocolVersion": params["protocolVersion"],
                 "capabilities": {"tools": {"listChanged": true}},
@@ -46,6 +68,8 @@ fn tools() -> Value {
     json!([
         tool("count", json!({"steps": {"type": "integer"}, "pause": {"type": "integer"}})),
         tool("announce", json!({})),
+        tool("mumble", json!({"text": {"type": "string"}})),
+        tool("ask", json!({})),
         tool(
             "repeat",
             json!({"text": {"type": "string", "x-mcp-header": "Text"}, "times": {"type": "integer"}})
@@ -72,6 +96,17 @@ fn call(params: &Value) -> io::Result<Value> {
             let times = arguments["times"].as_u64().unwrap_or(1);
             let times = usize::try_from(times).unwrap_or(1);
             arguments["text"].as_str().unwrap_or_default().repeat(times)
+        }
+        Some("mumble") => {
+            let told = json!({"level": "info", "data": arguments["text"]});
+            say(&json!({"jsonrpc": "2.0", "method": "notifications/message", "params": told}))?;
+            "mumbled".to_owned()
+        }
+        Some("ask") => {
+            let requests = json!({"a": {"method": "roots/list"}});
+            return Ok(
+                json!({"resultType": "input_required", "inputRequests": requests, "requestState": "s"}),
+            );
         }
         _ => "done".to_owned(),
     };

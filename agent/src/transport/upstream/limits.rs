@@ -13,6 +13,8 @@ pub(super) const MAX_IDLE: usize = 16;
 /// How long one is kept. Servers close idle connections after five seconds (Node, uvicorn); a request that
 /// meets the closing is lost.
 pub(super) const IDLE_FOR: Duration = Duration::from_secs(2);
+/// How long one may take to be ready again.
+pub(super) const READY_WITHIN: Duration = Duration::from_millis(50);
 /// Bytes of the head of a response.
 pub(super) const MAX_HEAD: usize = 64 << 10;
 /// Headers of a response.

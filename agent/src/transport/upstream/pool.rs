@@ -7,10 +7,11 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::Failure;
 use super::connect::Connector;
-use super::limits::{IDLE_FOR, MAX_CONNECTIONS, MAX_IDLE};
+use super::limits::{IDLE_FOR, MAX_CONNECTIONS, MAX_IDLE, READY_WITHIN};
 use super::request::Body;
 
 /// A server's connections.
@@ -47,7 +48,7 @@ impl Pool {
     /// kept connection had closed, is sent on a new one; any other is sent once.
     pub(super) async fn send(self: &Arc<Self>, request: Request<Body>) -> Result<Answer, Failure> {
         let place = Arc::clone(&self.room).try_acquire_owned().map_err(|_| Failure::Busy)?;
-        let kept = self.take_idle();
+        let kept = self.take_idle().await;
         let fresh = kept.is_none();
         let mut sender = match kept {
             Some(sender) => sender,
@@ -67,10 +68,18 @@ impl Pool {
         Ok(Answer { response, lease })
     }
 
-    fn take_idle(&self) -> Option<SendRequest<Body>> {
-        let mut idle = self.idle();
-        idle.retain(|(since, sender)| since.elapsed() < IDLE_FOR && sender.is_ready());
-        idle.pop().map(|(_, sender)| sender)
+    async fn take_idle(&self) -> Option<SendRequest<Body>> {
+        loop {
+            let mut sender = {
+                let mut idle = self.idle();
+                idle.retain(|(since, sender)| since.elapsed() < IDLE_FOR && !sender.is_closed());
+                idle.pop()?.1
+            };
+            // The task of a connection that has just been given back may still have to notice.
+            if let Ok(Ok(())) = timeout(READY_WITHIN, sender.ready()).await {
+                return Some(sender);
+            }
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<(Instant, SendRequest<Body>)>> {

@@ -1,5 +1,6 @@
 //! The messages: as much of MCP as a server with tools needs.
 
+use anyhow::Context;
 use serde_json::{Value, json};
 
 use crate::tasks::Tasks;
@@ -37,6 +38,10 @@ pub(crate) fn answer(line: &str, tools: &mut Tools, tasks: &mut Tasks) -> Option
         Some("tools/list") => tools.list(parameters),
         Some("tools/call") if parameters.get("task").is_some() => tasks.start(parameters),
         Some("tools/call") => call(parameters, tools),
+        Some("resources/read") => match resource(parameters, tools) {
+            Ok(result) => result,
+            Err(failure) => return Some(error(id, INVALID_PARAMETERS, &format!("{failure:#}"))),
+        },
         Some(method) if method.starts_with("tasks/") => {
             match tasks.answer(method, parameters, |parameters| call(parameters, tools)) {
                 Ok(result) => result,
@@ -82,6 +87,14 @@ fn call(parameters: &Value, tools: &mut Tools) -> Value {
             json!({"content": [{"type": "text", "text": text}], "isError": true})
         }
     }
+}
+
+/// A file by its URI, with all that comes with `read_text_file`.
+fn resource(parameters: &Value, tools: &mut Tools) -> anyhow::Result<Value> {
+    let uri = parameters.get("uri").and_then(Value::as_str).unwrap_or_default();
+    let path = uri.strip_prefix("file://").context("not a file")?;
+    let text = tools.call("read_text_file", &json!({ "path": path }))?;
+    Ok(json!({"contents": [{"uri": uri, "text": text}]}))
 }
 
 fn error(id: &Value, code: i64, message: &str) -> Value {

@@ -51,7 +51,7 @@ async fn what_is_no_answer_is_an_error() {
     assert_eq!(fails(|_| reply(200, "text/html", "<p>")).await, Failure::ContentType);
     assert_eq!(fails(|_| json("")).await, Failure::Foreign);
     assert_eq!(fails(|_| json(r#"{"jsonrpc":"2.0","id":2,"result":{}}"#)).await, Failure::Foreign);
-    assert_eq!(fails(|_| stream_of("data: {}\n\n", false)).await, Failure::Cut);
+    assert_eq!(fails(|_| stream_of(": nothing\n\n", false)).await, Failure::Cut);
     assert_eq!(fails(|_| stream_of("data: {}", true)).await, Failure::Cut);
     let compressed = |got: &Got| {
         let mut reply = json(&answer(got));
@@ -63,15 +63,19 @@ async fn what_is_no_answer_is_an_error() {
 
 #[tokio::test]
 async fn what_is_too_large_is_not_read() {
-    let announced = |_: &Got| {
-        let mut reply = json("{");
-        reply.headers_mut().insert("content-length", "1000000000".parse().expect("a value"));
+    let kept = std::sync::Mutex::new(Vec::new());
+    let announced = move |_: &Got| {
+        let (feed, mut reply) = stream();
+        kept.lock().expect("kept").push(feed);
+        let headers = reply.headers_mut();
+        headers.insert("content-type", "application/json".parse().expect("a value"));
+        headers.insert("content-length", "1000000000".parse().expect("a value"));
         reply
     };
     assert_eq!(fails(announced).await, Failure::TooLarge);
     let head = |_: &Got| {
         let mut reply = status(200);
-        reply.headers_mut().insert("x", "y".repeat(100_000).parse().expect("a value"));
+        reply.headers_mut().insert("x", "y".repeat(1_000_000).parse().expect("a value"));
         reply
     };
     assert!(matches!(fails(head).await, Failure::Protocol(_)));
@@ -79,8 +83,6 @@ async fn what_is_too_large_is_not_read() {
 
 #[tokio::test]
 async fn too_many_requests_at_once_are_refused_and_the_others_go_on() {
-    let server = Server::start(|_| stream_of(": nothing\n\n", false)).await;
-    drop(server);
     let kept = std::sync::Mutex::new(Vec::new());
     let server = Server::start(move |got| {
         if got.body["method"] == "ping" {

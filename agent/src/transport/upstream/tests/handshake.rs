@@ -83,7 +83,8 @@ async fn what_is_sent_in_order_comes_in_order() {
     let heard = server.heard();
     let expected: Vec<_> = ["POST ping", "POST notifications/cancelled"].repeat(20);
     assert_eq!(heard[..39], expected[..39]);
-    assert_eq!(server.connections.load(std::sync::atomic::Ordering::Relaxed), 1, "kept");
+    let connections = server.connections.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(connections <= 2, "{connections} for two at once");
 }
 
 #[tokio::test]

@@ -2,4 +2,5 @@ mod failures;
 mod handshake;
 mod modern;
 mod places;
+mod real;
 mod server;

@@ -105,11 +105,14 @@ pub(super) fn event(data: &str) -> Result<Bytes, &'static str> {
 
 /// A stream that holds this and breaks off or ends.
 pub(super) fn stream_of(text: &str, breaks: bool) -> Reply {
-    let (feed, reply) = stream();
+    let (feed, pieces) = mpsc::channel(1);
     feed.try_send(Ok(Bytes::from(text.to_owned()))).expect("room");
     if breaks {
-        feed.try_send(Err("broken off")).expect("room");
+        // When the text has been taken; an error at once would take its place.
+        tokio::spawn(async move { feed.send(Err("broken off")).await });
     }
+    let mut reply = Response::new(Pieces(pieces));
+    reply.headers_mut().insert("content-type", "text/event-stream".parse().expect("a value"));
     reply
 }
 

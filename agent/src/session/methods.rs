@@ -1,0 +1,161 @@
+//! What a client sends beside tool calls: the decision, and for what can act the warrant.
+
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+
+use super::call::{CallInfo, Recorder, new_id};
+use super::clients::{ClientKey, Key};
+use super::conversation::{Conversation, SessionError};
+use super::request::Request;
+use super::resolve::real_path;
+use crate::audit::Record;
+use crate::config::Action;
+use crate::mcp::Message;
+use crate::mcp::methods::{Nature, Side, known};
+use crate::policy::{Asked, Decision, Subject, decide_method};
+use crate::warrant::Warrant;
+
+impl Conversation {
+    /// What policy says of something that one side sends to the other, beside tool calls.
+    pub(super) fn judge_method(
+        &self,
+        who: &Recorder,
+        from: Side,
+        method: &str,
+        params: &Map<String, Value>,
+    ) -> Decision {
+        let asked = Asked { actor: who.actor(), method, params, resolve: &real_path };
+        decide_method(&self.context.server.policy, from, asked)
+    }
+
+    /// Refuses what policy denies of what a client sends, beside tool calls. Whether it did.
+    pub(super) async fn refuse_denied(
+        &mut self,
+        client: ClientKey,
+        message: &Message,
+    ) -> Result<bool, SessionError> {
+        let (id, method, params) = match message {
+            Message::Request { method, .. } if method == "tools/call" => return Ok(false),
+            Message::Request { id, method, params } => (Some(id), method, params),
+            Message::Notification { method, params } => (None, method, params),
+            Message::Response { .. } => return Ok(false),
+        };
+        let who = self.who(client);
+        let Decision { action, rule, reason, .. } =
+            self.judge_method(&who, Side::Client, method, params);
+        if action == Action::Allow {
+            return Ok(false);
+        }
+        let observed = self.context.server.is_observed();
+        let Some(id) = id else {
+            let record = who.not_enforced(&reason);
+            self.append(&if observed { record } else { who.refused(&rule, &reason) })?;
+            return Ok(!observed);
+        };
+        if observed {
+            if is_passive(method) {
+                self.append(&who.not_enforced(&reason))?;
+            }
+            return Ok(false);
+        }
+        let correlation = new_id();
+        let record = Record {
+            arguments: Some(self.shown(params)),
+            ..who.denied(&correlation, method, &rule, &reason)
+        };
+        let record = self.circumstances(client, params).fill(record);
+        self.deny(&Key { client, id: id.clone() }, correlation, record, &reason).await?;
+        Ok(true)
+    }
+
+    /// Forwards a request that policy allows, or that a server which is only observed gets all the same:
+    /// with a warrant and a record where it can act.
+    pub(super) async fn ask_server(
+        &mut self,
+        key: Key,
+        method: String,
+        params: &Map<String, Value>,
+        line: Vec<u8>,
+    ) -> Result<(), SessionError> {
+        let arrived = Instant::now();
+        let who = self.who(key.client);
+        if is_passive(&method) {
+            if self.take_stock().await? {
+                let request = Request::new(who, method, arrived, None);
+                self.forward_request(key, request.of_page(params.get("cursor")), line).await;
+            }
+            return Ok(());
+        }
+        let server = self.context.server.clone();
+        let observed = server.is_observed();
+        let correlation = new_id();
+        let logged = self.shown(params);
+        let circumstances = self.circumstances(key.client, params);
+        let denied = |rule: &str, reason: &str| {
+            circumstances.fill(Record {
+                arguments: Some(logged.clone()),
+                ..who.denied(&correlation, &method, rule, reason)
+            })
+        };
+        let mut decision = self.judge_method(&who, Side::Client, &method, params);
+        let issued = match decision.action {
+            Action::Allow => server.rules.issue_method(&decision, &method, params),
+            Action::Deny => Ok(Warrant::default()),
+        };
+        let warrant = match issued {
+            Ok(warrant) => warrant,
+            Err(error) => {
+                let (rule, reason) = (format!("methods.{method}.effects"), error.to_string());
+                if !observed {
+                    let record = denied(&rule, &reason);
+                    return self.deny(&key, correlation, record, &reason).await;
+                }
+                decision = Decision::denied(rule, reason);
+                Warrant::default()
+            }
+        };
+        let mut counted = false;
+        if decision.action == Action::Allow {
+            match server.let_through(who.actor(), Subject::Method(&method)) {
+                Ok(()) => counted = true,
+                Err(soon) if observed => decision = Decision::denied(soon.rule, soon.reason),
+                Err(soon) => {
+                    let record = denied(&soon.rule, &soon.reason);
+                    return self.too_soon(&key, correlation, record, soon).await;
+                }
+            }
+        }
+        if observed {
+            decision.timeout = None;
+        }
+        let state = params.get("requestState").and_then(Value::as_str);
+        let continues = state.and_then(|state| self.rounds.continued(state)).map(str::to_owned);
+        let info = CallInfo {
+            counted,
+            continues,
+            circumstances,
+            ..CallInfo::of_method(correlation, logged, &decision, warrant)
+        };
+        self.dispatch(key, Request::new(who, method, arrived, Some(info)), line).await
+    }
+
+    /// Whether policy lets a client hear a notification, of those that may hear it.
+    pub(super) fn may_hear(&self, client: ClientKey, method: &str) -> bool {
+        let decision = self.judge_method(&self.who(client), Side::Server, method, &Map::new());
+        decision.action == Action::Allow || self.context.server.is_observed()
+    }
+
+    /// Parameters for the log: what is asked, without what the protocol adds.
+    fn shown(&self, params: &Map<String, Value>) -> Value {
+        const ADDED: [&str; 3] = ["_meta", "inputResponses", "requestState"];
+        let shown = params.iter().filter(|(name, _)| !ADDED.contains(&name.as_str()));
+        let shown: Map<_, _> = shown.map(|(name, value)| (name.clone(), value.clone())).collect();
+        self.context.server.sanitizer.value(None, &Value::Object(shown))
+    }
+}
+
+/// Whether a method cannot act, so that there is nothing to record of it.
+fn is_passive(method: &str) -> bool {
+    known(method).is_some_and(|known| matches!(known.nature, Nature::Core | Nature::Passive))
+}
