@@ -120,7 +120,11 @@ fn malformed() -> anyhow::Result<()> {
     let posting = session.clone().posting();
     ensure!(post(posting.clone())?.status == 200);
 
-    let nowhere = |path: &str| Endpoint { path: path.to_owned(), ..posting.clone() };
+    let nowhere = |path: &str| {
+        let mut elsewhere = posting.clone();
+        path.clone_into(&mut elsewhere.path);
+        elsewhere
+    };
     for path in ["/", "/mcp", "/none/mcp", "/files/mcp/x", "/files/../files/mcp", "/FILES/mcp"] {
         refused(post(nowhere(path))?, 404, NOT_FOUND)?;
     }
@@ -288,7 +292,7 @@ fn ambiguous() -> anyhow::Result<()> {
         (br#"[{"jsonrpc":"2.0","id":7,"method":"tools/list"}]"#, INVALID, Value::Null),
         (br#"{"jsonrpc":"2.0","id":7,"method":"tools/list","Method":"x"}"#, INVALID, json!(7)),
         (br#"{"jsonrpc":"2.0","id":null,"method":"tools/list"}"#, INVALID, Value::Null),
-        (b"{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"a\xff\"}", -32700, Value::Null),
+        (b"{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"a\xff\"}", -32700, json!(7)),
         (br#"{"jsonrpc":"2.0","id":7,"method":"tools/list"} {}"#, -32700, Value::Null),
     ];
     for (body, code, id) in cases {

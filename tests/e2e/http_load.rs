@@ -101,9 +101,9 @@ fn sessions() -> anyhow::Result<()> {
         let slot = open[n].lock().map_err(|_| anyhow::anyhow!("a test panicked"))?;
         slot.clone().context("a session")
     };
-    let since = Instant::now();
+    let (since, endpoint) = (Instant::now(), world.endpoint());
     each(count, |n| {
-        let opened = world.endpoint().session()?;
+        let opened = endpoint.session()?;
         *open[n].lock().map_err(|_| anyhow::anyhow!("a test panicked"))? = Some(opened);
         Ok(())
     })?;

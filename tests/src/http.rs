@@ -273,8 +273,9 @@ impl Response {
     /// The next event; `None` at the end of the stream. Comments are passed over.
     pub fn event(&mut self) -> anyhow::Result<Option<Event>> {
         let mut event = Event::default();
-        let mut begun = false;
+        let (mut begun, mut comments) = (false, 0);
         loop {
+            ensure!(comments < 4, "nothing but comments");
             let Some(line) = self.line()? else {
                 ensure!(!begun, "the stream ended within an event: {event:?}");
                 return Ok(None);
@@ -289,7 +290,10 @@ impl Response {
                     }
                     event.data.push_str(data);
                 }
-                ("", _) => continue,
+                ("", _) => {
+                    comments += 1;
+                    continue;
+                }
                 _ => bail!("an unknown line: {line:?}"),
             }
             begun = true;

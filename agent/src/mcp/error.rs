@@ -23,6 +23,9 @@ pub mod code {
     pub const MISSING_CAPABILITY: i64 = -32021;
     /// The request's revision is not served. MCP 2026-07-28, section Versioning.
     pub const UNSUPPORTED_VERSION: i64 = -32022;
+    /// The client has cancelled its request. Of the Language Server Protocol, whose code MCP's own libraries use
+    /// where a response must end a stream.
+    pub const CANCELLED: i64 = -32800;
     /// The caller is not authenticated.
     pub const AUTHENTICATION: i64 = -31001;
     /// Policy denies the call.

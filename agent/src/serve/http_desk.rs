@@ -76,7 +76,7 @@ impl Desk for HttpDesk {
                 "denied by policy: actor `{}` may do nothing with server `{}`",
                 identity.actor, context.server.id
             );
-            return Err(TurnedAway::NotAllowed(message));
+            return Err(TurnedAway::NotAllowed(identity, message));
         }
         Ok(identity)
     }

@@ -30,7 +30,7 @@ pub enum TurnedAway {
     /// It did not prove who it is. What it lacks, without what it sent.
     Unknown(String),
     /// It did, and has no business here.
-    NotAllowed(String),
+    NotAllowed(Identity, String),
 }
 
 /// A client's conversation with a server.

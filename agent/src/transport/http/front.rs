@@ -148,7 +148,7 @@ impl Front {
         if ![Method::POST, Method::GET, Method::DELETE].contains(&parts.method) {
             return Err(not_allowed(METHODS));
         }
-        let identity = self.authenticate(connection, headers, &server)?;
+        let identity = self.authenticate(connection, headers, &server, known)?;
         known.identity = Some(identity.clone());
         if !connection.guest.come_in() {
             let most = self.limits.max_connections;
@@ -264,12 +264,16 @@ impl Front {
         connection: &Connection,
         headers: &HeaderMap,
         server: &str,
+        known: &mut Known,
     ) -> Result<Identity, Refusal> {
         let key = guard::key(headers)?;
         let identity = self.desk.authenticate(server, key.as_ref(), &connection.peer);
         identity.map_err(|turned| match turned {
             TurnedAway::Unknown(why) => Refusal::unauthenticated(why, key.is_some()),
-            TurnedAway::NotAllowed(why) => Refusal::forbidden("policy_denied", why),
+            TurnedAway::NotAllowed(identity, why) => {
+                known.identity = Some(identity);
+                Refusal::forbidden("policy_denied", why)
+            }
         })
     }
 

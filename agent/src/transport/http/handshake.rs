@@ -152,6 +152,9 @@ pub(super) async fn post(
 ) -> Result<Response<Body>, Refusal> {
     let Message::Request { id, .. } = message else {
         session.send(arrival).await.map_err(|_| Refusal::gone())?;
+        if let Some(id) = cancelled(message) {
+            session.cancel(id);
+        }
         return Ok(body::empty(StatusCode::ACCEPTED));
     };
     let opened = session.streams().open(id.clone());
@@ -171,6 +174,16 @@ pub(super) async fn post(
     let primed = session.revision().is_some_and(|revision| revision >= PRIMED_FROM);
     reader.backlog.extend(first);
     Ok(stream(session, reader, primed.then_some(0)))
+}
+
+/// The request that a client does not want any more (MCP 2025-11-25, section Cancellation).
+fn cancelled(message: &Message) -> Option<Id> {
+    match message {
+        Message::Notification { method, params } if method == "notifications/cancelled" => {
+            Id::from_value(params.get("requestId")?)
+        }
+        _ => None,
+    }
 }
 
 /// A client that listens to what is about no request, or comes again for the rest of a stream.

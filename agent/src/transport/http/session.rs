@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::streams::{GENERAL, Placed, Streams};
 use super::table::{Table, Ticket};
+use crate::mcp::{Id, RpcError, code};
 use crate::transport::{Arrival, Departure, Route};
 
 /// How long a client may leave a message unread before its stream is taken away. It can come again
@@ -85,6 +86,16 @@ impl Session {
     /// The client has left.
     pub(super) fn close(&self) {
         lock(&self.arrivals).take();
+    }
+
+    /// Ends the stream of a request that its client has cancelled and that nobody answers any more.
+    pub(super) fn cancel(&self, request: Id) {
+        let error = RpcError::new(code::CANCELLED, "cancelled by the client", "cancelled");
+        let text = error.to_line(Some(&request)).into();
+        let placed = self.streams().place(&Route::Answer(request), text, std::time::Instant::now());
+        if let Some(Placed { item, sink }) = placed {
+            let _ = sink.try_send(item); // A stream that is full ends without it.
+        }
     }
 
     /// Puts a message on its stream. When the reader is slow, this takes as long, up to a point; a slow
@@ -165,7 +176,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mcp::Id;
 
     fn start(
         idle: Duration,
@@ -194,6 +204,19 @@ mod tests {
         drop(reader);
         assert!(heard.recv().await.is_none(), "the server is told");
         assert!(table.find(&key).is_none() && session.is_closed());
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_request_is_answered_once() {
+        let (session, _heard, said, _table) = start(Duration::from_secs(6000));
+        let mut reader = session.streams().open(Id::Number(1)).expect("open");
+        session.cancel(Id::Number(1));
+        session.cancel(Id::Number(2));
+        let _ = said.send(departure(Route::Answer(Id::Number(1)), "late")).await;
+        let answer = reader.items.recv().await.expect("answered");
+        assert!(answer.last && answer.text.starts_with(b"{"));
+        assert!(reader.items.recv().await.is_none());
+        assert!(session.streams().open(Id::Number(1)).is_ok(), "the id is free again");
     }
 
     #[tokio::test]
