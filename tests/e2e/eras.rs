@@ -5,7 +5,6 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use warrantd_tests::client::Client;
 use warrantd_tests::harness::test;
-use warrantd_tests::http;
 use warrantd_tests::needs::Need;
 use warrantd_tests::records;
 use warrantd_tests::scratch::text;
@@ -107,7 +106,8 @@ fn modern_to_modern() -> anyhow::Result<()> {
 fn probe() -> anyhow::Result<()> {
     let rig = Rig::new(POLICY)?;
     let mut client = run(&rig, &["--era", "handshake"])?;
-    expect_error(&client.request("server/discover", &json!({"_meta": meta()}))?, -32601)?;
+    let refused = client.request("server/discover", &json!({"_meta": meta()}))?;
+    ensure!(refused.error_code() == Some(-32601), "{}", refused.line);
     client.initialize()?.result()?;
     ensure!(client.call("repeat", &json!({"text": "a"}))?.text()? == "a");
     Ok(())
@@ -116,7 +116,8 @@ fn probe() -> anyhow::Result<()> {
 fn none_in_common() -> anyhow::Result<()> {
     let rig = Rig::new(POLICY)?;
     let mut client = run(&rig, &["--era", "none"])?;
-    expect_error(&client.initialize()?, -32601)?;
+    let refused = client.initialize()?;
+    ensure!(refused.error_code() == Some(-32601), "{}", refused.line);
     let mut client = run(&rig, &["--era", "none"])?;
     let refused = client.request("tools/call", &modern_call("repeat", &json!({"text": "a"})))?;
     let why = refused.message.pointer("/error/message").and_then(Value::as_str).unwrap_or_default();
@@ -197,7 +198,9 @@ fn left() -> anyhow::Result<()> {
 }
 
 fn stateless() -> anyhow::Result<()> {
-    let world = World::start(Rig::new(POLICY)?, "teller", PLAIN, "", |config| config)?;
+    let others = "  - {id: other-service}\n  - {id: stranger}\nmethods:";
+    let policy = POLICY.replacen("methods:", others, 1);
+    let world = World::start(Rig::new(&policy)?, "teller", PLAIN, "", |config| config)?;
     let endpoint = world
         .endpoint()
         .with("MCP-Protocol-Version", "2026-07-28")
@@ -214,6 +217,5 @@ fn stateless() -> anyhow::Result<()> {
     let ids: std::collections::BTreeSet<_> =
         calls.iter().map(|call| call.text("session_id").to_owned()).collect();
     ensure!(calls.len() == 3 && ids.len() == 1, "one conversation for the actor: {calls:?}");
-    let _ = http::initialize("2025-11-25");
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! A small HTTP/1.1 client for exactness: it sends the bytes that it is told to, a connection for each
 //! request, and reads server-sent events as they come.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -104,10 +105,10 @@ impl Endpoint {
     pub fn head(&self, method: &str, length: Option<usize>) -> String {
         let mut head = format!("{method} {} HTTP/1.1\r\n", self.path);
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            let _ = write!(head, "{name}: {value}\r\n");
         }
         if let Some(length) = length {
-            head.push_str(&format!("Content-Length: {length}\r\n"));
+            let _ = write!(head, "Content-Length: {length}\r\n");
         }
         head.push_str("\r\n");
         head
@@ -314,10 +315,9 @@ impl Response {
 
     fn byte(&mut self) -> anyhow::Result<Option<u8>> {
         match &mut self.length {
-            Length::Known(0) => return Ok(None),
+            Length::Known(0) | Length::Chunked { ended: true, .. } => return Ok(None),
             Length::Known(left) => *left -= 1,
             Length::ToTheEnd => {}
-            Length::Chunked { ended: true, .. } => return Ok(None),
             Length::Chunked { left, ended } => {
                 if *left == 0 {
                     let mut line = String::new();

@@ -1,6 +1,7 @@
 //! The protocol's own conformance suite, and what it finds.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -97,7 +98,7 @@ impl Findings {
         }
         for (name, why) in &mut worse {
             if let Some(said) = self.said.get(*name) {
-                *why += &format!(": {said}");
+                let _ = write!(why, ": {said}");
             }
         }
         worse

@@ -70,7 +70,9 @@ impl Conversation {
                     denied.map_or_else(|| self.in_clients_era(&request, line, &result), Err);
                 match carried {
                     Ok(line) => self.conclude(key, request, line, &result).await,
-                    Err(error) => {
+                    Err(mut error) => {
+                        let call = request.call.as_ref();
+                        error.correlation_id = call.map(|call| call.correlation_id.clone());
                         let line = error.to_line(Some(&key.id));
                         let told = Err(json!({ "message": error.message }));
                         self.conclude(key, request, line, &told).await
