@@ -15,9 +15,6 @@ use crate::session::{Context, Part, Pool, converse};
 use crate::transport::http::{Complaint, Desk, Peer, TurnedAway, Visit};
 use crate::transport::{Inbox, Outbox};
 
-/// Headers that are noted of every request: where it stands in a trace (W3C Trace Context).
-const NOTED: [&str; 3] = ["traceparent", "tracestate", "baggage"];
-
 /// The servers of a daemon, for its HTTP listeners.
 pub(super) struct HttpDesk {
     servers: BTreeMap<String, Served>,
@@ -140,8 +137,10 @@ impl Desk for HttpDesk {
         found.map(|served| served.context.server.param_headers(tool)).unwrap_or_default()
     }
 
-    fn noted_headers(&self, _server: &str) -> Vec<String> {
-        NOTED.map(str::to_owned).to_vec()
+    fn noted_headers(&self, server: &str) -> Vec<String> {
+        let found = self.servers.get(server).into_iter();
+        let headers = found.flat_map(|served| served.context.server.headers_for_audit());
+        headers.map(str::to_owned).collect()
     }
 }
 
