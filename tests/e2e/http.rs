@@ -302,6 +302,20 @@ fn ambiguous() -> anyhow::Result<()> {
     let spread = "{\r\n \"jsonrpc\": \"2.0\",\n \"id\": 7, \"method\": \"tools/list\"\n}\n";
     let answer = session.send("POST", Some(spread.as_bytes()))?.json()?;
     ensure!(answer["id"] == 7 && answer.get("result").is_some(), "{answer}");
+    // A message within a message, on a line of its own.
+    let inner = call(9, "read_text_file", &json!({"path": "secret.txt"}));
+    let smuggled = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":8,\"method\":\"tools/list\",\"params\":{{\"x\":\n{inner}\n}}}}"
+    );
+    let answer = session.send("POST", Some(smuggled.as_bytes()))?.json()?;
+    ensure!(answer["id"] == 8 && answer.get("result").is_some(), "{answer}");
+    let log = serde_json::to_string(
+        &read(&world.daemon.rig.audit)?.into_iter().map(|r| r.0).collect::<Vec<_>>(),
+    )?;
+    ensure!(
+        !log.contains("not in flight") && !log.contains("no message"),
+        "the server saw it: {log}"
+    );
     Ok(())
 }
 

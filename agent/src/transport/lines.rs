@@ -87,6 +87,13 @@ impl LineWriter {
         let (queue, mut lines) = mpsc::channel::<Vec<u8>>(depth);
         let task = tokio::spawn(async move {
             while let Some(mut line) = lines.recv().await {
+                // What follows a line end would be a message of its own. In JSON it stands between
+                // tokens alone.
+                for byte in &mut line {
+                    if matches!(byte, b'\n' | b'\r') {
+                        *byte = b' ';
+                    }
+                }
                 line.push(b'\n');
                 // When the other end is gone, its reader says so; the rest is thrown away.
                 if writer.write_all(&line).await.is_err() || writer.flush().await.is_err() {
@@ -145,6 +152,18 @@ mod tests {
         assert_eq!(read(&text, 100).await, [Line::TooLong, Line::Whole(b"ok".to_vec())]);
         assert_eq!(read(b"12345\n", 5).await, [Line::Whole(b"12345".to_vec())]);
         assert_eq!(read(b"123456\n", 5).await, [Line::TooLong]);
+    }
+
+    #[tokio::test]
+    async fn a_message_is_one_line_however_it_was_written() {
+        let (near, far) = tokio::io::duplex(100);
+        let writer = LineWriter::new(near, 4);
+        writer.send(b"{\n{}\r\n}".to_vec()).await;
+        writer.finish().await;
+        let mut reader = LineReader::new(far, 100);
+        let line = reader.next().await.expect("read");
+        assert_eq!(line, Some(Line::Whole(b"{ {}  }".to_vec())));
+        assert_eq!(reader.next().await.expect("read"), None);
     }
 
     #[tokio::test]

@@ -214,7 +214,7 @@ impl Front {
             Message::Notification { method, .. } => known.method = Some(method.clone()),
             Message::Response { .. } => {}
         }
-        let arrival = Arrival { text: read.bytes, notes: self.notes(caller, headers) };
+        let arrival = Arrival { text: one_line(read.bytes), notes: self.notes(caller, headers) };
         if agree::is_modern(headers, &message) {
             return self.modern(caller, headers, identity, &message, arrival).await;
         }
@@ -309,6 +309,17 @@ impl Front {
         let complaint = Complaint { server, identity, peer, method, authentication, error };
         let _ = self.desk.refused(&complaint); // Nobody waits for its id.
     }
+}
+
+/// A message as one line. In JSON a raw line end stands between tokens alone, where it means nothing; where
+/// messages are lines, what follows it would be a message of its own, which nobody has judged.
+fn one_line(mut text: Vec<u8>) -> Vec<u8> {
+    for byte in &mut text {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+    text
 }
 
 fn not_allowed(methods: &'static str) -> Refusal {

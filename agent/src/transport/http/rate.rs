@@ -38,7 +38,7 @@ impl Rate {
                 bucket.saved = left;
                 Ok(())
             }
-            None => Err(price - bucket.saved),
+            None => Err(price.saturating_sub(bucket.saved)),
         }
     }
 }

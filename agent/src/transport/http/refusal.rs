@@ -18,7 +18,7 @@ pub(super) struct Refusal {
     /// One line for people.
     pub(super) message: String,
     /// More for the error's data.
-    details: Map<String, Value>,
+    details: Vec<(&'static str, Value)>,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// The caller did not prove who it is.
     pub(super) authentication: bool,
@@ -31,7 +31,7 @@ impl Refusal {
         reason: &'static str,
         message: impl Into<String>,
     ) -> Self {
-        let (details, headers) = (Map::new(), Vec::new());
+        let (details, headers) = (Vec::new(), Vec::new());
         let message = message.into();
         Self { status, code, reason, message, details, headers, authentication: false }
     }
@@ -59,8 +59,8 @@ impl Refusal {
         let message = format!("revision `{requested}` is not served; {} are", served.join(", "));
         let code = code::UNSUPPORTED_VERSION;
         let mut refusal = Self::new(StatusCode::BAD_REQUEST, code, "unsupported_version", message);
-        refusal.details.insert("supported".to_owned(), json!(crate::mcp::era::MODERN));
-        refusal.details.insert("requested".to_owned(), json!(requested));
+        refusal.details.push(("supported", json!(crate::mcp::era::MODERN)));
+        refusal.details.push(("requested", json!(requested)));
         refusal
     }
 
@@ -89,7 +89,7 @@ impl Refusal {
         let (status, code) = (StatusCode::TOO_MANY_REQUESTS, code::TOO_SOON);
         let mut refusal = Self::new(status, code, "rate_limited", message)
             .with(RETRY_AFTER, HeaderValue::from(seconds));
-        refusal.details.insert("retry_after_seconds".to_owned(), json!(seconds));
+        refusal.details.push(("retry_after_seconds", json!(seconds)));
         refusal
     }
 
@@ -131,7 +131,8 @@ impl Refusal {
     ) -> Response<Body> {
         let (mut status, mut code, mut reason) = (self.status, self.code, self.reason);
         let mut message = self.message;
-        let mut data = self.details;
+        let details = self.details.into_iter().map(|(key, value)| (key.to_owned(), value));
+        let mut data: Map<_, _> = details.collect();
         match correlation {
             Some(id) => _ = data.insert("correlation_id".to_owned(), json!(id)),
             None => {
