@@ -218,7 +218,7 @@ fn inspector(way: &Way, _: Era, calls: &[Asked]) -> anyhow::Result<Vec<Value>> {
             }
             Way::Url { url, ca } => {
                 client.arg(url).args(["--transport", "http"]);
-                client.env("NODE_EXTRA_CA_CERTS", ca.as_ref().map_or("".into(), |ca| text(ca)));
+                client.env("NODE_EXTRA_CA_CERTS", ca.as_ref().map_or(String::new(), |ca| text(ca)));
             }
             other => anyhow::bail!("not for this client: {other:?}"),
         }

@@ -1,5 +1,7 @@
 //! The protocol's own conformance suite: what passes against a server passes through warrantd.
 
+#![allow(clippy::print_stderr)] // The figures are part of what the test finds.
+
 use anyhow::{Context, ensure};
 use libtest_mimic::Trial;
 use warrantd_tests::harness::test;
@@ -64,7 +66,7 @@ fn alone(revision: &str) -> anyhow::Result<()> {
         .map(|(name, said)| format!("{name}: {said}"))
         .collect();
     ensure!(failed.is_empty(), "{}", failed.join("\n"));
-    println!("conformance {revision}: {} checks pass", findings.passed());
+    eprintln!("conformance {revision}: {} checks pass", findings.passed());
     Ok(())
 }
 
@@ -84,7 +86,7 @@ fn through(revision: &str, way: &str, behind: Behind) -> anyhow::Result<()> {
         .collect();
     let said = daemon.process.stderr();
     ensure!(wrong.is_empty(), "{} checks:\n{}\nstderr: {said}", wrong.len(), wrong.join("\n"));
-    println!(
+    eprintln!(
         "conformance {revision} {behind:?}: {} of {} checks pass",
         found.passed(),
         alone.passed()
@@ -108,8 +110,11 @@ fn daemon(revision: &str, behind: Behind, fixture: &Fixture) -> anyhow::Result<D
                 let own = ["    command:", "    root:", "    user:"];
                 let kept =
                     config.lines().filter(|line| !own.iter().any(|key| line.starts_with(key)));
-                let kept: String = kept.map(|line| format!("{line}\n")).collect();
-                format!("{kept}{era}    upstream: {{url: '{}', unobserved: true}}\n", fixture.url())
+                let kept = kept.collect::<Vec<_>>().join("\n");
+                format!(
+                    "{kept}\n{era}    upstream: {{url: '{}', unobserved: true}}\n",
+                    fixture.url()
+                )
             }
         };
         config + "listen: [{address: '127.0.0.1:0', actor: tester}]\n"

@@ -198,7 +198,7 @@ fn running() -> anyhow::Result<()> {
     let address = format!("127.0.0.1:{}", fixture.port);
     let listening = |all: &Value| {
         let found = all["listening"].as_array().into_iter().flatten();
-        found.cloned().find(|socket| socket["address"] == json!(address))
+        found.into_iter().find(|socket| socket["address"] == json!(address)).cloned()
     };
     ensure!(listening(&all).is_none_or(|socket| socket["answer"].is_null()), "it was asked");
     let all = inventory(&discover(&scratch, &home, &["--json", "--probe"])?)?;

@@ -106,7 +106,7 @@ fn keys() -> anyhow::Result<()> {
     let message = refused(stranger.post(&hello)?, 403, DENIED)?;
     ensure!(world.record_of(&message)?.text("actor") == "stranger");
     let mut elsewhere = stranger;
-    elsewhere.path = "/other".to_owned();
+    "/other".clone_into(&mut elsewhere.path);
     ensure!(elsewhere.post(&hello)?.status == 200);
     Ok(())
 }

@@ -2,6 +2,8 @@
 //! default; `WARRANTD_TEST_SESSIONS=1000 WARRANTD_TEST_LORIS=10000 WARRANTD_TEST_BODIES=100 cargo test
 //! -p warrantd-tests --test e2e -- http_load:: --nocapture` prints the figures of many.
 
+#![allow(clippy::print_stderr)] // The figures are part of what the test finds.
+
 use std::io::{Read, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,7 +53,7 @@ fn memory(world: &World) -> anyhow::Result<(usize, usize)> {
 fn report(what: &str, world: &World, since: Instant) -> anyhow::Result<usize> {
     let (now, most) = memory(world)?;
     let seconds = since.elapsed().as_secs_f64();
-    println!("{what}: {seconds:.1} s, VmRSS {} MiB, VmHWM {} MiB", now >> 10, most >> 10);
+    eprintln!("{what}: {seconds:.1} s, VmRSS {} MiB, VmHWM {} MiB", now >> 10, most >> 10);
     Ok(most)
 }
 
@@ -148,7 +150,7 @@ fn loris() -> anyhow::Result<()> {
     ensure!(most < MEMORY, "{most} KiB");
     let descriptors =
         std::fs::read_dir(format!("/proc/{}/fd", world.daemon.process.pid()))?.count();
-    println!("open files of the daemon: {descriptors}");
+    eprintln!("open files of the daemon: {descriptors}");
     ensure!(descriptors < 600, "{descriptors} open files");
     // The first one was closed long ago.
     ensure!(open[0].read(&mut [0; 8])? == 0);
@@ -172,7 +174,7 @@ fn bodies() -> anyhow::Result<()> {
         }
         let posting = posting.with("Transfer-Encoding", "chunked");
         stream.write_all(posting.head("POST", None).as_bytes())?;
-        let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+        let chunk = [b"10000\r\n".as_slice(), &vec![b' '; 0x10000], b"\r\n"].concat();
         for _ in 0..1 << 14 {
             if stream.write_all(&chunk).is_err() {
                 return Ok(()); // Nobody reads any more.

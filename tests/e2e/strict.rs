@@ -39,13 +39,13 @@ fn over_stdio() -> anyhow::Result<()> {
         client.send_bytes(&specimen.message)?;
         client.send_line(&probe)?;
         let mut replies = client.replies_until(&id).with_context(|| specimen.name.clone())?;
-        let served = replies.pop().context("it ends with the answer to the second message")?;
+        let last = replies.pop().context("it ends with the answer to the second message")?;
         if specimen.fate == Fate::Passes {
             heard.push(specimen.message.clone());
             said.extend(replies.iter().map(|reply| reply.line.clone()));
         }
         heard.push(probe.into_bytes());
-        if let Err(error) = served.result().and_then(|_| fares(specimen, &replies)) {
+        if let Err(error) = last.result().and_then(|_| fares(specimen, &replies)) {
             wrong.push(format!("{}: {error:#}", specimen.name));
         }
     }

@@ -1,6 +1,7 @@
 //! What to write into the files of clients, so that they reach the planned servers through warrantd.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +11,7 @@ use crate::learn::flow::{comment, scalar};
 
 /// A text in Markdown: for each client's file, what stands in place of its entries.
 pub fn snippets(plan: &Plan) -> String {
-    let mut by_file: BTreeMap<(&str, Option<&str>), Vec<(&Found, &str)>> = BTreeMap::new();
+    let mut by_file: BTreeMap<_, Vec<(&Found, &str)>> = BTreeMap::new();
     for server in &plan.servers {
         for found in &server.of {
             let file = (found.file.as_str(), found.project.as_deref());
@@ -20,9 +21,10 @@ pub fn snippets(plan: &Plan) -> String {
     let mut text = "# Clients\n\nIn place of the entries of these names:\n".to_owned();
     for ((file, project), entries) in by_file {
         let Some((first, _)) = entries.first() else { continue };
-        text += &format!("\n## {}: `{}`\n\n", first.client, comment(file).replace('`', "'"));
+        let shown = comment(file).replace('`', "'");
+        let _ = write!(text, "\n## {}: `{shown}`\n\n", first.client);
         if let Some(project) = project {
-            text += &format!("For the project `{}`:\n\n", comment(project).replace('`', "'"));
+            let _ = write!(text, "For the project `{}`:\n\n", comment(project).replace('`', "'"));
         }
         text += &block(first, &entries);
     }

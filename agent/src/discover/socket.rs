@@ -1,4 +1,4 @@
-//! Listening sockets, as /proc/PID/net/tcp, tcp6 and unix tell (proc_pid_net(5)).
+//! Listening sockets, as `/proc/PID/net/tcp`, `tcp6` and `unix` tell (`proc_pid_net(5)`).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -11,7 +11,7 @@ pub struct Socket<A> {
     pub inode: u64,
 }
 
-/// `TCP_LISTEN` (include/net/tcp_states.h).
+/// `TCP_LISTEN` (`include/net/tcp_states.h`).
 const LISTEN: &str = "0A";
 /// `__SO_ACCEPTCON` (include/linux/net.h): the socket listens.
 const ACCEPTS: u64 = 1 << 16;

@@ -1,6 +1,7 @@
 //! A plan as files: the daemon's configuration, and a policy for each server that only observes.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::plan::{Plan, Planned, Way};
 use super::snippet::snippets;
@@ -53,25 +54,25 @@ fn config(plan: &Plan) -> String {
     let mut text = HEAD.to_owned();
     for left in &plan.left_out {
         let (name, file) = (comment(&left.found.entry.name), comment(&left.found.file));
-        text += &format!("# Left out: `{name}` of {file}: {}\n", comment(&left.why));
+        let _ = writeln!(text, "# Left out: `{name}` of {file}: {}", comment(&left.why));
     }
     text += "\nactors:\n";
     let actors: BTreeMap<_, _> =
         plan.servers.iter().map(|server| (server.actor.1, &server.actor.0)).collect();
     for (uid, name) in actors {
-        text += &format!("  - id: {}\n    uids: [{uid}]\n", scalar(name));
+        let _ = writeln!(text, "  - id: {}\n    uids: [{uid}]", scalar(name));
     }
     text += "\nservers:\n";
     for server in &plan.servers {
-        text += &format!("  - id: {}\n", scalar(&server.id));
+        let _ = writeln!(text, "  - id: {}", scalar(&server.id));
         for found in &server.of {
             let (name, file) = (comment(&found.entry.name), comment(&found.file));
-            text += &format!("    # {}: `{name}` of {file}\n", found.client);
+            let _ = writeln!(text, "    # {}: `{name}` of {file}", found.client);
         }
         for remark in &server.review {
-            text += &format!("    # REVIEW: {}\n", comment(remark));
+            let _ = writeln!(text, "    # REVIEW: {}", comment(remark));
         }
-        text += &format!("    policy: {}\n    auth: [peer_uid]\n", scalar(&policy(server)));
+        let _ = writeln!(text, "    policy: {}\n    auth: [peer_uid]", scalar(&policy(server)));
         text += &way(&server.way);
     }
     text
@@ -163,7 +164,7 @@ mod tests {
             texts in prop::array::uniform4("[^\0]{1,12}|\\PC{1,8}|[:#\\-\\[\\]{}\"'`\n\r\t ]{1,8}")
         ) {
             let found = found(&texts);
-            let mut plan = plan(&[found.clone()], &Anything);
+            let mut plan = plan(std::slice::from_ref(&found), &Anything);
             plan.left_out.push(LeftOut { found, why: texts[1].clone() });
             let files = files(&plan);
             let source = Source::new(Path::new(CONFIG), files[0].text.clone());

@@ -12,6 +12,7 @@ use crate::warrant::Observation;
 
 /// A request that is in flight: forwarded and not answered yet, or a task.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // Facts that do not depend on each other.
 pub(super) struct Request {
     /// Whose it is.
     pub(super) who: Arc<Recorder>,

@@ -81,7 +81,9 @@ impl Roots {
             }
             for (_, effects, _) in section.by_method() {
                 // No argument but a URI is limited by path, and nobody writes by URI.
-                effects.into_iter().for_each(|named| self.add_named(named, &[], root));
+                if let Some(named) = effects {
+                    self.add_named(named, &[], root);
+                }
             }
         }
     }
@@ -92,7 +94,9 @@ impl Roots {
         self.run.extend(named.exec.iter().filter_map(|entry| literal(entry.program(), root)));
         for text in named.write.iter().chain(&named.delete) {
             if text.starts_with("${") {
-                limits.iter().for_each(|glob| self.add_write(glob, root));
+                for glob in limits {
+                    self.add_write(glob, root);
+                }
             } else {
                 self.add_write(text, root);
             }

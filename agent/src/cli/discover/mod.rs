@@ -66,8 +66,7 @@ impl Discover {
             table::lines(&inventory).iter().try_for_each(|line| output::line(line))?;
         }
         let Some(dir) = &self.config else {
-            let code = if inventory.has_unguarded() { 1 } else { 0 };
-            return Ok(ExitCode::from(code));
+            return Ok(ExitCode::from(u8::from(inventory.has_unguarded())));
         };
         let said = write::all(dir, &plan(&files.found, &look::ThisHost(&processes)))?;
         if !self.json {
@@ -107,7 +106,7 @@ fn inventory(files: &Files, processes: &Processes, mask: &Mask) -> Inventory {
             None => continue,
         };
         servers.insert(process.pid);
-        inventory.running.push(processes.shown(process, why, mask));
+        inventory.running.push(processes::shown(process, why, mask));
     }
     inventory.listening = processes.listening(&servers, mask);
     inventory

@@ -46,18 +46,6 @@ impl Processes {
         self.all().filter(runs).map(|process| process.pid).collect()
     }
 
-    /// A process as it may be shown.
-    pub(super) fn shown(&self, process: &Process, why: String, mask: &Mask) -> Running {
-        let name = User::from_uid(Uid::from_raw(process.uid)).ok().flatten().map(|user| user.name);
-        Running {
-            pid: process.pid,
-            user: name.unwrap_or_else(|| process.uid.to_string()),
-            command: mask.command(&process.command),
-            why,
-            behind_warrantd: process.cgroup.split('/').any(|part| part == "warrantd"),
-        }
-    }
-
     /// The sockets on which these processes listen.
     pub(super) fn listening(&self, pids: &BTreeSet<u32>, mask: &Mask) -> Vec<Listening> {
         let mut found: BTreeMap<String, Listening> = BTreeMap::new();
@@ -150,4 +138,16 @@ fn sockets(pid: u32) -> BTreeSet<u64> {
         target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
     };
     descriptors.filter_map(inode).collect()
+}
+
+/// A process as it may be shown.
+pub(super) fn shown(process: &Process, why: String, mask: &Mask) -> Running {
+    let name = User::from_uid(Uid::from_raw(process.uid)).ok().flatten().map(|user| user.name);
+    Running {
+        pid: process.pid,
+        user: name.unwrap_or_else(|| process.uid.to_string()),
+        command: mask.command(&process.command),
+        why,
+        behind_warrantd: process.cgroup.split('/').any(|part| part == "warrantd"),
+    }
 }

@@ -17,7 +17,7 @@ pub(super) fn lines(inventory: &Inventory) -> Vec<String> {
         let user = first.user.as_deref().unwrap_or("every user");
         let project = project.map_or(String::new(), |dir| format!(", for {}", safe(dir)));
         lines.push(format!("{} of {}: {}{project}", first.client, safe(user), safe(file)));
-        servers.iter().for_each(|server| lines.extend(configured(server)));
+        lines.extend(servers.iter().flat_map(|server| configured(server)));
         lines.push(String::new());
     }
     if !inventory.running.is_empty() {

@@ -164,9 +164,12 @@ impl Globs {
         key: &str,
         root: &str,
     ) -> Result<Self, Problem> {
-        let build = |patterns: &[String], root: &str| match any_case {
-            true => PathGlobs::any_case(patterns, root),
-            false => PathGlobs::new(patterns, root),
+        let build = |patterns: &[String], root: &str| {
+            if any_case {
+                PathGlobs::any_case(patterns, root)
+            } else {
+                PathGlobs::new(patterns, root)
+            }
         };
         let paths = build(paths, root)
             .map_err(|(index, why)| Problem::new(format!("{key}.{paths_name}[{index}]"), why))?;

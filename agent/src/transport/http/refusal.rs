@@ -133,13 +133,12 @@ impl Refusal {
         let mut message = self.message;
         let details = self.details.into_iter().map(|(key, value)| (key.to_owned(), value));
         let mut data: Map<_, _> = details.collect();
-        match correlation {
-            Some(id) => _ = data.insert("correlation_id".to_owned(), json!(id)),
-            None => {
-                (status, code) = (StatusCode::SERVICE_UNAVAILABLE, code::AUDIT);
-                reason = "audit_failed";
-                "the audit log cannot be written".clone_into(&mut message);
-            }
+        if let Some(id) = correlation {
+            data.insert("correlation_id".to_owned(), json!(id));
+        } else {
+            (status, code) = (StatusCode::SERVICE_UNAVAILABLE, code::AUDIT);
+            reason = "audit_failed";
+            "the audit log cannot be written".clone_into(&mut message);
         }
         data.insert("reason".to_owned(), json!(reason));
         let error = json!({

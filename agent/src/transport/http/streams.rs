@@ -91,7 +91,7 @@ pub(super) struct Placed {
 /// All streams of a session.
 #[derive(Debug)]
 pub(super) struct Streams {
-    streams: HashMap<u64, Stream>,
+    open: HashMap<u64, Stream>,
     requests: HashMap<Id, u64>,
     opened: u64,
     kept: VecDeque<Kept>,
@@ -124,7 +124,7 @@ impl Default for Streams {
     fn default() -> Self {
         let general = Stream { resumable: true, ..Stream::default() };
         Self {
-            streams: HashMap::from([(GENERAL, general)]),
+            open: HashMap::from([(GENERAL, general)]),
             requests: HashMap::new(),
             opened: 0,
             kept: VecDeque::new(),
@@ -145,14 +145,14 @@ impl Streams {
         self.opened += 1;
         let (sink, items) = mpsc::channel(QUEUE);
         let stream = Stream { sink: Some(sink), ..Stream::default() };
-        self.streams.insert(self.opened, stream);
+        self.open.insert(self.opened, stream);
         self.requests.insert(request, self.opened);
         Ok(Reader { stream: self.opened, backlog: VecDeque::new(), items })
     }
 
     /// A client is told ids of this stream.
     pub(super) fn make_resumable(&mut self, stream: u64) {
-        if let Some(stream) = self.streams.get_mut(&stream) {
+        if let Some(stream) = self.open.get_mut(&stream) {
             stream.resumable = true;
         }
     }
@@ -165,7 +165,7 @@ impl Streams {
             Route::About(id) => (self.requests.get(id).copied().unwrap_or(GENERAL), false),
             Route::General => (GENERAL, false),
         };
-        let stream = self.streams.get_mut(&number)?;
+        let stream = self.open.get_mut(&number)?;
         stream.last += 1;
         let item = Item { stream: number, number: stream.last, text, last: answers, room: None };
         let sink = stream.sink.clone().filter(|sink| !sink.is_closed());
@@ -180,7 +180,7 @@ impl Streams {
         if stream.resumable {
             self.keep(&item);
         } else {
-            self.streams.remove(&number);
+            self.open.remove(&number);
         }
         self.forget(now);
         Some(Placed { item, sink: sink? })
@@ -188,7 +188,7 @@ impl Streams {
 
     /// The general stream for a client that has none: what nobody was there for comes first.
     pub(super) fn attach_general(&mut self) -> Result<Reader, StreamError> {
-        let stream = self.streams.entry(GENERAL).or_default();
+        let stream = self.open.entry(GENERAL).or_default();
         if stream.sink.as_ref().is_some_and(|sink| !sink.is_closed()) {
             return Err(StreamError::Busy);
         }
@@ -198,7 +198,7 @@ impl Streams {
 
     /// The rest of a stream, for a client that has read up to an event. Whoever read it before reads no more.
     pub(super) fn resume(&mut self, stream: u64, after: u64) -> Result<Reader, StreamError> {
-        let found = self.streams.get(&stream).ok_or(StreamError::Unknown)?;
+        let found = self.open.get(&stream).ok_or(StreamError::Unknown)?;
         if after > found.last {
             return Err(StreamError::Unknown);
         }
@@ -219,7 +219,7 @@ impl Streams {
         };
         let backlog = later.map(item).collect();
         let (sink, items) = mpsc::channel(QUEUE);
-        if let Some(stream) = self.streams.get_mut(&number) {
+        if let Some(stream) = self.open.get_mut(&number) {
             stream.handed = stream.last;
             // What has ended gets nothing more: without a sender the reader comes to its end.
             stream.sink = stream.ended.is_none().then_some(sink);
@@ -229,7 +229,7 @@ impl Streams {
 
     /// Takes away a reader that does not read.
     pub(super) fn detach(&mut self, stream: u64, sink: &mpsc::Sender<Item>) {
-        if let Some(stream) = self.streams.get_mut(&stream)
+        if let Some(stream) = self.open.get_mut(&stream)
             && stream.sink.as_ref().is_some_and(|own| own.same_channel(sink))
         {
             stream.sink = None;
@@ -238,15 +238,12 @@ impl Streams {
 
     /// Whether a client reads any of them, or waits for an answer.
     pub(super) fn are_read(&self) -> bool {
-        self.streams
-            .values()
-            .filter_map(|stream| stream.sink.as_ref())
-            .any(|sink| !sink.is_closed())
+        self.open.values().filter_map(|stream| stream.sink.as_ref()).any(|sink| !sink.is_closed())
     }
 
     /// Ends all of them.
     pub(super) fn end(&mut self) {
-        for stream in self.streams.values_mut() {
+        for stream in self.open.values_mut() {
             stream.sink = None;
         }
         self.requests.clear();
@@ -265,7 +262,7 @@ impl Streams {
         while self.kept.len() > EVENTS || self.kept_bytes > BYTES {
             let Some(oldest) = self.kept.pop_front() else { break };
             self.kept_bytes -= oldest.text.len();
-            if let Some(stream) = self.streams.get_mut(&oldest.stream) {
+            if let Some(stream) = self.open.get_mut(&oldest.stream) {
                 stream.lost = oldest.number;
             }
         }
@@ -274,10 +271,10 @@ impl Streams {
     /// Forgets streams that ended long ago, or of which nothing is kept.
     fn forget(&mut self, now: Instant) {
         let long_ago = |ended: Instant| now.saturating_duration_since(ended) >= KEEP;
-        self.streams.retain(|_, stream| {
+        self.open.retain(|_, stream| {
             stream.ended.is_none_or(|ended| !long_ago(ended) && stream.lost < stream.last)
         });
-        let (streams, bytes) = (&self.streams, &mut self.kept_bytes);
+        let (streams, bytes) = (&self.open, &mut self.kept_bytes);
         self.kept.retain(|kept| {
             let stays = streams.contains_key(&kept.stream);
             if !stays {
@@ -374,7 +371,7 @@ mod tests {
         let mut streams = Streams::default();
         drop(streams.open(id(1)).expect("open"));
         assert!(say(&mut streams, &Route::Answer(id(1)), "b").is_none());
-        assert_eq!((streams.streams.len(), streams.kept.len()), (1, 0));
+        assert_eq!((streams.open.len(), streams.kept.len()), (1, 0));
     }
 
     #[test]
@@ -417,7 +414,7 @@ mod tests {
                 prop_assert_eq!(bytes, streams.kept_bytes);
             }
             for number in 0..4 {
-                let Some(last) = streams.streams.get(&number).map(|stream| stream.last) else { continue };
+                let Some(last) = streams.open.get(&number).map(|stream| stream.last) else { continue };
                 if let Ok(reader) = streams.resume(number, after) {
                     let numbers: Vec<_> = reader.backlog.iter().map(|item| item.number).collect();
                     prop_assert_eq!(numbers, (after + 1..=last).collect::<Vec<_>>());
