@@ -44,14 +44,13 @@ impl Record {
         let mut bytes = Vec::new();
         bytes.extend(5u64.to_ne_bytes());
         bytes.extend(6u64.to_ne_bytes());
-        for word in [7u32, 100, 101, 1, 65_534] {
+        for word in [7u32, 100, 101, 65_534] {
             bytes.extend(word.to_ne_bytes());
         }
         bytes.extend([self.kind as u8, self.outcome]);
         bytes.extend(self.flags.to_ne_bytes());
-        bytes.extend(self.exe.1.to_ne_bytes());
         bytes.extend(self.exe.0.to_ne_bytes());
-        bytes.extend(0u32.to_ne_bytes());
+        bytes.extend(self.exe.1.to_ne_bytes());
         bytes.extend(b"node\0\0\0\0\0\0\0\0\0\0\0\0");
         bytes.extend(&self.body);
         bytes
