@@ -134,8 +134,6 @@ pub struct EventHeader {
     pub pid: u32,
     /// Thread id.
     pub tid: u32,
-    /// Process id of the parent.
-    pub ppid: u32,
     /// User id in the initial user namespace.
     pub uid: u32,
     /// An [`EventKind`].
@@ -144,12 +142,10 @@ pub struct EventHeader {
     pub outcome: u8,
     /// Bits of [`flags`].
     pub flags: u16,
-    /// Inode number of the executable of the process, 0 when unknown.
-    pub exe_ino: u64,
     /// Device of the executable in the kernel's encoding: major shifted left by 20, or minor.
     pub exe_dev: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Inode number of the executable of the process, 0 when unknown.
+    pub exe_ino: u64,
     /// Short name of the thread, padded with zeros.
     pub comm: [u8; 16],
 }
@@ -230,14 +226,12 @@ impl Reader<'_> {
             generation: self.u32()?,
             pid: self.u32()?,
             tid: self.u32()?,
-            ppid: self.u32()?,
             uid: self.u32()?,
             kind: self.u8()?,
             outcome: self.u8()?,
             flags: self.u16()?,
-            exe_ino: self.u64()?,
             exe_dev: self.u32()?,
-            reserved: self.u32()?,
+            exe_ino: self.u64()?,
             comm: self.take()?,
         })
     }
@@ -298,44 +292,42 @@ mod tests {
 
     #[test]
     fn header_layout() {
-        assert_eq!(size_of::<EventHeader>(), 72);
+        assert_eq!(size_of::<EventHeader>(), 64);
         assert_eq!(align_of::<EventHeader>(), 8);
         assert_eq!(offset_of!(EventHeader, cgroup_id), 8);
         assert_eq!(offset_of!(EventHeader, generation), 16);
         assert_eq!(offset_of!(EventHeader, pid), 20);
         assert_eq!(offset_of!(EventHeader, tid), 24);
-        assert_eq!(offset_of!(EventHeader, ppid), 28);
-        assert_eq!(offset_of!(EventHeader, uid), 32);
-        assert_eq!(offset_of!(EventHeader, kind), 36);
-        assert_eq!(offset_of!(EventHeader, outcome), 37);
-        assert_eq!(offset_of!(EventHeader, flags), 38);
+        assert_eq!(offset_of!(EventHeader, uid), 28);
+        assert_eq!(offset_of!(EventHeader, kind), 32);
+        assert_eq!(offset_of!(EventHeader, outcome), 33);
+        assert_eq!(offset_of!(EventHeader, flags), 34);
+        assert_eq!(offset_of!(EventHeader, exe_dev), 36);
         assert_eq!(offset_of!(EventHeader, exe_ino), 40);
-        assert_eq!(offset_of!(EventHeader, exe_dev), 48);
-        assert_eq!(offset_of!(EventHeader, reserved), 52);
-        assert_eq!(offset_of!(EventHeader, comm), 56);
+        assert_eq!(offset_of!(EventHeader, comm), 48);
     }
 
     #[test]
     fn file_layout() {
-        assert_eq!(size_of::<FileEvent>(), 104);
-        assert_eq!(offset_of!(FileEvent, ino), 72);
-        assert_eq!(offset_of!(FileEvent, dev), 80);
-        assert_eq!(offset_of!(FileEvent, open_flags), 84);
-        assert_eq!(offset_of!(FileEvent, mode), 88);
-        assert_eq!(offset_of!(FileEvent, path_len), 92);
-        assert_eq!(offset_of!(FileEvent, components), 94);
-        assert_eq!(offset_of!(FileEvent, tail_len), 96);
-        assert_eq!(offset_of!(FileEvent, reserved), 98);
+        assert_eq!(size_of::<FileEvent>(), 96);
+        assert_eq!(offset_of!(FileEvent, ino), 64);
+        assert_eq!(offset_of!(FileEvent, dev), 72);
+        assert_eq!(offset_of!(FileEvent, open_flags), 76);
+        assert_eq!(offset_of!(FileEvent, mode), 80);
+        assert_eq!(offset_of!(FileEvent, path_len), 84);
+        assert_eq!(offset_of!(FileEvent, components), 86);
+        assert_eq!(offset_of!(FileEvent, tail_len), 88);
+        assert_eq!(offset_of!(FileEvent, reserved), 90);
     }
 
     #[test]
     fn network_layout() {
-        assert_eq!(size_of::<NetworkEvent>(), 96);
-        assert_eq!(offset_of!(NetworkEvent, address), 72);
-        assert_eq!(offset_of!(NetworkEvent, port), 88);
-        assert_eq!(offset_of!(NetworkEvent, protocol), 90);
-        assert_eq!(offset_of!(NetworkEvent, family), 92);
-        assert_eq!(offset_of!(NetworkEvent, socket_type), 94);
+        assert_eq!(size_of::<NetworkEvent>(), 88);
+        assert_eq!(offset_of!(NetworkEvent, address), 64);
+        assert_eq!(offset_of!(NetworkEvent, port), 80);
+        assert_eq!(offset_of!(NetworkEvent, protocol), 82);
+        assert_eq!(offset_of!(NetworkEvent, family), 84);
+        assert_eq!(offset_of!(NetworkEvent, socket_type), 86);
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use core::mem::size_of;
 
+/// How many words of a `struct dentry` the programs read at once.
+pub const ENTRY_WORDS: usize = 10;
+
 /// Byte offsets of kernel struct members, and system call numbers of the host. User space fills them in
 /// from the kernel's type information before it loads the programs; to the verifier they are constants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -11,8 +14,6 @@ pub struct Layout {
     pub task_tgid: u32,
     /// `task_struct.pid`
     pub task_pid: u32,
-    /// `task_struct.real_parent`
-    pub task_real_parent: u32,
     /// `task_struct.cred`
     pub task_cred: u32,
     /// `task_struct.comm`
@@ -79,10 +80,20 @@ pub struct Layout {
     pub inode_sb: u32,
     /// `super_block.s_dev`
     pub super_block_dev: u32,
-    /// `dentry.d_parent`; `d_name` (hash, length, pointer) and `d_inode` follow it without a gap
-    pub dentry_parent: u32,
+    /// Where the members of `dentry` begin that one read of [`ENTRY_WORDS`] words brings
+    pub dentry_entry: u32,
     /// `dentry.d_hash.pprev`, null for a name that has been removed
     pub dentry_hash_pprev: u32,
+    /// `dentry.d_parent`
+    pub dentry_parent: u32,
+    /// `dentry.d_name.len`, the upper half of a word
+    pub dentry_name_len: u32,
+    /// `dentry.d_name.name`
+    pub dentry_name: u32,
+    /// `dentry.d_inode`
+    pub dentry_inode: u32,
+    /// `dentry.d_iname` or `dentry.d_shortname`, where short names are
+    pub dentry_short: u32,
     /// `mount.mnt`
     pub mount_mnt: u32,
     /// `mount.mnt_parent`
@@ -109,6 +120,10 @@ pub struct Layout {
     pub unix_address_len: u32,
     /// `unix_address.name`
     pub unix_address_name: u32,
+    /// 1 when programs that trace have the helper `bpf_get_current_task_btf`, else 0
+    pub task_helper: u32,
+    /// The same of programs on cgroups
+    pub cgroup_task_helper: u32,
     /// 1 when the kernel has the helper `bpf_task_pt_regs`, else 0
     pub regs_helper: u32,
     /// `task_struct.stack`, used without the helper
@@ -140,7 +155,6 @@ impl Layout {
     pub const ZERO: Self = Self {
         task_tgid: 0,
         task_pid: 0,
-        task_real_parent: 0,
         task_cred: 0,
         task_comm: 0,
         task_mm: 0,
@@ -174,8 +188,13 @@ impl Layout {
         inode_ino: 0,
         inode_sb: 0,
         super_block_dev: 0,
-        dentry_parent: 0,
+        dentry_entry: 0,
         dentry_hash_pprev: 0,
+        dentry_parent: 0,
+        dentry_name_len: 0,
+        dentry_name: 0,
+        dentry_inode: 0,
+        dentry_short: 0,
         mount_mnt: 0,
         mount_parent: 0,
         mount_mountpoint: 0,
@@ -189,6 +208,8 @@ impl Layout {
         unix_addr: 0,
         unix_address_len: 0,
         unix_address_name: 0,
+        task_helper: 0,
+        cgroup_task_helper: 0,
         regs_helper: 0,
         task_stack: 0,
         regs_in_stack: 0,
@@ -209,7 +230,6 @@ impl Layout {
         [
             self.task_tgid,
             self.task_pid,
-            self.task_real_parent,
             self.task_cred,
             self.task_comm,
             self.task_mm,
@@ -243,8 +263,13 @@ impl Layout {
             self.inode_ino,
             self.inode_sb,
             self.super_block_dev,
-            self.dentry_parent,
+            self.dentry_entry,
             self.dentry_hash_pprev,
+            self.dentry_parent,
+            self.dentry_name_len,
+            self.dentry_name,
+            self.dentry_inode,
+            self.dentry_short,
             self.mount_mnt,
             self.mount_parent,
             self.mount_mountpoint,
@@ -258,6 +283,8 @@ impl Layout {
             self.unix_addr,
             self.unix_address_len,
             self.unix_address_name,
+            self.task_helper,
+            self.cgroup_task_helper,
             self.regs_helper,
             self.task_stack,
             self.regs_in_stack,
@@ -285,8 +312,8 @@ mod tests {
 
     #[test]
     fn layout_of_layout() {
-        assert_eq!(size_of::<Layout>(), 63 * 4);
+        assert_eq!(size_of::<Layout>(), 69 * 4);
         assert_eq!(offset_of!(Layout, task_tgid), 0);
-        assert_eq!(offset_of!(Layout, sys_openat), 62 * 4);
+        assert_eq!(offset_of!(Layout, sys_openat), 68 * 4);
     }
 }

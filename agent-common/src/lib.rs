@@ -20,7 +20,7 @@ pub use event::{
     TAIL_BYTES, flags,
 };
 pub use files::{FILE_SLOTS, FileKey, FileNameKey, FileRule, NAME_BYTES, modes};
-pub use layout::Layout;
+pub use layout::{ENTRY_WORDS, Layout};
 pub use names::{NAMED_SLOTS, Named, NamedKey};
 pub use rules::{MAX_PORT_RULES, PortRule, PortRules, RulesKey};
 pub use session::{MAX_LISTEN, POLICY_SLOTS, SESSION_SLOTS, SessionCounters, SessionPolicy};

@@ -12,15 +12,16 @@ use warrantd_common::{EventKind, NamedArgument, Outcome, TAIL_BYTES, flags};
 
 use crate::deed::Power;
 use crate::exec::tail;
-use crate::kernel::{Address, layout};
+use crate::kernel::{Pointer, layout};
 use crate::maps::CALLS;
 use crate::open::{call_and_result, file_of};
-use crate::path::{self, Place};
+use crate::path::Place;
 use crate::process;
 use crate::registers::{argument, numbered};
 use crate::report::{Scratch, Session};
 use crate::unix;
 use crate::verdict;
+use crate::walk::walk;
 
 /// `AF_UNIX` (include/linux/socket.h).
 const AF_UNIX: u32 = 1;
@@ -52,59 +53,49 @@ pub fn warrantd_change(ctx: TracePointContext) -> u32 {
 #[inline(always)]
 fn report(session: Session, call: u32, name: NamedArgument) {
     session.file(EventKind::Create, |scratch| {
-        let task = process::current();
         let generation = verdict::generation(session.id());
         let header = &mut scratch.event.header;
         session.begin(header, EventKind::Create, Outcome::Allowed, generation);
         header.kind = name.kind;
-        process::describe_current(task, header);
-        describe(task, call, name, scratch);
+        process::describe_current(header);
+        describe(call, name, scratch);
         true
     });
 }
 
 #[inline(always)]
-fn describe(task: Address, call: u32, name: NamedArgument, scratch: &mut Scratch) {
+fn describe(call: u32, name: NamedArgument, scratch: &mut Scratch) {
     if name.name == NamedArgument::DESCRIPTOR {
-        let fd = numbered(task, call, name.directory).unwrap_or(u64::MAX);
-        let file = file_of(task, fd as u32);
+        let fd = numbered(call, name.directory).unwrap_or(u64::MAX);
+        let file = file_of(fd as u32);
         let inode = file.and_then(|file| file.follow(layout!(file_inode)));
         if let Some((dev, ino)) = inode.and_then(process::identity_of) {
             scratch.event.dev = dev;
             scratch.event.ino = ino;
         }
-        scratch.event.header.flags |= match file.and_then(place_of) {
-            Some(place) => path::walk(task, place, 0, scratch),
+        scratch.event.header.flags |= match file.and_then(Place::of_file) {
+            Some(place) => walk(place, 0, scratch),
             None => flags::VANISHED | flags::TRUNCATED,
         };
         return;
     }
     let directory = match name.directory {
         NamedArgument::CWD => Some(CWD),
-        index => numbered(task, call, index).map(|fd| fd as u32),
+        index => numbered(call, index).map(|fd| fd as u32),
     };
     let place = match directory {
-        Some(CWD) => {
-            task.follow(layout!(task_fs)).and_then(|fs| Place::of_path(fs.at(layout!(fs_pwd))))
-        }
-        Some(fd) => file_of(task, fd).and_then(place_of),
+        Some(CWD) => process::current()
+            .follow(layout!(task_fs))
+            .and_then(|fs| Place::of_path(fs.at(layout!(fs_pwd)))),
+        Some(fd) => file_of(fd).and_then(Place::of_file),
         None => None,
     };
     scratch.event.header.flags |= flags::CLAIMED;
     // The directory of an absolute name does not count, and may be no descriptor at all.
     if let Some(place) = place {
-        scratch.event.header.flags |= path::walk(task, place, 0, scratch);
+        scratch.event.header.flags |= walk(place, 0, scratch);
     }
-    copy_name(numbered(task, call, name.name), scratch);
-}
-
-/// Where an open file lies. Member by member, to keep the stack small.
-#[inline(always)]
-fn place_of(file: Address) -> Option<Place> {
-    Some(Place {
-        mount: file.follow(layout!(file_path_mnt))?,
-        dentry: file.follow(layout!(file_path_dentry))?,
-    })
+    copy_name(numbered(call, name.name), scratch);
 }
 
 /// Copies the name into the tail, without the zero that ends it.
@@ -141,9 +132,8 @@ pub fn warrantd_connected(ctx: TracePointContext) -> u32 {
 
 #[inline(always)]
 fn look_at_peer(call: u32) -> Option<()> {
-    let task = process::current();
-    let fd = argument(task, call, layout!(regs_arg0))?;
-    let socket = file_of(task, fd as u32)?.follow(layout!(file_private))?;
+    let fd = argument(call, layout!(regs_arg0))?;
+    let socket = file_of(fd as u32)?.follow(layout!(file_private))?;
     let sock = socket.follow(layout!(socket_sk))?;
     if sock.read::<u32>(layout!(sock_family))? & 0xffff != AF_UNIX {
         return None;

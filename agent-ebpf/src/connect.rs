@@ -55,6 +55,6 @@ pub fn report(session: Session, kind: EventKind, to: &Destination, verdict: Verd
     event.port = to.port;
     event.protocol = to.protocol;
     event.family = family;
-    process::describe_current(process::current(), &mut event.header);
+    process::describe_caller(&mut event.header);
     session.send(event);
 }

@@ -5,12 +5,13 @@ use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use warrantd_common::{EventKind, Outcome, PATH_BYTES, flags};
 
-use crate::kernel::{Address, layout, opaque};
+use crate::kernel::{Address, Object, Pointer, layout, opaque};
 use crate::leave;
-use crate::path::{self, OpenFile};
+use crate::path::OpenFile;
 use crate::process;
 use crate::report::{Scratch, Session};
 use crate::verdict;
+use crate::walk::walk;
 
 /// Most bytes of arguments that an event carries; one less than a power of two.
 const ARGUMENT_BYTES: u64 = 511;
@@ -34,22 +35,21 @@ pub fn warrantd_exec(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn describe(session: Session, program: Address, scratch: &mut Scratch) {
-    let task = process::current();
     let generation = verdict::generation(session.id());
     let header = &mut scratch.event.header;
     session.begin(header, EventKind::Exec, Outcome::Allowed, generation);
-    process::describe_current(task, header);
+    process::describe_current(header);
     match program.follow(layout!(binprm_file)) {
-        Some(file) => describe_file(task, file, scratch),
+        Some(file) => describe_file(file, scratch),
         None => scratch.event.header.flags |= flags::VANISHED | flags::TRUNCATED,
     }
-    copy_arguments(task, scratch);
+    copy_arguments(scratch);
 }
 
 /// Writes what there is to know of an open file, and its path.
 #[inline(always)]
-pub fn describe_file(task: Address, file: Address, scratch: &mut Scratch) {
-    let Some(file) = OpenFile::of(file) else {
+pub fn describe_file(file: Address, scratch: &mut Scratch) {
+    let Some(file) = OpenFile::at(file) else {
         scratch.event.header.flags |= flags::TRUNCATED;
         return;
     };
@@ -59,18 +59,18 @@ pub fn describe_file(task: Address, file: Address, scratch: &mut Scratch) {
     }
     scratch.event.open_flags = file.flags;
     scratch.event.mode = file.mode;
-    scratch.event.header.flags |= path::walk(task, file.place, 0, scratch);
+    scratch.event.header.flags |= walk(file.place, 0, scratch);
 }
 
 /// Copies the arguments, each with the zero that ends it, from the new program's stack.
 #[inline(always)]
-fn copy_arguments(task: Address, scratch: &mut Scratch) {
-    let Some(mm) = task.follow(layout!(task_mm)) else {
-        return;
+fn copy_arguments(scratch: &mut Scratch) {
+    let found = if layout!(task_helper) != 0 {
+        arguments(Object::current_task())
+    } else {
+        arguments(process::current())
     };
-    let (Some(start), Some(end)) =
-        (mm.read::<u64>(layout!(mm_arg_start)), mm.read::<u64>(layout!(mm_arg_end)))
-    else {
+    let Some((start, end)) = found else {
         return;
     };
     let length = end.wrapping_sub(start);
@@ -87,6 +87,13 @@ fn copy_arguments(task: Address, scratch: &mut Scratch) {
     if status == 0 {
         scratch.event.tail_len = kept as u16;
     }
+}
+
+/// Where the arguments of a task's program begin and end.
+#[inline(always)]
+fn arguments(task: impl Pointer) -> Option<(u64, u64)> {
+    let mm = task.follow(layout!(task_mm))?;
+    Some((mm.read(layout!(mm_arg_start))?, mm.read(layout!(mm_arg_end))?))
 }
 
 /// Where the tail begins: behind the path.

@@ -4,7 +4,7 @@
 use warrantd_common::{EventKind, flags, modes};
 
 use crate::deed::{Deed, Power, decide};
-use crate::kernel::{Address, layout};
+use crate::kernel::{Address, Object, Pointer, layout};
 use crate::path::{OpenFile, Place};
 use crate::registers;
 
@@ -24,17 +24,17 @@ const S_IFREG: u64 = 0o100_000;
 
 /// `security_file_open(struct file *file)`.
 #[inline(always)]
-pub fn opened(power: Power, file: Address) -> bool {
+pub fn opened(power: Power, file: Object) -> bool {
     decide(power, || {
         let file = OpenFile::of(file)?;
         let emptied = if file.flags & O_TRUNC != 0 { flags::EMPTIED } else { 0 };
-        Some(Deed { flags: emptied, ..Deed::with(EventKind::Open, needs(file), file) })
+        Some(Deed { flags: emptied, ..Deed::with(EventKind::Open, needs(&file), file) })
     })
 }
 
 /// What an open must be granted.
 #[inline(always)]
-fn needs(OpenFile { flags, mode, .. }: OpenFile) -> u32 {
+fn needs(&OpenFile { flags, mode, .. }: &OpenFile<Object>) -> u32 {
     let mut needs = 0;
     if flags & FOR_EXEC != 0 {
         needs |= modes::MAP;
@@ -51,7 +51,7 @@ fn needs(OpenFile { flags, mode, .. }: OpenFile) -> u32 {
 
 /// `security_file_receive(struct file *file)`: through a unix socket, or by pidfd_getfd.
 #[inline(always)]
-pub fn received(power: Power, file: Address) -> bool {
+pub fn received(power: Power, file: Object) -> bool {
     decide(power, || {
         let file = OpenFile::of(file)?;
         let needs = match file.flags & O_ACCMODE {
@@ -71,9 +71,8 @@ pub const fn is_code(protection: u64) -> bool {
 
 /// `security_mmap_file` and `security_file_mprotect`, with the protection asked for.
 #[inline(always)]
-pub fn mapped(power: Power, file: Address, protection: u64) -> bool {
-    // Anonymous memory has no file.
-    if file.is_null() || !is_code(protection) {
+pub fn mapped(power: Power, file: Object, protection: u64) -> bool {
+    if !is_code(protection) {
         return true;
     }
     decide(power, || Some(Deed::with(EventKind::Map, modes::MAP, OpenFile::of(file)?)))
@@ -81,7 +80,7 @@ pub fn mapped(power: Power, file: Address, protection: u64) -> bool {
 
 /// `security_bprm_check(struct linux_binprm *bprm)`. What goes on to run is reported when it runs.
 #[inline(always)]
-pub fn about_to_run(power: Power, program: Address) -> bool {
+pub fn about_to_run(power: Power, program: Object) -> bool {
     decide(power, || {
         let file = OpenFile::of(program.follow(layout!(binprm_file))?)?;
         Some(Deed { report: false, ..Deed::with(EventKind::Exec, modes::EXEC, file) })
@@ -90,7 +89,7 @@ pub fn about_to_run(power: Power, program: Address) -> bool {
 
 /// `security_path_mknod`, which every open that makes a regular file passes, too: that open is reported.
 #[inline(always)]
-pub fn made_node(power: Power, directory: Address, dentry: Address, mode: u64) -> bool {
+pub fn made_node(power: Power, directory: Object, dentry: Object, mode: u64) -> bool {
     decide(power, || {
         let kind = mode & S_IFMT;
         let by_open = (kind == S_IFREG || kind == 0) && registers::in_open();
@@ -101,33 +100,27 @@ pub fn made_node(power: Power, directory: Address, dentry: Address, mode: u64) -
 
 /// A name in a directory: `security_path_unlink` and its kin.
 #[inline(always)]
-pub fn named(
-    power: Power,
-    kind: EventKind,
-    needs: u32,
-    directory: Address,
-    dentry: Address,
-) -> bool {
+pub fn named(power: Power, kind: EventKind, needs: u32, directory: Object, dentry: Object) -> bool {
     decide(power, || below(kind, needs, directory, dentry))
 }
 
 /// `security_path_truncate`, which before 6.2 every open that cuts its file passes, too: that open says so.
 #[inline(always)]
-pub fn cut(power: Power, path: Address) -> bool {
+pub fn cut(power: Power, path: Object) -> bool {
     decide(power, || {
-        let deed = Deed::on(EventKind::Truncate, modes::WRITE, Place::of_path(path)?);
+        let deed = Deed::on(EventKind::Truncate, modes::WRITE, Place::of_path(path.address())?);
         Some(Deed { report: !registers::in_open(), ..deed })
     })
 }
 
 /// A whole path: `security_path_chmod` and its kin.
 #[inline(always)]
-pub fn placed(power: Power, kind: EventKind, needs: u32, path: Address) -> bool {
-    decide(power, || Some(Deed::on(kind, needs, Place::of_path(path)?)))
+pub fn placed(power: Power, kind: EventKind, needs: u32, path: Object) -> bool {
+    decide(power, || Some(Deed::on(kind, needs, Place::of_path(path.address())?)))
 }
 
 #[inline(always)]
-fn below(kind: EventKind, needs: u32, directory: Address, dentry: Address) -> Option<Deed> {
-    let mount = directory.follow(layout!(path_mnt))?;
-    Some(Deed::on(kind, needs, Place { mount, dentry }))
+fn below(kind: EventKind, needs: u32, directory: Object, dentry: Object) -> Option<Deed<Address>> {
+    let mount = directory.address().follow(layout!(path_mnt))?;
+    Some(Deed::on(kind, needs, Place { mount, dentry: dentry.address() }))
 }

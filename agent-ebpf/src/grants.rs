@@ -3,23 +3,19 @@
 use aya_ebpf::helpers::generated;
 use warrantd_common::{FileKey, NAME_BYTES};
 
-use crate::kernel::{Address, layout, opaque};
+use crate::kernel::{Pointer, layout, opaque};
 use crate::maps::{FILE_NAMES, FILES};
 use crate::report::{Scratch, load, store, zero};
 
 /// Device of the file system whose `struct super_block` this is; 0, which is none, when it cannot be read.
 #[inline(always)]
-pub fn device(super_block: Address) -> u32 {
+pub fn device(super_block: impl Pointer) -> u32 {
     super_block.read(layout!(super_block_dev)).unwrap_or(0)
 }
 
 /// Adds what the rule on one object of the path grants.
 #[inline(always)]
-pub fn consult(inode: Address, out: &mut Scratch) {
-    // A name that does not exist yet has no identity.
-    if inode.is_null() {
-        return;
-    }
+pub fn consult(inode: impl Pointer, out: &mut Scratch) {
     let Some(ino) = inode.read::<u64>(layout!(inode_ino)) else {
         return;
     };

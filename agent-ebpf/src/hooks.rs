@@ -1,13 +1,14 @@
 //! The same hooks for two program types: BPF LSM, which refuses, and fentry on the functions that call the
 //! LSMs, which looks on where BPF is no active LSM. One of the two sets is loaded.
 
+use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::{fentry, lsm};
 use aya_ebpf::programs::{FEntryContext, LsmContext};
 use warrantd_common::{EventKind, modes};
 
 use crate::deed::Power;
 use crate::file;
-use crate::kernel::{Address, layout};
+use crate::kernel::{Address, Object, Pointer, layout};
 use crate::unix;
 
 /// What a refused hook returns.
@@ -20,7 +21,8 @@ macro_rules! hook {
         $(#[$doc])*
         #[lsm(hook = $hook)]
         pub fn $lsm(ctx: LsmContext) -> i32 {
-            let $arg = |index: usize| Address::new(ctx.arg::<u64>(index));
+            // SAFETY: the verifier knows the arguments of hooks.
+            let $arg = |index: usize| unsafe { Object::argument(ctx.arg(index)) };
             let $power = Power::Refuse;
             if $body { 0 } else { -EPERM }
         }
@@ -28,7 +30,8 @@ macro_rules! hook {
         $(#[$doc])*
         #[fentry(function = $function)]
         pub fn $fentry(ctx: FEntryContext) -> i32 {
-            let $arg = |index: usize| Address::new(ctx.arg::<u64>(index));
+            // SAFETY: the verifier knows the arguments of hooks.
+            let $arg = |index: usize| unsafe { Object::argument(ctx.arg(index)) };
             let $power = Power::Watch;
             let _ = $body;
             0
@@ -53,8 +56,10 @@ hook! {
         let protection = arg(2).raw();
         // Whatever does not become code is passed at once.
         !file::is_code(protection) || {
-            let file = arg(0).follow(layout!(vma_file)).unwrap_or(Address::new(0));
-            file::mapped(power, file, protection)
+            match arg(0).follow(layout!(vma_file)) {
+                Some(file) => file::mapped(power, file, protection),
+                None => true,
+            }
         }
     }
 }
@@ -133,13 +138,13 @@ hook! {
 hook! {
     /// A unix stream is connected.
     lsm_unix_connect = "unix_stream_connect", fentry_unix_connect = "security_unix_stream_connect",
-    |power, arg| unix::connected(power, arg(1))
+    |power, arg| unix::connected(power, arg(1).address())
 }
 hook! {
     /// A unix datagram is sent, or its sender connected.
     lsm_unix_send = "unix_may_send", fentry_unix_send = "security_unix_may_send",
     |power, arg| {
-        let other = arg(1).follow(layout!(socket_sk)).unwrap_or(Address::new(0));
+        let other = arg(1).address().follow(layout!(socket_sk)).unwrap_or(Address::new(0));
         unix::connected(power, other)
     }
 }
@@ -148,15 +153,29 @@ hook! {
 #[lsm(hook = "mmap_file")]
 pub fn lsm_mmap_file(ctx: LsmContext) -> i32 {
     // file, reqprot, prot, flags
-    let file = Address::new(ctx.arg::<u64>(0));
-    if file::mapped(Power::Refuse, file, ctx.arg::<u64>(2)) { 0 } else { -EPERM }
+    // SAFETY: the verifier knows the arguments of hooks.
+    let file = unsafe { Object::argument(ctx.arg(0)) };
+    let protection = ctx.arg::<u64>(2);
+    let passes = !file::is_code(protection) || anonymous(file, &ctx);
+    if passes || file::mapped(Power::Refuse, file, protection) { 0 } else { -EPERM }
 }
 
 /// As [`lsm_mmap_file`].
 #[fentry(function = "security_mmap_file")]
 pub fn fentry_mmap_file(ctx: FEntryContext) -> i32 {
     // file, prot, flags
-    let file = Address::new(ctx.arg::<u64>(0));
-    file::mapped(Power::Watch, file, ctx.arg::<u64>(1));
+    // SAFETY: the verifier knows the arguments of hooks.
+    let file = unsafe { Object::argument(ctx.arg(0)) };
+    let protection = ctx.arg::<u64>(1);
+    let passes = !file::is_code(protection) || anonymous(file, &ctx);
+    let _ = passes || file::mapped(Power::Watch, file, protection);
     0
+}
+
+/// Whether memory is mapped that shows no file. Verifiers of 6.2 and some later kernels do not know of that:
+/// they take the argument for a file and leave out a comparison with null. So it is compared once more, as
+/// the number that a helper reads.
+#[inline(always)]
+fn anonymous(file: Object, ctx: &impl EbpfContext) -> bool {
+    file.is_null() || Address::new(ctx.as_ptr() as u64).follow(0).is_none()
 }

@@ -5,7 +5,7 @@ use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use warrantd_common::{EventKind, Outcome, flags};
 
-use crate::kernel::{Address, layout};
+use crate::kernel::{Address, Pointer, layout};
 use crate::maps::{MEMBERS, Member};
 use crate::process;
 use crate::report::Session;

@@ -21,6 +21,8 @@ mod ingress;
 mod kernel;
 mod leave;
 mod maps;
+mod measure;
+mod name;
 mod open;
 mod packet;
 mod path;
@@ -32,6 +34,7 @@ mod sendmsg;
 mod socket;
 mod unix;
 mod verdict;
+mod walk;
 
 /// Kernel helpers that read kernel memory are reserved to programs under a GPL-compatible licence.
 #[unsafe(no_mangle)]

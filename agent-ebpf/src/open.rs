@@ -10,7 +10,7 @@ use aya_ebpf::programs::TracePointContext;
 use warrantd_common::{EventKind, Outcome, flags};
 
 use crate::exec::describe_file;
-use crate::kernel::{Address, Head, layout};
+use crate::kernel::{Address, Object, Pointer, layout};
 use crate::process;
 use crate::registers::{argument, read_user};
 use crate::report::{Scratch, Session};
@@ -59,31 +59,26 @@ pub fn warrantd_open(ctx: TracePointContext) -> u32 {
 /// Writes the event for descriptor `fd` of the current process.
 #[inline(always)]
 fn describe(session: Session, call: u32, fd: u32, scratch: &mut Scratch) {
-    let task = process::current();
     let generation = verdict::generation(session.id());
     let header = &mut scratch.event.header;
     session.begin(header, EventKind::Open, Outcome::Allowed, generation);
-    process::describe_current(task, header);
-    if asked_to_empty(task, call) {
+    process::describe_current(header);
+    if asked_to_empty(call) {
         header.flags |= flags::EMPTIED;
     }
-    match file_of(task, fd) {
-        Some(file) => describe_file(task, file, scratch),
+    match file_of(fd) {
+        Some(file) => describe_file(file, scratch),
         None => scratch.event.header.flags |= flags::VANISHED | flags::TRUNCATED,
     }
 }
 
 /// The file behind a descriptor: `current->files->fdt->fd[fd]`.
 #[inline(always)]
-pub fn file_of(task: Address, fd: u32) -> Option<Address> {
-    /// The table's size and place, neighbours on all kernels known.
-    type Bounds = Head<2>;
-    let table = task.follow(layout!(task_files))?.follow(layout!(files_fdt))?;
-    let (size, files) = if layout!(fdtable_fd) == layout!(fdtable_max_fds) + 8 {
-        let bounds = Bounds::read(table, layout!(fdtable_max_fds))?;
-        (bounds.half(0), Address::new(bounds.word(8)))
+pub fn file_of(fd: u32) -> Option<Address> {
+    let (size, files) = if layout!(task_helper) != 0 {
+        descriptors(Object::current_task())?
     } else {
-        (table.read::<u32>(layout!(fdtable_max_fds))?, table.follow(layout!(fdtable_fd))?)
+        descriptors(process::current())?
     };
     if fd >= size {
         return None;
@@ -91,19 +86,27 @@ pub fn file_of(task: Address, fd: u32) -> Option<Address> {
     files.at(fd.wrapping_mul(8)).follow(0)
 }
 
+/// Size and place of a task's table of descriptors.
+#[inline(always)]
+fn descriptors(task: impl Pointer) -> Option<(u32, Address)> {
+    let table = task.follow(layout!(task_files))?.follow(layout!(files_fdt))?;
+    let files = table.read(layout!(fdtable_fd))?;
+    Some((table.read(layout!(fdtable_max_fds))?, Address::new(files)))
+}
+
 /// Whether the arguments of the call asked for `O_TRUNC`; true as well when they cannot be known. Those of
 /// `openat2` lie in memory that other threads can change, so there the answer may be wrong either way.
 #[inline(always)]
-fn asked_to_empty(task: Address, call: u32) -> bool {
+fn asked_to_empty(call: u32) -> bool {
     let asked = if call == layout!(sys_creat) {
         None
     } else if call == layout!(sys_open) {
-        argument(task, call, layout!(regs_arg1))
+        argument(call, layout!(regs_arg1))
     } else if call == layout!(sys_openat2) {
         // struct open_how begins with its flags (include/uapi/linux/openat2.h).
-        argument(task, call, layout!(regs_arg2)).and_then(read_user)
+        argument(call, layout!(regs_arg2)).and_then(read_user)
     } else {
-        argument(task, call, layout!(regs_arg2))
+        argument(call, layout!(regs_arg2))
     };
     match asked {
         Some(asked) => asked & O_TRUNC != 0,

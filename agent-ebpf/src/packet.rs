@@ -133,8 +133,7 @@ fn address(ctx: &SkBuffContext, offset: usize) -> Option<[u32; 4]> {
 /// Both transports have their ports at the same place; others have none.
 #[inline(always)]
 fn transport(ctx: &SkBuffContext, header: usize, protocol: u16) -> Transport {
-    let mut found =
-        Transport { source: 0, destination: 0, opens: false, length: 0, whole: false };
+    let mut found = Transport { source: 0, destination: 0, opens: false, length: 0, whole: false };
     if protocol != TCP && protocol != UDP {
         return found;
     }

@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::generated;
 use warrantd_common::EventHeader;
 
-use crate::kernel::{Address, Head, layout};
+use crate::kernel::{Address, Head, Object, Pointer, layout};
 
 /// The running task.
 #[inline(always)]
@@ -28,9 +28,24 @@ pub fn cgroup_id_of(task: Address) -> Option<u64> {
         .read(layout!(kernfs_node_id))
 }
 
-/// Fills in the process fields with those of the running task, of which helpers know the most.
+/// Fills in the process fields with those of the running task, in programs that trace.
 #[inline(always)]
-pub fn describe_current(task: Address, header: &mut EventHeader) {
+pub fn describe_current(header: &mut EventHeader) {
+    describe_with(layout!(task_helper), header);
+}
+
+/// The same in programs on cgroups, which got the helper later.
+#[inline(always)]
+pub fn describe_caller(header: &mut EventHeader) {
+    describe_with(layout!(cgroup_task_helper), header);
+}
+
+#[inline(always)]
+fn describe_with(helper: u32, header: &mut EventHeader) {
+    if helper != 0 {
+        describe(Object::current_task(), header);
+        return;
+    }
     // SAFETY: the helper takes no arguments and always succeeds.
     let ids = unsafe { generated::bpf_get_current_pid_tgid() };
     header.pid = (ids >> 32) as u32;
@@ -40,35 +55,26 @@ pub fn describe_current(task: Address, header: &mut EventHeader) {
     let comm = &raw mut header.comm;
     // SAFETY: the helper writes exactly the 16 bytes.
     unsafe { generated::bpf_get_current_comm(comm.cast(), 16) };
-    describe_kin(task, header);
+    describe_executable(current(), header);
 }
 
 /// Fills in the process fields with those of any task. What cannot be read stays zero.
 #[inline(always)]
-pub fn describe(task: Address, header: &mut EventHeader) {
+pub fn describe(task: impl Pointer, header: &mut EventHeader) {
     header.pid = task.read(layout!(task_tgid)).unwrap_or(0);
     header.tid = task.read(layout!(task_pid)).unwrap_or(0);
     if let Some(cred) = task.follow(layout!(task_cred)) {
         header.uid = cred.read(layout!(cred_uid)).unwrap_or(u32::MAX);
     }
-    let comm = &raw mut header.comm;
-    // SAFETY: the helper writes exactly the 16 bytes, zeros when it fails.
-    unsafe {
-        generated::bpf_probe_read_kernel(
-            comm.cast(),
-            16,
-            task.at(layout!(task_comm)).raw() as *const _,
-        )
-    };
-    describe_kin(task, header);
+    if let Some(name) = task.read::<Head<2>>(layout!(task_comm)) {
+        // SAFETY: the field has two words and begins at a multiple of eight.
+        unsafe { (&raw mut header.comm).cast::<Head<2>>().write(name) };
+    }
+    describe_executable(task, header);
 }
 
-/// Parent and executable.
 #[inline(always)]
-fn describe_kin(task: Address, header: &mut EventHeader) {
-    if let Some(parent) = task.follow(layout!(task_real_parent)) {
-        header.ppid = parent.read(layout!(task_tgid)).unwrap_or(0);
-    }
+fn describe_executable(task: impl Pointer, header: &mut EventHeader) {
     if let Some((dev, ino)) = executable(task) {
         header.exe_dev = dev;
         header.exe_ino = ino;
@@ -77,22 +83,14 @@ fn describe_kin(task: Address, header: &mut EventHeader) {
 
 /// Device and inode of the running executable.
 #[inline(always)]
-fn executable(task: Address) -> Option<(u32, u64)> {
+fn executable(task: impl Pointer) -> Option<(u32, u64)> {
     let file = task.follow(layout!(task_mm))?.follow(layout!(mm_exe_file))?;
     identity_of(file.follow(layout!(file_inode))?)
 }
 
 /// Device and number of an inode.
 #[inline(always)]
-pub fn identity_of(inode: Address) -> Option<(u32, u64)> {
-    /// Words from the super block on, among which the number is on all kernels known.
-    type Middle = Head<4>;
-    let between = layout!(inode_ino).wrapping_sub(layout!(inode_sb));
-    let (sb, ino) = if Middle::holds(between) {
-        let middle = Middle::read(inode, layout!(inode_sb))?;
-        (middle.word(0), middle.word(between))
-    } else {
-        (inode.read(layout!(inode_sb))?, inode.read(layout!(inode_ino))?)
-    };
-    Some((Address::new(sb).read(layout!(super_block_dev))?, ino))
+pub fn identity_of(inode: impl Pointer) -> Option<(u32, u64)> {
+    let (sb, ino) = inode.follow_and_read(layout!(inode_sb), layout!(inode_ino))?;
+    Some((sb.read(layout!(super_block_dev))?, ino))
 }

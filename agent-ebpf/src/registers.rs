@@ -2,20 +2,22 @@
 
 use aya_ebpf::helpers::generated;
 
-use crate::kernel::{Address, layout};
+use crate::kernel::{Address, Object, Pointer, layout};
 use crate::process;
-
-/// Number of the call; `None` when it cannot be known.
-#[inline(always)]
-pub fn number(task: Address) -> Option<u32> {
-    registers(task)?.read::<u32>(layout!(regs_syscall))
-}
 
 /// An argument of the call `call`, by its place in `pt_regs`. `None` when the registers found do not
 /// belong to this call.
 #[inline(always)]
-pub fn argument(task: Address, call: u32, place: u32) -> Option<u64> {
-    let registers = registers(task)?;
+pub fn argument(call: u32, place: u32) -> Option<u64> {
+    if layout!(regs_helper) != 0 {
+        of_call(Object::current_registers(), call, place)
+    } else {
+        of_call(on_stack()?, call, place)
+    }
+}
+
+#[inline(always)]
+fn of_call(registers: impl Pointer, call: u32, place: u32) -> Option<u64> {
     if registers.read::<u32>(layout!(regs_syscall))? != call {
         return None;
     }
@@ -24,21 +26,21 @@ pub fn argument(task: Address, call: u32, place: u32) -> Option<u64> {
 
 /// The argument with this number, from 0.
 #[inline(always)]
-pub fn numbered(task: Address, call: u32, index: u8) -> Option<u64> {
+pub fn numbered(call: u32, index: u8) -> Option<u64> {
     let place = match index {
         0 => layout!(regs_arg0),
         1 => layout!(regs_arg1),
         2 => layout!(regs_arg2),
         _ => layout!(regs_arg3),
     };
-    argument(task, call, place)
+    argument(call, place)
 }
 
 /// Whether the current task is in a call that opens by name. One that opens in another way (io_uring) says
 /// no, and has what it makes reported twice.
 #[inline(always)]
 pub fn in_open() -> bool {
-    match number(process::current()) {
+    match number() {
         Some(call) => {
             call == layout!(sys_openat)
                 || call == layout!(sys_open)
@@ -49,18 +51,21 @@ pub fn in_open() -> bool {
     }
 }
 
-/// The user registers of the running task, at the upper end of its kernel stack. The helper came with
-/// 5.15; where it is missing, the branch that calls it is dead and the verifier does not look at it.
+/// Number of the call; `None` when it cannot be known.
 #[inline(always)]
-fn registers(task: Address) -> Option<Address> {
+fn number() -> Option<u32> {
     if layout!(regs_helper) != 0 {
-        // SAFETY: the helper takes no arguments and returns the running task.
-        let task = unsafe { generated::bpf_get_current_task_btf() };
-        // SAFETY: the task is the running one.
-        let registers = unsafe { generated::bpf_task_pt_regs(task) };
-        return Some(Address::new(registers as u64));
+        Object::current_registers().read(layout!(regs_syscall))
+    } else {
+        on_stack()?.read(layout!(regs_syscall))
     }
-    Some(task.follow(layout!(task_stack))?.at(layout!(regs_in_stack)))
+}
+
+/// The user registers of the running task, at the upper end of its kernel stack: where the helper that
+/// knows them is missing, which came with 5.15.
+#[inline(always)]
+fn on_stack() -> Option<Address> {
+    Some(process::current().follow(layout!(task_stack))?.at(layout!(regs_in_stack)))
 }
 
 /// Reads a 64-bit number of the current process.

@@ -6,8 +6,8 @@ use core::mem::{MaybeUninit, size_of};
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated;
 use warrantd_common::{
-    EventHeader, EventKind, FileEvent, FileNameKey, NetworkEvent, Outcome, PATH_BYTES, RING_BYTES,
-    SessionCounters, TAIL_BYTES,
+    ENTRY_WORDS, EventHeader, EventKind, FileEvent, FileNameKey, NetworkEvent, Outcome, PATH_BYTES,
+    RING_BYTES, SessionCounters, TAIL_BYTES,
 };
 
 use crate::kernel::opaque;
@@ -26,16 +26,28 @@ pub struct Scratch {
     pub dev: u32,
     /// What the rules met on the walk grant, in bits of [`warrantd_common::modes`].
     pub granted: u32,
+    /// 1 when the leaf has lost its name.
+    pub unhashed: u32,
+    /// Zero.
+    pub reserved: u32,
     /// Length of the leaf's name.
     pub leaf_len: u32,
     /// Address of the leaf's name.
     pub leaf_name: u64,
-    /// The entry that a path walk has come to.
+    /// The entry that a path walk began with.
+    pub leaf: u64,
+    /// The entry that it has come to.
     pub dentry: u64,
     /// The mount that it is in, a `struct mount`.
     pub mount: u64,
     /// The entry at the root of that.
     pub root: u64,
+    /// The mount that it is mounted in: itself, when it is at the top.
+    pub above: u64,
+    /// The entry there that it is mounted on.
+    pub mountpoint: u64,
+    /// What was read of an entry, from [`warrantd_common::Layout::dentry_entry`] on.
+    pub entry: [u64; ENTRY_WORDS],
     /// Key of the rule on the leaf's name, which the stack has no room for.
     pub key: FileNameKey,
     /// The event.

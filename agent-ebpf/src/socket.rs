@@ -40,7 +40,7 @@ pub fn warrantd_socket(ctx: SockContext) -> i32 {
     // SAFETY: the context is valid for the run of the program.
     event.family = unsafe { (&raw const (*ctx.sock).family).read_volatile() } as u16;
     event.socket_type = kind as u16;
-    process::describe_current(process::current(), &mut event.header);
+    process::describe_caller(&mut event.header);
     session.send(event);
     0
 }

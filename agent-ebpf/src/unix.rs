@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated;
 use warrantd_common::{EventKind, Outcome, PATH_BYTES, TAIL_BYTES, flags, modes};
 
 use crate::deed::{Deed, Power, decide};
-use crate::kernel::{Address, layout, opaque};
+use crate::kernel::{Address, Pointer, layout, opaque};
 use crate::path::Place;
 use crate::process;
 use crate::report::{Scratch, Session};
@@ -42,7 +42,7 @@ fn decide_abstract(power: Power, address: Address) -> bool {
     session.file(EventKind::Unix, |scratch| {
         let header = &mut scratch.event.header;
         session.begin(header, EventKind::Unix, outcome, generation);
-        process::describe_current(process::current(), header);
+        process::describe_current(header);
         header.flags = flags::PATHLESS;
         copy_name(address, scratch);
         true

@@ -1,7 +1,7 @@
 //! `warrantd discover`: what is configured, running and listening, and a configuration of it.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, chown, lchown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -31,7 +31,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("discover::a_written_server_can_be_used", &[Need::Kernel], used),
         test(
             "discover::finds_servers_that_run_and_listen",
-            &[Need::Root, Need::PythonClient],
+            &[Need::Root, Need::ConformanceServer],
             running,
         ),
         test("discover::is_not_held_up_by_what_lies_in_a_home", &[Need::Root], hostile),
@@ -62,15 +62,15 @@ fn home(scratch: &Scratch) -> anyhow::Result<PathBuf> {
     Ok(home)
 }
 
-/// Gives a tree to `nobody`.
+/// Gives a tree to `nobody`, and nothing that links in it lead to.
 fn own(path: &Path) -> anyhow::Result<()> {
-    chown(path, Some(NOBODY), Some(NOBODY)).with_context(|| text(path))?;
+    lchown(path, Some(NOBODY), Some(NOBODY)).with_context(|| text(path))?;
     for entry in path.read_dir().into_iter().flatten() {
         let path = entry?.path();
         if path.is_dir() {
             own(&path)?;
         } else {
-            chown(&path, Some(NOBODY), Some(NOBODY))?;
+            lchown(&path, Some(NOBODY), Some(NOBODY))?;
         }
     }
     Ok(())
@@ -249,7 +249,6 @@ fn hostile() -> anyhow::Result<()> {
     let deep = "[".repeat(1_000_000);
     fs::write(place(".aws/amazonq/mcp.json")?, format!(r#"{{"mcpServers": {deep}"#))?;
     own(&home)?;
-    chown(&foreign, Some(NOBODY - 1), None)?;
     let all = inventory(&discover(&scratch, &home, &["--json"])?)?;
     ensure!(all["configured"].as_array().context("a list")?.len() == 6, "{all:#}");
     ensure!(all["unread"].as_array().context("a list")?.len() == 6, "{:#}", all["unread"]);

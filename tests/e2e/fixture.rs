@@ -66,7 +66,7 @@ impl Drop for Fixture {
 
 /// The command that runs it on stdin and stdout, from a directory that everybody can read.
 pub(crate) fn stdio_command(scratch: &Scratch) -> anyhow::Result<Vec<String>> {
-    let python = text(&places::python().map_err(anyhow::Error::msg)?);
+    let python = text(&places::fixture_python().map_err(anyhow::Error::msg)?);
     let mut script = PathBuf::new();
     for (name, content) in FILES {
         let file = scratch.file(&format!("fixture/{name}"), content)?;

@@ -76,20 +76,8 @@ impl World {
         let daemon = Daemon::configured(rig, auth, &command, |config| {
             change(config.replacen("servers:", &others, 1) + &tail)
         })?;
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            let said = daemon.process.stderr();
-            let urls = said.lines().filter_map(|line| line.split("listening on http").nth(1));
-            let addresses = urls.filter_map(|url| url.split("://").nth(1)?.trim().parse().ok());
-            let addresses: Vec<SocketAddr> = addresses.collect();
-            if addresses.len() == count {
-                return Ok(Self { daemon, addresses });
-            }
-            if Instant::now() > deadline {
-                bail!("not {count} listeners: {said}");
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
+        let addresses = listeners(&daemon, count)?;
+        Ok(Self { daemon, addresses })
     }
 
     /// The first listener's way to the server, without a key.
@@ -107,6 +95,24 @@ impl World {
         let id = refusal.pointer("/error/data/correlation_id").and_then(Value::as_str);
         let id = id.with_context(|| format!("no correlation id: {refusal}"))?;
         await_record(&self.daemon.rig.audit, |record| record.text("correlation_id") == id)
+    }
+}
+
+/// Where a daemon's listeners are, once all of them listen.
+pub(crate) fn listeners(daemon: &Daemon, count: usize) -> anyhow::Result<Vec<SocketAddr>> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let said = daemon.process.stderr();
+        let urls = said.lines().filter_map(|line| line.split("listening on http").nth(1));
+        let addresses = urls.filter_map(|url| url.split("://").nth(1)?.trim().parse().ok());
+        let addresses: Vec<SocketAddr> = addresses.collect();
+        if addresses.len() == count {
+            return Ok(addresses);
+        }
+        if Instant::now() > deadline {
+            bail!("not {count} listeners: {said}");
+        }
+        thread::sleep(Duration::from_millis(20));
     }
 }
 

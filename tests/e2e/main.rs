@@ -6,6 +6,8 @@
 
 mod argv;
 mod attribution;
+mod clients;
+mod conformance;
 mod crash;
 mod daemon;
 mod discover;
@@ -38,6 +40,7 @@ mod real;
 mod refused;
 mod rig;
 mod rogue;
+mod rust_client;
 mod scripts;
 mod ssrf;
 mod stage;
@@ -83,9 +86,11 @@ fn main() -> ExitCode {
         attribution::tests(),
         tasks::tests(),
         frozen::tests(),
-        methods::tests(),
         strict::tests(),
         discover::tests(),
+        conformance::tests(),
+        clients::tests(),
+        methods::tests(),
     ];
     warrantd_tests::harness::run(subjects.into_iter().flatten().collect())
 }

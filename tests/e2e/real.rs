@@ -15,6 +15,7 @@ use warrantd_tests::harness::test;
 use warrantd_tests::needs::Need;
 use warrantd_tests::places;
 use warrantd_tests::records::{self, Record};
+use warrantd_tests::scratch::text;
 
 use crate::rig::{NOTE, Rig};
 use crate::scripts::{self, Call};
@@ -113,7 +114,7 @@ impl Real {
     }
 
     /// The shipped policy for a test: `fetch` finds no TLS here, and nothing is too often.
-    fn policy(&self) -> String {
+    pub(crate) fn policy(&self) -> String {
         let mut policy = without_limits(self.profile);
         if self.name == "fetch" {
             policy = policy
@@ -124,6 +125,12 @@ impl Real {
             policy = policy.replace("ports: [443]", &format!("ports: [{PORT}]"));
         }
         policy
+    }
+
+    /// Its command line.
+    pub(crate) fn command_line(&self, rig: &Rig) -> anyhow::Result<Vec<String>> {
+        let command = (self.command)(rig).map_err(anyhow::Error::msg)?;
+        Ok(command.iter().map(|word| text(word)).collect())
     }
 
     /// A client of the server behind `warrantd run`, and the network around it.

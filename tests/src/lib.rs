@@ -16,3 +16,4 @@ pub mod places;
 pub mod probe;
 pub mod records;
 pub mod scratch;
+pub mod suite;

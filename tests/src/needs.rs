@@ -35,6 +35,8 @@ pub enum Need {
     PythonClient,
     /// The protocol's own test suite.
     ConformanceSuite,
+    /// The server that the suite is run against.
+    ConformanceServer,
     /// The command line client of the MCP inspector.
     Inspector,
     /// IPv6.
@@ -57,6 +59,7 @@ pub fn missing(needs: &[Need]) -> Option<String> {
         Need::PythonServer(name) => places::python_server(name).err(),
         Need::PythonClient => places::python().err(),
         Need::ConformanceSuite => places::conformance_suite().err(),
+        Need::ConformanceServer => places::fixture_python().err(),
         Need::Inspector => places::inspector().err(),
         Need::Ipv6 => {
             (!Path::new("/proc/sys/net/ipv6").exists()).then(|| "the kernel has no IPv6".to_owned())

@@ -110,6 +110,13 @@ pub fn python() -> Result<PathBuf, String> {
     Ok(python)
 }
 
+/// The Python interpreter of the environment for the server of the conformance suite, which every user can run.
+pub fn fixture_python() -> Result<PathBuf, String> {
+    let python = cache().join("venv-fixture/bin/python3");
+    present(&python)?;
+    Ok(python)
+}
+
 /// A program of the system, where every user finds it. The error says that it is not there.
 pub fn system_program(name: &str) -> Result<PathBuf, String> {
     let places = ["/usr/local/bin", "/usr/bin", "/bin"];

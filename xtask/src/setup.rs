@@ -17,7 +17,7 @@ const FILESYSTEM_SERVER: Package =
 const NODE: Package = Package { name: "node", version: "22.23.3" };
 /// The oldest Node.js that the server runs on.
 const NODE_MAJOR: u32 = 18;
-/// The real client that tests use.
+/// The real client that tests use; the server of the conformance suite is made of it, too.
 const CLIENT: Package = Package { name: "mcp", version: "2.3.0" };
 /// The protocol's own tests, and another real client, with a Node.js that both run on.
 const NPM_CLIENTS: [Package; 3] = [
@@ -79,6 +79,7 @@ pub(crate) fn for_tests() -> anyhow::Result<()> {
     let servers = Path::new(SYSTEM_PYTHON);
     python(&cache::dir().join("venv-servers"), servers, &PYTHON_SERVERS)?;
     python(&cache::dir().join("venv-git-2025.7.1"), servers, &VULNERABLE_GIT)?;
+    python(&cache::dir().join("venv-fixture"), servers, &[CLIENT])?;
     python(&cache::dir().join("venv"), Path::new("python3"), &[CLIENT])
 }
 

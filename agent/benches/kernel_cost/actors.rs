@@ -1,5 +1,6 @@
 //! The programs that work, and how they are told to.
 
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::process::Stdio;
@@ -26,7 +27,7 @@ pub(crate) struct Actor {
 impl Actor {
     /// One as any program of the host.
     pub(crate) fn ordinary(place: &Place) -> anyhow::Result<Self> {
-        let argv = work::command(place);
+        let argv = work::command(place, work::SELF.as_ref());
         let (program, arguments) = argv.split_first().context("a program")?;
         let mut command = Command::new(program);
         command.args(arguments).current_dir("/").env_clear().uid(NOBODY).gid(NOBODY);
@@ -36,12 +37,16 @@ impl Actor {
 
     /// One that is confined as servers are (system call filter, no privileges), in no session.
     pub(crate) fn confined(place: &Place) -> anyhow::Result<Self> {
-        Self::of(spawn_unconfined(&spec(place))?)
+        Self::of(spawn_unconfined(&spec(place, work::SELF.as_ref()))?)
     }
 
-    /// One in a session.
-    pub(crate) fn within(session: &Session, place: &Place) -> anyhow::Result<Self> {
-        Self::of(session.spawn(&spec(place))?)
+    /// One in a session, run from `program`.
+    pub(crate) fn within(
+        session: &Session,
+        place: &Place,
+        program: &OsStr,
+    ) -> anyhow::Result<Self> {
+        Self::of(session.spawn(&spec(place, program))?)
     }
 
     fn of(mut child: Child) -> anyhow::Result<Self> {
@@ -72,9 +77,9 @@ impl Actor {
     }
 }
 
-fn spec(place: &Place) -> SpawnSpec {
+fn spec(place: &Place, program: &OsStr) -> SpawnSpec {
     SpawnSpec {
-        argv: work::command(place),
+        argv: work::command(place, program),
         cwd: "/".into(),
         env: Vec::new(),
         user: Some(User { uid: NOBODY, gid: NOBODY, groups: Vec::new() }),

@@ -1,5 +1,6 @@
 //! The kernel layer with its sessions, from start to stop.
 
+use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,13 +36,18 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    fn new(kernel: &Kernel, id: &str, place: &Place) -> anyhow::Result<Self> {
+    fn new(kernel: &Kernel, id: &str, place: &Place, program: &OsStr) -> anyhow::Result<Self> {
         let port = PortRange { low: place.peer.port(), high: place.peer.port() };
         let net = std::net::IpAddr::V4(*place.peer.ip()).into();
         let table: Table = compile(&[Rule { net, ports: vec![port], protocol: None }])?;
         let session = kernel.open_session(id, &table)?;
-        let actor = Actor::within(&session, place)?;
+        let actor = Actor::within(&session, place, program)?;
         Ok(Self { actor, session })
+    }
+
+    /// Id of the session's cgroup.
+    pub(crate) fn cgroup_id(&self) -> u64 {
+        self.session.cgroup_id()
     }
 
     /// See [`Actor::round`]. Nothing may be lost.
@@ -74,17 +80,24 @@ impl Loaded {
             probe: work::probe(),
             backends: vec![backend],
         })?;
-        let mut watched = Seat::new(&kernel, "watched", place)?;
+        let mut watched = Seat::new(&kernel, "watched", place, work::SELF.as_ref())?;
         watched.warm_up()?;
         let mut enforced = None;
         if backend.enforces_files() {
-            let mut seat = Seat::new(&kernel, "enforced", place)?;
+            let mut seat = Seat::new(&kernel, "enforced", place, work::SELF.as_ref())?;
             seat.session.set_files(Some(rules(place)?))?;
             seat.warm_up()?;
             enforced = Some(seat);
         }
         let reader = Handle::current().spawn(Arc::clone(&kernel).run_reader());
         Ok(Self { watched, enforced, kernel, reader })
+    }
+
+    /// Another session, with a program that is a copy of this one.
+    pub(crate) fn seat(&self, id: &str, place: &Place, program: &OsStr) -> anyhow::Result<Seat> {
+        let mut seat = Seat::new(&self.kernel, id, place, program)?;
+        seat.warm_up()?;
+        Ok(seat)
     }
 
     /// How long its programs have run, and how often.

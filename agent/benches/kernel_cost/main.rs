@@ -99,8 +99,13 @@ fn run(options: &Options) -> anyhow::Result<()> {
         done += now;
         eprintln!("{done} of {} rounds", options.rounds);
     }
+    let hooks = report.measured.iter().any(|measured| measured.backend == Backend::Lsm);
     for measured in &mut report.measured {
         measured.programs = bench.programs(measured.backend)?;
+        // Where the hook itself runs, its own times are in the table.
+        if measured.backend == Backend::Tracepoint && !hooks {
+            measured.programs.push(bench.open_hook(measured.backend)?);
+        }
     }
     if options.json {
         println!("{}", report.json());

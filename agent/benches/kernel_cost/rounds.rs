@@ -1,10 +1,11 @@
 //! Rounds: the same work in every state, one after the other, again and again.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use aya::sys::{Stats, enable_stats};
-use warrantd::kernel::Backend;
+use warrantd::kernel::{Backend, OpenHook};
 
 use crate::actors::{Actor, Listener};
 use crate::figures::median;
@@ -143,6 +144,30 @@ impl Bench {
             }
         }
         Ok(())
+    }
+
+    /// What the kernel says how long the work of `lsm_file_open` takes, done to the executable of the
+    /// program whenever it opens the file beside it.
+    pub(crate) fn open_hook(&mut self, backend: Backend) -> anyhow::Result<ProgramTime> {
+        let _statistics = enable_stats(Stats::RunTime).context("the kernel's statistics")?;
+        await_instances(0)?;
+        let copy = Path::new(&self.place.file).with_file_name("lib.rs");
+        std::fs::copy("/proc/self/exe", &copy).context("a copy of this program")?;
+        let loaded = Loaded::start(backend, &self.place)?;
+        let mut seat = loaded.seat("hooked", &self.place, copy.as_os_str())?;
+        let mut samples = Vec::new();
+        for _ in 0..TIMED_ROUNDS {
+            // A fresh one has a ring with room for a round.
+            let hook = OpenHook::attach(seat.cgroup_id())?;
+            seat.round(Work::Open)?;
+            let (spent, runs) = hook.time();
+            #[allow(clippy::cast_precision_loss, reason = "counts of a moment")]
+            samples.push((spent.as_nanos() as f64, runs as f64));
+        }
+        drop(seat);
+        loaded.stop();
+        let key = (Work::Open, State::Watched, "measure_open".to_owned());
+        summary(key, &samples).context("the hook has not run")
     }
 
     /// What the kernel says how long its programs run. Kernels before 5.8 do not.

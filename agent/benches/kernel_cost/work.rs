@@ -1,6 +1,6 @@
 //! What is measured, and the program that does it: inside a session, outside, or as servers are confined.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufRead as _, Write as _};
 use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
@@ -70,15 +70,18 @@ pub(crate) struct Place {
     pub(crate) peer: SocketAddrV4,
 }
 
-/// The program's command line.
-pub(crate) fn command(place: &Place) -> Vec<OsString> {
+/// This program, where it is run from.
+pub(crate) const SELF: &str = "/proc/self/exe";
+
+/// The program's command line, where it lies at `program`.
+pub(crate) fn command(place: &Place, program: &OsStr) -> Vec<OsString> {
     let peer = place.peer.to_string();
-    vec!["/proc/self/exe".into(), MARK.into(), place.file.clone(), peer.into()]
+    vec![program.into(), MARK.into(), place.file.clone(), peer.into()]
 }
 
 /// The command line of the probe that the self-test of the kernel layer asks for.
 pub(crate) fn probe() -> Vec<OsString> {
-    ["/proc/self/exe", MARK, "probe"].map(OsString::from).to_vec()
+    [SELF, MARK, "probe"].map(OsString::from).to_vec()
 }
 
 /// The program: for each line `<work> <stretches>` it prints nanoseconds per operation.

@@ -144,13 +144,11 @@ impl ServerConfig {
     }
 
     fn check_root(&self, key: &str) -> Result<(), Problem> {
-        match &self.root {
-            Some(_) => Ok(()),
-            None => {
-                let why = "a server that warrantd runs needs `root`, its working directory; add it";
-                Err(Problem::new(key, why))
-            }
+        if self.root.is_some() {
+            return Ok(());
         }
+        let why = "a server that warrantd runs needs `root`, its working directory; add it";
+        Err(Problem::new(key, why))
     }
 
     /// Its working directory; `/` for a server that something else runs, unless it is given.

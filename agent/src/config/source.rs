@@ -11,7 +11,8 @@ use super::position::{Place, Positions};
 const MAX_BYTES: u64 = 4 << 20;
 
 /// What stands in messages about lines that may hold a secret.
-const SECRET: [&str; 2] = ["never as the key itself", super::upstream::VALUE];
+const SECRET: [&str; 3] =
+    ["never as the key itself", super::upstream::VALUE, super::upstream::USERINFO];
 
 /// A YAML file that was read, kept to show the places of errors.
 #[derive(Debug)]
@@ -155,6 +156,16 @@ mod tests {
         assert_eq!(error("actors: [a\nb: c").line, 2);
         let wrong = error("actors:\n  - {}\n");
         assert_eq!((wrong.line, wrong.column), (2, 5), "{wrong}");
+    }
+
+    #[test]
+    fn a_line_that_may_hold_a_secret_is_not_shown() {
+        let source = Source::new(Path::new("p.yaml"), "actors: [hunter2]\n".to_owned());
+        for message in SECRET {
+            let error = source.error(Problem::new("actors[0]", message));
+            assert!(error.line == 1 && !error.to_string().contains("hunter2"), "{error}");
+        }
+        assert!(source.error(Problem::new("actors[0]", "else")).to_string().contains("hunter2"));
     }
 
     #[test]

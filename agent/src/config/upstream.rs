@@ -171,7 +171,7 @@ fn read_url(text: &str) -> Result<Url, &'static str> {
         return Err("the URL begins with http:// or https://");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("no user or password in the URL; give `headers: {Authorization: {file: …}}`");
+        return Err(USERINFO);
     }
     if url.fragment().is_some() {
         return Err("a URL that is asked for has no fragment; remove `#…`");
@@ -213,6 +213,10 @@ fn check_header(name: &str, source: &HeaderSource) -> Result<(), String> {
 
 /// Stands in every message about a line that may hold a secret; the line is then not shown.
 pub(super) const VALUE: &str = "the header's value";
+
+/// The same for URLs.
+pub(super) const USERINFO: &str =
+    "no user or password in the URL; give `headers: {Authorization: {file: …}}`";
 
 /// By hand, because an untagged enum would lose the place and the reason of an error.
 impl<'de> serde::Deserialize<'de> for HeaderSource {

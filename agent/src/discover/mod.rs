@@ -23,7 +23,7 @@ pub use entry::{Entry, Transport};
 pub use inventory::{Configured, Inventory, Listening, Running, Unread};
 pub use masked::Mask;
 pub use passwd::{Account, accounts};
-pub use plan::{Found, Host, LeftOut, Plan, Planned, plan};
+pub use plan::{Found, Host, LeftOut, Plan, Planned, Way, plan};
 pub use process::{Process, Sign, sign};
 pub use reading::{Placed, Reading, read};
 pub use snippet::snippets;

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use secrecy::SecretString;
+
 use super::clients::Syntax;
 use super::entry::{Entry, Transport};
 use super::passwd::Account;
+use crate::config::{HeaderSource, UpstreamConfig};
 
 /// A server in a client's file, with all that is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,27 +34,48 @@ pub trait Host {
     fn program(&self, name: &str, home: &str) -> Option<String>;
     /// Whether there is such a directory.
     fn is_directory(&self, path: &str) -> bool;
+    /// The control group of whatever listens on a port of loopback, if it is a service's own.
+    fn service(&self, port: u16) -> Option<String>;
 }
 
-/// A server that warrantd would run.
+/// A server that warrantd would be in front of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
     /// Its id.
     pub id: String,
-    /// Program and arguments.
-    pub command: Vec<String>,
-    /// Environment variables.
-    pub env: BTreeMap<String, String>,
-    /// Its working directory.
-    pub root: String,
-    /// The user it runs as.
-    pub user: String,
+    /// How warrantd gets to it.
+    pub way: Way,
     /// Who may call it: name and number of a user.
     pub actor: (String, u32),
     /// What to look at before it is used.
     pub review: Vec<String>,
     /// The entries that it stands for.
     pub of: Vec<Found>,
+}
+
+/// How warrantd gets to a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// It runs it.
+    Run {
+        /// Program and arguments.
+        command: Vec<String>,
+        /// Environment variables.
+        env: BTreeMap<String, String>,
+        /// Its working directory.
+        root: String,
+        /// The user it runs as.
+        user: String,
+    },
+    /// It connects to it.
+    Reach {
+        /// Where.
+        url: String,
+        /// Headers it sends.
+        headers: BTreeMap<String, String>,
+        /// The control group that it runs in; without one the kernel does not see it.
+        cgroup: Option<String>,
+    },
 }
 
 /// An entry that is not planned.
@@ -101,22 +125,34 @@ pub fn plan(found: &[Found], host: &impl Host) -> Plan {
 
 impl Planned {
     fn is_same(&self, other: &Self) -> bool {
-        let what = |server: &Self| {
-            let Planned { command, env, root, user, actor, .. } = server.clone();
-            (command, env, root, user, actor)
-        };
-        what(self) == what(other)
+        (&self.way, &self.actor) == (&other.way, &other.actor)
     }
 }
 
 fn planned(found: &Found, host: &impl Host) -> Result<Planned, String> {
-    let Transport::Stdio { command, env, cwd } = &found.entry.transport else {
-        return Err("the client connects to it, and does not start it".to_owned());
-    };
     if found.entry.disabled {
         return Err("it is disabled".to_owned());
     }
     let account = found.account.as_ref().ok_or("it is for every user of the host")?;
+    let (way, review) = match &found.entry.transport {
+        Transport::Stdio { command, env, cwd } => {
+            let dirs = [cwd.as_deref(), found.project.as_deref()];
+            run(command, env, dirs, account, host)?
+        }
+        Transport::Http { url, headers } => reach(url, headers, host)?,
+    };
+    let actor = (account.name.clone(), account.uid);
+    Ok(Planned { id: String::new(), way, actor, review, of: vec![found.clone()] })
+}
+
+/// A server to run, and what to look at. `dirs` are where it may be meant to work.
+fn run(
+    command: &[String],
+    env: &BTreeMap<String, String>,
+    dirs: [Option<&str>; 2],
+    account: &Account,
+    host: &impl Host,
+) -> Result<(Way, Vec<String>), String> {
     let odd = |text: &String| text.contains('\0');
     if command.iter().chain(env.keys()).chain(env.values()).any(odd) {
         return Err("its command or environment has a zero byte".to_owned());
@@ -134,22 +170,72 @@ fn planned(found: &Found, host: &impl Host) -> Result<Planned, String> {
         review.push("root's client ran it as root; give it a user that may do its work".to_owned());
     }
     let home = if superuser { "/" } else { account.home.as_str() };
-    let roots = [cwd.as_deref(), found.project.as_deref(), Some(home)].into_iter().flatten();
-    let mut roots = roots.filter(|dir| dir.starts_with('/') && host.is_directory(dir));
-    let mut command = command.clone();
-    if let Some(first) = command.first_mut() {
-        first.clone_from(&program);
-    }
-    Ok(Planned {
-        id: String::new(),
+    let dirs = dirs.into_iter().flatten().chain([home]);
+    let root = dirs.into_iter().find(|dir| dir.starts_with('/') && host.is_directory(dir));
+    let command = [vec![program], command.get(1..).unwrap_or_default().to_vec()].concat();
+    let way = Way::Run {
         command,
         env: env.clone(),
-        root: roots.next().unwrap_or("/").to_owned(),
+        root: root.unwrap_or("/").to_owned(),
         user: if superuser { "nobody".to_owned() } else { account.name.clone() },
-        actor: (account.name.clone(), account.uid),
-        review,
-        of: vec![found.clone()],
-    })
+    };
+    Ok((way, review))
+}
+
+/// A server to connect to, and what to look at.
+fn reach(
+    url: &str,
+    headers: &BTreeMap<String, String>,
+    host: &impl Host,
+) -> Result<(Way, Vec<String>), String> {
+    let source = |value: &String| HeaderSource::Value(SecretString::from(value.as_str()));
+    let config = UpstreamConfig {
+        url: url.to_owned(),
+        unix: None,
+        headers: headers.iter().map(|(name, value)| (name.clone(), source(value))).collect(),
+        ca: None,
+        cgroup: None,
+        unobserved: true,
+        side_door: None,
+    };
+    let parsed = config.check("upstream").map_err(|problem| problem.message)?;
+    if parsed.path().trim_end_matches('/').ends_with("/sse") {
+        return Err(
+            "it speaks the transport of 2024-11-05, HTTP with SSE, which warrantd does not"
+                .to_owned(),
+        );
+    }
+    let local = parsed.host_str().is_some_and(|host| {
+        let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+    });
+    let port = parsed.port_or_known_default().filter(|_| local);
+    let cgroup = port.and_then(|port| host.service(port));
+    let mut review = Vec::new();
+    match (&cgroup, local) {
+        (Some(_), _) => {}
+        (None, true) => review.push(
+            "the kernel does not see it: have warrantd run it (`command`), or name the cgroup that it runs in"
+                .to_owned(),
+        ),
+        (None, false) => {
+            review.push("it runs elsewhere: what its calls do there is not seen".to_owned());
+        }
+    }
+    if !headers.is_empty() {
+        let names: Vec<_> = headers.keys().map(String::as_str).collect();
+        review.push(format!("the values of {} stand in this file", names.join(", ")));
+    }
+    if [url].into_iter().chain(headers.values().map(String::as_str)).any(is_template) {
+        review.push(TEMPLATE.to_owned());
+    }
+    Ok((Way::Reach { url: url.to_owned(), headers: headers.clone(), cgroup }, review))
+}
+
+const TEMPLATE: &str = "the client fills in what stands in braces; write the value";
+
+fn is_template(text: &str) -> bool {
+    text.contains("${") || text.contains("{{")
 }
 
 /// What to look at in a command.
@@ -169,8 +255,8 @@ fn remarks(command: &[String], env: &BTreeMap<String, String>) -> Vec<String> {
         ));
     }
     let mut texts = command.iter().chain(env.values());
-    if texts.any(|text| text.contains("${") || text.contains("{{")) {
-        remarks.push("the client fills in what stands in braces; write the value".to_owned());
+    if texts.any(|text| is_template(text)) {
+        remarks.push(TEMPLATE.to_owned());
     }
     if !env.is_empty() {
         let names: Vec<_> = env.keys().map(String::as_str).collect();
@@ -219,6 +305,10 @@ mod tests {
         fn is_directory(&self, path: &str) -> bool {
             !path.contains("gone")
         }
+
+        fn service(&self, port: u16) -> Option<String> {
+            (port == 9000).then(|| "/system.slice/search.service".to_owned())
+        }
     }
 
     fn found(name: &str, uid: u32, entry: &serde_json::Value) -> Found {
@@ -245,17 +335,23 @@ mod tests {
             found("files", 0, &entry),
         ];
         let plan = plan(&all, &Nowhere);
+        let user = |server: &Planned| match &server.way {
+            Way::Run { user, command, .. } => {
+                assert_eq!(*command, ["/usr/bin/server", "a"]);
+                user.clone()
+            }
+            other @ Way::Reach { .. } => panic!("{other:?}"),
+        };
         let said: Vec<_> = plan
             .servers
             .iter()
-            .map(|server| (server.id.as_str(), server.user.as_str(), server.of.len()))
+            .map(|server| (server.id.as_str(), user(server), server.of.len()))
             .collect();
+        let said: Vec<_> = said.iter().map(|(id, user, of)| (*id, user.as_str(), *of)).collect();
         assert_eq!(
             said,
             [("files", "u1000", 2), ("files-u1001", "u1001", 1), ("files-root", "nobody", 1)]
         );
-        assert_eq!(plan.servers[0].command, ["/usr/bin/server", "a"]);
-        assert_eq!(plan.servers[2].root, "/");
         assert!(plan.servers[2].review[0].contains("as root"));
     }
 
@@ -264,7 +360,7 @@ mod tests {
         let all = [
             found("a", 1000, &json!({"command": "absent"})),
             found("b", 1000, &json!({"command": "x", "disabled": true})),
-            found("c", 1000, &json!({"url": "https://example.com/mcp"})),
+            found("c", 1000, &json!({"url": "https://example.com/sse"})),
             found("d", 1000, &json!({"command": "warrantd", "args": ["connect", "d"]})),
             found("e", 1000, &json!({"command": "x", "args": ["\u{0}"]})),
         ];
@@ -273,6 +369,36 @@ mod tests {
         let names: Vec<_> =
             plan.left_out.iter().map(|left| left.found.entry.name.as_str()).collect();
         assert_eq!(names, ["a", "b", "c", "e"]);
+    }
+
+    #[test]
+    fn servers_that_clients_connect_to_are_reached() {
+        let all = [
+            found("here", 1000, &json!({"url": "http://localhost:9000/mcp"})),
+            found("also", 1000, &json!({"url": "http://127.0.0.1:9001/mcp"})),
+            found(
+                "far",
+                1000,
+                &json!({"url": "https://example.com/mcp", "headers": {"X-Key": "k"}}),
+            ),
+            found("odd", 1000, &json!({"url": "https://a:b@example.com/mcp"})),
+            found(
+                "own",
+                1000,
+                &json!({"url": "https://example.com/mcp", "headers": {"Host": "x"}}),
+            ),
+        ];
+        let plan = plan(&all, &Nowhere);
+        let cgroups: Vec<_> = plan
+            .servers
+            .iter()
+            .map(|server| match &server.way {
+                Way::Reach { cgroup, .. } => cgroup.as_deref(),
+                other @ Way::Run { .. } => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(cgroups, [Some("/system.slice/search.service"), None, None]);
+        assert_eq!(plan.left_out.len(), 2, "{:?}", plan.left_out);
     }
 
     #[test]

@@ -79,7 +79,7 @@ fn json_entry(client: &str, id: &str) -> Value {
 mod tests {
     use super::super::entry::{Entry, Transport};
     use super::super::passwd::Account;
-    use super::super::plan::Planned;
+    use super::super::plan::{Planned, Way};
     use super::super::{HOME_FILES, read};
     use super::*;
 
@@ -99,10 +99,7 @@ mod tests {
         };
         let server = Planned {
             id: "files".into(),
-            command: Vec::new(),
-            env: BTreeMap::new(),
-            root: "/".into(),
-            user: "ada".into(),
+            way: Way::Reach { url: String::new(), headers: BTreeMap::new(), cgroup: None },
             actor: ("ada".into(), 1000),
             review: Vec::new(),
             of: vec![found],

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::plan::{Plan, Planned};
+use super::plan::{Plan, Planned, Way};
 use super::snippet::snippets;
 use crate::learn::flow::{comment, scalar};
 
@@ -71,19 +71,45 @@ fn config(plan: &Plan) -> String {
         for remark in &server.review {
             text += &format!("    # REVIEW: {}\n", comment(remark));
         }
-        let command: Vec<_> = server.command.iter().map(|word| scalar(word)).collect();
-        text += &format!("    command: [{}]\n", command.join(", "));
-        text +=
-            &format!("    root: {}\n    user: {}\n", scalar(&server.root), scalar(&server.user));
         text += &format!("    policy: {}\n    auth: [peer_uid]\n", scalar(&policy(server)));
-        if !server.env.is_empty() {
-            text += "    env:\n";
-            for (name, value) in &server.env {
-                text += &format!("      {}: {}\n", scalar(name), scalar(value));
-            }
-        }
+        text += &way(&server.way);
     }
     text
+}
+
+/// The part of a server's configuration that says how warrantd gets to it.
+fn way(way: &Way) -> String {
+    match way {
+        Way::Run { command, env, root, user } => {
+            let command: Vec<_> = command.iter().map(|word| scalar(word)).collect();
+            format!(
+                "    command: [{}]\n    root: {}\n    user: {}\n{}",
+                command.join(", "),
+                scalar(root),
+                scalar(user),
+                map(4, "env", env)
+            )
+        }
+        Way::Reach { url, headers, cgroup } => {
+            let seen = match cgroup {
+                Some(cgroup) => format!("cgroup: {}", scalar(cgroup)),
+                None => "unobserved: true".to_owned(),
+            };
+            let headers = map(6, "headers", headers);
+            format!("    upstream:\n      url: {}\n      {seen}\n{headers}", scalar(url))
+        }
+    }
+}
+
+/// A map of texts; nothing when it is empty.
+fn map(indent: usize, key: &str, texts: &BTreeMap<String, String>) -> String {
+    if texts.is_empty() {
+        return String::new();
+    }
+    let pairs = texts
+        .iter()
+        .map(|(name, value)| format!("{:indent$}  {}: {}\n", "", scalar(name), scalar(value)));
+    format!("{:indent$}{key}:\n{}", "", pairs.collect::<String>())
 }
 
 #[cfg(test)]
@@ -108,6 +134,10 @@ mod tests {
 
         fn is_directory(&self, _path: &str) -> bool {
             true
+        }
+
+        fn service(&self, _port: u16) -> Option<String> {
+            None
         }
     }
 
@@ -142,7 +172,7 @@ mod tests {
             let server = &config.servers[0];
             prop_assert_eq!(&server.command[1], &texts[1]);
             prop_assert_eq!(server.env.get(&texts[2]), Some(&texts[3]));
-            prop_assert_eq!(&server.user, "ada");
+            prop_assert_eq!(server.user.as_deref(), Some("ada"));
             let source = Source::new(Path::new("policy.yaml"), files[1].text.clone());
             let policy: PolicyFile = source.parse().map_err(|e| TestCaseError::fail(e.to_string()))?;
             prop_assert_eq!(policy.actors.len(), 1);

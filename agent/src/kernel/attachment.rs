@@ -122,7 +122,7 @@ fn descendants(path: &Path) -> Result<u64, KernelError> {
     Ok(count.unwrap_or(u64::MAX))
 }
 
-/// Whether processes may set up io_uring, of which the system call tracepoints see nothing.
+/// Whether processes may set up `io_uring`, of which the system call tracepoints see nothing.
 fn io_uring_is_open() -> bool {
     fs::read_to_string("/proc/sys/kernel/io_uring_disabled").map_or(true, |text| text.trim() != "2")
 }

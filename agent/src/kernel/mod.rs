@@ -26,6 +26,7 @@ mod gap;
 mod in_force;
 mod instance;
 mod leave;
+mod measure;
 mod misses;
 mod mounts;
 mod names;
@@ -53,6 +54,8 @@ pub use file_rules::{Access, FileRules, Reach};
 pub use floor::{Floor, floor_shortcomings};
 pub use gap::{Gap, SessionGap};
 pub use leave::Leave;
+#[doc(hidden)]
+pub use measure::OpenHook;
 pub use names::NamedAddresses;
 pub use runtime::{Kernel, KernelOptions};
 pub use session::{Drained, Session};

@@ -2,7 +2,7 @@
 
 use aya::programs::ProgramType;
 use aya::sys::{BpfHelper, is_helper_supported};
-use warrantd_common::Layout;
+use warrantd_common::{ENTRY_WORDS, Layout};
 
 use super::KernelError;
 use super::btf::Btf;
@@ -19,7 +19,6 @@ pub(super) fn resolve(btf: &Btf) -> Result<Layout, KernelError> {
     Ok(Layout {
         task_tgid: of("task_struct.tgid")?,
         task_pid: of("task_struct.pid")?,
-        task_real_parent: of("task_struct.real_parent")?,
         task_cred: of("task_struct.cred")?,
         task_comm: of("task_struct.comm")?,
         task_mm: of("task_struct.mm")?,
@@ -54,8 +53,6 @@ pub(super) fn resolve(btf: &Btf) -> Result<Layout, KernelError> {
         inode_ino: of("inode.i_ino")?,
         inode_sb: of("inode.i_sb")?,
         super_block_dev: of("super_block.s_dev")?,
-        dentry_parent: dentry(one_of)?,
-        dentry_hash_pprev: of("dentry.d_hash.pprev")?,
         mount_mnt: of("mount.mnt")?,
         mount_parent: of("mount.mnt_parent")?,
         mount_mountpoint: of("mount.mnt_mountpoint")?,
@@ -69,47 +66,74 @@ pub(super) fn resolve(btf: &Btf) -> Result<Layout, KernelError> {
         unix_addr: of("unix_sock.addr")?,
         unix_address_len: of("unix_address.len")?,
         unix_address_name: of("unix_address.name")?,
-        ..system_calls(btf)?
+        ..system_calls(btf, &dentry(one_of)?)?
     })
 }
 
-/// Where a dentry has its parent. Name and inode follow at once, so that one read brings all; a kernel that
-/// keeps them elsewhere is refused.
-fn dentry(one_of: impl Fn(&[&str]) -> Result<u32, KernelError>) -> Result<u32, KernelError> {
-    let parent = one_of(&["dentry.d_parent"])?;
-    // 6.17 made d_name a read-only view of __d_name.
-    let length = one_of(&["dentry.d_name.len", "dentry.__d_name.len"])?;
-    let name = one_of(&["dentry.d_name.name", "dentry.__d_name.name"])?;
-    let inode = one_of(&["dentry.d_inode"])?;
-    if (length, name, inode) == (parent + 12, parent + 16, parent + 24) {
-        return Ok(parent);
+/// Where a dentry has what a path walk wants of it. One read brings all; a kernel that keeps them too far
+/// from each other is refused.
+fn dentry(one_of: impl Fn(&[&str]) -> Result<u32, KernelError>) -> Result<Layout, KernelError> {
+    /// Bytes of a short name that are read.
+    const SHORT_BYTES: u32 = 32;
+    let found = Layout {
+        dentry_hash_pprev: one_of(&["dentry.d_hash.pprev"])?,
+        dentry_parent: one_of(&["dentry.d_parent"])?,
+        // 6.17 made d_name a read-only view of __d_name.
+        dentry_name_len: one_of(&["dentry.d_name.len", "dentry.__d_name.len"])?,
+        dentry_name: one_of(&["dentry.d_name.name", "dentry.__d_name.name"])?,
+        dentry_inode: one_of(&["dentry.d_inode"])?,
+        // 6.14 gave the array another name.
+        dentry_short: one_of(&["dentry.d_iname", "dentry.d_shortname"])?,
+        ..Layout::ZERO
+    };
+    let hash = found.dentry_name_len.checked_sub(4);
+    let words = [
+        Some(found.dentry_hash_pprev),
+        Some(found.dentry_parent),
+        hash,
+        Some(found.dentry_name),
+        Some(found.dentry_inode),
+        Some(found.dentry_short),
+    ];
+    let first = words.iter().flatten().copied().min().unwrap_or(0);
+    let end = first + u32::try_from(ENTRY_WORDS * 8).unwrap_or(0);
+    let fits = words.iter().all(|word| word.is_some_and(|word| word % 8 == 0 && word + 8 <= end));
+    if fits && found.dentry_short + SHORT_BYTES <= end {
+        return Ok(Layout { dentry_entry: first, ..found });
     }
-    Err(KernelError::MissingMember { member: "dentry.d_name behind dentry.d_parent".into() })
+    Err(KernelError::MissingMember { member: "dentry.d_name near dentry.d_parent".into() })
 }
 
 /// Size of a kernel stack where the helper that finds registers is missing (kernels before 5.15).
 const STACK_BYTES: u32 = 16 << 10;
 
 /// Where the arguments of system calls are, and which calls differ in theirs.
-fn system_calls(btf: &Btf) -> Result<Layout, KernelError> {
+fn system_calls(btf: &Btf, rest: &Layout) -> Result<Layout, KernelError> {
     let missing = |member: &str| KernelError::MissingMember { member: member.into() };
     let of = |name: &str| btf.offset(name).ok_or_else(|| missing(name));
     let size = btf.size("pt_regs").ok_or_else(|| missing("pt_regs"))?;
     // A kernel that cannot be asked is one that does not have it: the other way is checked at run time.
-    let helper = is_helper_supported(ProgramType::TracePoint, BpfHelper::BPF_FUNC_task_pt_regs);
+    let has = |program, helper| u32::from(is_helper_supported(program, helper).unwrap_or(false));
+    let task = BpfHelper::BPF_FUNC_get_current_task_btf;
     Ok(Layout {
-        regs_helper: u32::from(helper.unwrap_or(false)),
+        task_helper: has(ProgramType::TracePoint, task),
+        cgroup_task_helper: has(ProgramType::CgroupSock, task)
+            & has(ProgramType::CgroupSockAddr, task),
+        regs_helper: has(ProgramType::TracePoint, BpfHelper::BPF_FUNC_task_pt_regs),
         task_stack: of("task_struct.stack")?,
         regs_in_stack: STACK_BYTES.saturating_sub(size),
         sys_openat2: number(libc::SYS_openat2),
         sys_openat: number(libc::SYS_openat),
-        ..arguments(of)?
+        ..arguments(of, rest)?
     })
 }
 
 /// arch/x86/include/asm/ptrace.h.
 #[cfg(target_arch = "x86_64")]
-fn arguments(of: impl Fn(&str) -> Result<u32, KernelError>) -> Result<Layout, KernelError> {
+fn arguments(
+    of: impl Fn(&str) -> Result<u32, KernelError>,
+    rest: &Layout,
+) -> Result<Layout, KernelError> {
     Ok(Layout {
         regs_syscall: of("pt_regs.orig_ax")?,
         regs_arg0: of("pt_regs.di")?,
@@ -118,13 +142,16 @@ fn arguments(of: impl Fn(&str) -> Result<u32, KernelError>) -> Result<Layout, Ke
         regs_arg3: of("pt_regs.r10")?,
         sys_open: number(libc::SYS_open),
         sys_creat: number(libc::SYS_creat),
-        ..Layout::ZERO
+        ..*rest
     })
 }
 
 /// arch/arm64/include/asm/ptrace.h. There is no `open` and no `creat`.
 #[cfg(target_arch = "aarch64")]
-fn arguments(of: impl Fn(&str) -> Result<u32, KernelError>) -> Result<Layout, KernelError> {
+fn arguments(
+    of: impl Fn(&str) -> Result<u32, KernelError>,
+    rest: &Layout,
+) -> Result<Layout, KernelError> {
     let registers = of("pt_regs.regs")?;
     Ok(Layout {
         regs_syscall: of("pt_regs.syscallno")?,
@@ -135,7 +162,7 @@ fn arguments(of: impl Fn(&str) -> Result<u32, KernelError>) -> Result<Layout, Ke
         regs_arg3: registers + 24,
         sys_open: u32::MAX,
         sys_creat: u32::MAX,
-        ..Layout::ZERO
+        ..*rest
     })
 }
 

@@ -22,6 +22,8 @@ use crate::session::{Context, MAX_REQUEST, Part, Pool, Sessions, converse, stopp
 use crate::transport::http::{Front, ListenError, Listener};
 use crate::transport::{Inbox, LineReader, LineWriter, Outbox};
 
+/// How long servers that something else runs may take to be attached to.
+const ATTACHED_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
 /// Sessions and connections being authenticated that may be open at once.
 const MAX_CONNECTIONS: usize = 1024;
 
@@ -122,9 +124,16 @@ impl Daemon {
                 sessions: self.sessions.clone(),
             };
             let pool = Pool::new(alive.clone());
+            if context.server.is_kept() {
+                let (pool, context, stop) = (pool.clone(), context.clone(), stop.clone());
+                accepting.spawn(async move { pool.keep(context, stop).await });
+            }
             let served = Served { server, context, pool };
             desk.push(served.clone());
             accepting.spawn(accept(listener, served, room.clone(), stop.clone()));
+        }
+        if let Some(kernel) = self.kernel.clone() {
+            accepting.spawn(release(kernel, stop.clone()));
         }
         let desk = HttpDesk::new(desk, self.log.clone(), stop.clone(), alive);
         let front = Front::new(Arc::new(desk), self.limits);
@@ -139,6 +148,14 @@ impl Daemon {
         }
         self.log.append(&Record::new(Event::Stop))?;
         Ok(())
+    }
+}
+
+/// Lets go of what a dead instance enforced, once every server has had time to be attached to.
+async fn release(kernel: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        () = tokio::time::sleep(ATTACHED_WITHIN) => kernel.release_leftovers(),
+        () = stopped(&mut stop) => {}
     }
 }
 

@@ -138,9 +138,9 @@ impl Desk for HttpDesk {
     }
 
     fn noted_headers(&self, server: &str) -> Vec<String> {
-        let found = self.servers.get(server).into_iter();
-        let headers = found.flat_map(|served| served.context.server.headers_for_audit());
-        headers.map(str::to_owned).collect()
+        let served = self.servers.get(server);
+        let headers = served.map(|served| served.context.server.headers_for_audit());
+        headers.into_iter().flatten().map(str::to_owned).collect()
     }
 }
 

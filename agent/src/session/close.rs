@@ -9,6 +9,7 @@ use super::call::End;
 use super::clients::{Client, ClientKey, Key};
 use super::conversation::{Conversation, SessionError};
 use super::source::Source;
+use super::terms::Terms;
 use crate::audit::{Event, Record};
 use crate::mcp::{RpcError, code};
 
@@ -53,11 +54,12 @@ impl Conversation {
     /// Whether a conversation that clients share has had none for long, and ends for those to come.
     pub(super) fn is_unused(&self, source: &Source) -> bool {
         self.shared
+            && !self.context.server.is_kept()
             && self.clients.is_empty()
             && self.gate.is_idle()
             && self.gate.tasks() == 0
             && self.frozen.is_none()
-            && self.idle_since.elapsed() >= UNUSED
+            && (self.idle_since.elapsed() >= UNUSED || matches!(self.terms, Terms::Failed(_)))
             && source.retire()
     }
 

@@ -6,18 +6,22 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::call::Recorder;
 use super::clients::{Client, ClientKey};
-use super::conversation::Context;
+use super::conversation::{Context, stopped};
 use super::source::{Said, Source};
 use super::start;
 use crate::auth::Identity;
 use crate::transport::{Inbox, Notes, Outbox};
 
+/// How long it takes until a server that has ended is begun anew, at first and at last.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LAST_PAUSE: Duration = Duration::from_secs(30);
 /// Messages that wait for a shared conversation.
 const QUEUE: usize = 256;
 
@@ -129,6 +133,40 @@ impl Pool {
         shared.said.try_send(joined).map_err(|_| Crowded)?;
         drop(live);
         Ok(tokio::spawn(listen(key, inbox, shared.said)))
+    }
+
+    /// Keeps the conversation of all actors going until `stop` becomes true, whether it has clients or not, and
+    /// begins it anew when it has ended, as when its server was started again.
+    pub async fn keep(&self, context: Context, mut stop: watch::Receiver<bool>) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let begun = Instant::now();
+            let said = {
+                let mut live = self.lock();
+                let shared = live.get(&None).filter(|shared| !shared.said.is_closed()).cloned();
+                let shared = shared.unwrap_or_else(|| {
+                    let shared = self.start(&context, None, None, stop.clone());
+                    live.insert(None, shared.clone());
+                    shared
+                });
+                shared.said
+            };
+            tokio::select! {
+                () = said.closed() => {}
+                () = stopped(&mut stop) => return,
+            }
+            drop(said);
+            // A server that cannot be started is tried again less and less often.
+            pause = if begun.elapsed() > LAST_PAUSE {
+                FIRST_PAUSE
+            } else {
+                (pause * 2).min(LAST_PAUSE)
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stopped(&mut stop) => return,
+            }
+        }
     }
 
     fn start(

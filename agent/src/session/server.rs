@@ -194,6 +194,11 @@ impl Server {
         !matches!(self.way, Way::PerSession)
     }
 
+    /// Whether it runs whether it has clients or not: what it does is watched all the time.
+    pub fn is_kept(&self) -> bool {
+        matches!(self.way, Way::Managed(_) | Way::Attached(..))
+    }
+
     /// Where it is, if it is spoken to over HTTP.
     pub(super) fn upstream(&self) -> Option<&Arc<Upstream>> {
         self.way.upstream()

@@ -153,7 +153,12 @@ async fn open(server: &Server, mut child: Option<&mut Child>) -> Result<Ways, Se
 /// The server's process in its cgroup, if warrantd runs it.
 fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
     let server = &context.server;
-    if let Way::Unobserved(_) = server.way {
+    let unseen = match server.way {
+        Way::Unobserved(_) => true,
+        Way::Attached(..) => context.kernel.is_none(),
+        Way::PerSession | Way::Shared | Way::Managed(_) => false,
+    };
+    if unseen {
         return Ok(Started { watch: None, files: None, resolver: None, child: None });
     }
     let spec = SpawnSpec {

@@ -29,6 +29,7 @@ pub(crate) fn deed(words: &[&str]) -> Option<io::Result<()>> {
         ["chmod", path] => fs::set_permissions(path, Permissions::from_mode(0o600)),
         ["chown", path] => chown(path, None, Some(nix::unistd::getgid().as_raw())),
         ["map", path] => map(path),
+        ["map-memory"] => map_memory(),
         ["reopen-path", path] => reopen_path(path),
         ["race", secret, decoy] => race(secret, decoy),
         ["load", loader, program] => ends_well(Command::new(loader).arg(program)),
@@ -57,6 +58,23 @@ fn map(path: &str) -> io::Result<()> {
     let place =
         unsafe { libc::mmap(std::ptr::null_mut(), 4096, protection, flags, file.as_raw_fd(), 0) };
     if place == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Makes code of memory that shows no file, in both ways there are.
+fn map_memory() -> io::Result<()> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    for protection in [libc::PROT_READ | libc::PROT_EXEC, libc::PROT_READ] {
+        // SAFETY: a new mapping anywhere; nothing is run in it.
+        let place = unsafe { libc::mmap(std::ptr::null_mut(), 4096, protection, flags, -1, 0) };
+        if place == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the mapping is ours, and nobody uses it.
+        if unsafe { libc::mprotect(place, 4096, libc::PROT_READ | libc::PROT_EXEC) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
 }
 
 /// Gets at the content through a descriptor that was good for nothing but its name.

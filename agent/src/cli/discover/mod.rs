@@ -69,7 +69,7 @@ impl Discover {
             let code = if inventory.has_unguarded() { 1 } else { 0 };
             return Ok(ExitCode::from(code));
         };
-        let said = write::all(dir, &plan(&files.found, &look::ThisHost))?;
+        let said = write::all(dir, &plan(&files.found, &look::ThisHost(&processes)))?;
         if !self.json {
             said.iter().try_for_each(|line| output::line(line))?;
         }

@@ -1,8 +1,8 @@
 //! Headers and message of revision 2026-07-28 say the same (section Streamable HTTP, Request Metadata):
 //! whoever routes by headers must not be told another thing than whoever reads the message.
 
-use http::HeaderMap;
 use http::header::HeaderName;
+use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
 use super::guard::{METHOD, NAME, VERSION, text};
@@ -15,6 +15,10 @@ const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 /// Methods whose `Mcp-Name` repeats a parameter.
 const NAMED: [(&str, &str); 3] =
     [("tools/call", "name"), ("prompts/get", "name"), ("resources/read", "uri")];
+
+/// Methods of earlier revisions that 2026-07-28 does not have.
+const GONE: [&str; 5] =
+    ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
 
 /// Whether a request is one of the modern era: its header says so, or its message does.
 pub(super) fn is_modern(headers: &HeaderMap, message: &Message) -> bool {
@@ -70,6 +74,12 @@ pub(super) fn check(
     let version = header.unwrap_or_default();
     if !era::MODERN.contains(&version) {
         return Err(Refusal::unsupported(version));
+    }
+    if GONE.contains(&method) {
+        let message = format!("revision {version} has no method `{method}`");
+        return Err(
+            Refusal::of_protocol(StatusCode::NOT_FOUND, message).coded(code::METHOD_NOT_FOUND)
+        );
     }
     if method == "tools/call" {
         check_arguments(headers, params, param_headers)?;
@@ -257,6 +267,8 @@ mod tests {
         let pairs = [("mcp-protocol-version", "2025-11-25"), ("mcp-method", "ping")];
         assert_eq!(code_of(&pairs, "ping", &params(&json!({}))), Some(code::HEADER_MISMATCH));
         let pairs = |version| [("mcp-protocol-version", version), ("mcp-method", "ping")];
+        let gone = pairs(REVISION);
+        assert_eq!(code_of(&gone, "ping", &params(&json!({}))), Some(code::METHOD_NOT_FOUND));
         let mut bare = params(&json!({}));
         bare["_meta"].as_object_mut().expect("an object").remove(CAPABILITIES);
         assert_eq!(code_of(&pairs(REVISION), "ping", &bare), Some(code::INVALID_PARAMS));

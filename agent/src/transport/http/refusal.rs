@@ -51,14 +51,15 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, code::HEADER_MISMATCH, "header_mismatch", message)
     }
 
-    /// A revision that is not served. The data is as MCP 2026-07-28 has it.
+    /// A revision that is not served. The data is as MCP 2026-07-28 has it: revisions that a request can name, as
+    /// `server/discover` tells them; earlier ones are agreed on by `initialize`.
     pub(super) fn unsupported(requested: &str) -> Self {
         let requested: String = requested.chars().take(64).collect();
         let served = [&crate::mcp::era::MODERN[..], &crate::mcp::era::HANDSHAKE[..]].concat();
         let message = format!("revision `{requested}` is not served; {} are", served.join(", "));
         let code = code::UNSUPPORTED_VERSION;
         let mut refusal = Self::new(StatusCode::BAD_REQUEST, code, "unsupported_version", message);
-        refusal.details.push(("supported", json!(served)));
+        refusal.details.push(("supported", json!(crate::mcp::era::MODERN)));
         refusal.details.push(("requested", json!(requested)));
         refusal
     }

@@ -55,12 +55,14 @@ impl Connector {
 
     async fn reach(&self) -> Result<SendRequest<Body>, Failure> {
         if let Place::Unix(path) = &self.place {
-            return speak(UnixStream::connect(path).await.map_err(unreachable)?).await;
+            return speak(UnixStream::connect(path).await.map_err(|error| unreachable(&error))?)
+                .await;
         }
-        let stream = self.tcp().await.map_err(unreachable)?;
+        let stream = self.tcp().await.map_err(|error| unreachable(&error))?;
         let Some((config, name)) = &self.tls else { return speak(stream).await };
         let connector = TlsConnector::from(Arc::clone(config));
-        speak(connector.connect(name.clone(), stream).await.map_err(unreachable)?).await
+        speak(connector.connect(name.clone(), stream).await.map_err(|error| unreachable(&error))?)
+            .await
     }
 
     async fn tcp(&self) -> io::Result<TcpStream> {
@@ -139,7 +141,7 @@ where
 }
 
 /// The reason without what it is about: the client that waits need not know where the server is.
-fn unreachable(error: io::Error) -> Failure {
+fn unreachable(error: &io::Error) -> Failure {
     let kind = error.kind();
     Failure::Unreachable(match error.raw_os_error() {
         Some(_) => kind.to_string(),

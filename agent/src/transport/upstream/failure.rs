@@ -92,11 +92,11 @@ impl From<hyper::Error> for Failure {
         if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
             return Self::Cut;
         }
-        let cause = std::error::Error::source(&error).map(ToString::to_string);
-        // A connection that broke is a matter of the network, not of the protocol.
-        if std::error::Error::source(&error).is_some_and(|cause| cause.is::<std::io::Error>()) {
-            return Self::Cut;
+        match std::error::Error::source(&error) {
+            // A connection that broke is a matter of the network, not of the protocol.
+            Some(cause) if cause.is::<std::io::Error>() => Self::Cut,
+            Some(cause) => Self::Protocol(cause.to_string()),
+            None => Self::Protocol(error.to_string()),
         }
-        Self::Protocol(cause.unwrap_or_else(|| error.to_string()))
     }
 }

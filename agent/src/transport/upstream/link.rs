@@ -103,7 +103,9 @@ impl Drop for UpstreamLink {
 
 impl std::fmt::Debug for UpstreamLink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UpstreamLink").field("server", &self.shared.upstream.server).finish()
+        f.debug_struct("UpstreamLink")
+            .field("server", &self.shared.upstream.server)
+            .finish_non_exhaustive()
     }
 }
 

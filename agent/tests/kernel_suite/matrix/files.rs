@@ -179,6 +179,12 @@ fn mapped(backend: Backend) -> Result<Answer, Failed> {
     deed(backend, &["map", "{}/file"], kind, "file")
 }
 
+/// Enforcement of files leaves alone what shows no file: compilers at run time make code of such memory.
+pub(super) fn code_without_a_file() -> Result<(), Failed> {
+    let run = Stage::new()?.run(&["map-memory"], "open")?;
+    equal(run.printed.as_str(), "ok").map_err(|why| in_case("memory", &why, &run))
+}
+
 fn race(backend: Backend) -> Result<Answer, Failed> {
     let stage = Stage::new()?;
     let words = ["race", "{}/file", "/usr/bin/true"];

@@ -24,6 +24,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("matrix_of_the_network", || all(network::ROWS)),
     ("matrix_of_unix_sockets", || all(sockets::ROWS)),
     ("matrix_of_other_ways_out", || all(others::ROWS)),
+    ("memory_that_shows_no_file_may_become_code", files::code_without_a_file),
 ];
 
 /// The same with the last resort, where a better observer is in use.

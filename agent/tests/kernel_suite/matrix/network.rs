@@ -3,12 +3,14 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::path::Path;
 use std::time::Duration;
 
 use libtest_mimic::Failed;
 use nix::sys::socket::{SockaddrIn, connect, setsockopt, sockopt};
 use warrantd::kernel::{Backend, Doors};
 use warrantd::policy::network::{Allowed, PortRange, Table};
+use warrantd::transport::Upstream;
 
 use super::{Answer, Row};
 use crate::actor;
@@ -200,6 +202,19 @@ fn side_door() -> Result<Answer, Failed> {
     let local = format!("127.0.0.1:{port}");
     let attack = visit(doors(port), &["listen", &local], plainly)?;
     equal(attack, (false, "nobody came in".into()))?;
+    // Warrantd's own way in, and what it has closed to others.
+    for (own, outcome) in [(true, "ok"), (false, "nobody came in")] {
+        let port = free_port()?;
+        let local = format!("127.0.0.1:{port}");
+        let config = serde_yaml::from_str(&format!("{{url: 'http://{local}/mcp'}}"))?;
+        let upstream = Upstream::open("matrix", &config, Path::new("/"), true)?;
+        let doors = upstream.doors(Doors { listen: listening(port), ..Doors::default() });
+        let came = visit(doors, &["listen", &local], |address| {
+            let connecting = upstream.wait_until_reachable(Duration::from_secs(10));
+            if own { runtime().block_on(connecting).is_ok() } else { plainly(address) }
+        })?;
+        equal(came, (own, outcome.into()))?;
+    }
     let port = free_port()?;
     let local = format!("127.0.0.1:{port}");
     let guess = visit(doors(port), &["listen", &local], |address| {

@@ -23,7 +23,8 @@ async fn a_session_from_its_first_request_to_its_end() {
         "POST initialize" => welcome(got, "s1"),
         "GET" => {
             let (feed, reply) = stream();
-            feed.try_send(event(r#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#)).expect("room");
+            feed.try_send(Ok(event(r#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#)))
+                .expect("room");
             own.lock().expect("own").push(feed); // Kept open.
             reply
         }

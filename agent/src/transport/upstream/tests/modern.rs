@@ -55,7 +55,7 @@ async fn a_cancelled_request_has_its_stream_closed_and_no_answer() {
             return json(&answer(got));
         }
         let (feed, reply) = stream();
-        feed.try_send(event(r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#))
+        feed.try_send(Ok(event(r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#)))
             .expect("room");
         kept.lock().expect("kept").push(feed);
         reply
@@ -80,7 +80,7 @@ async fn a_link_that_is_dropped_closes_its_streams() {
     let kept = Arc::clone(&feeds);
     let server = Server::start(move |_| {
         let (feed, reply) = stream();
-        feed.try_send(event(r#"{"jsonrpc":"2.0","method":"x"}"#)).expect("room");
+        feed.try_send(Ok(event(r#"{"jsonrpc":"2.0","method":"x"}"#))).expect("room");
         kept.lock().expect("kept").push(feed);
         reply
     })

@@ -99,8 +99,8 @@ pub(super) fn stream() -> (Feed, Reply) {
 }
 
 /// An event of a stream.
-pub(super) fn event(data: &str) -> Result<Bytes, &'static str> {
-    Ok(Bytes::from(format!("event: message\r\ndata: {data}\r\n\r\n")))
+pub(super) fn event(data: &str) -> Bytes {
+    Bytes::from(format!("event: message\r\ndata: {data}\r\n\r\n"))
 }
 
 /// A stream that holds this and breaks off or ends.
