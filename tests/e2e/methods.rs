@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use libtest_mimic::Trial;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use warrantd_tests::client::{Client, Reply};
 use warrantd_tests::harness::test;
@@ -88,6 +90,14 @@ fn client(rig: &Rig) -> anyhow::Result<Client> {
     Ok(client)
 }
 
+/// Ends a session. With these capabilities the server itself goes on when its input has ended.
+fn leave(client: Client) -> anyhow::Result<()> {
+    kill(Pid::from_raw(client.pid().try_into()?), Signal::SIGTERM)?;
+    let ending = client.ending()?;
+    ensure!(ending.status.success(), "{ending:?}");
+    Ok(())
+}
+
 fn read(client: &mut Client, uri: &str) -> anyhow::Result<Reply> {
     client.request("resources/read", &json!({ "uri": uri }))
 }
@@ -132,7 +142,7 @@ fn closed() -> anyhow::Result<()> {
         client.request(method, &json!({}))?.result()?;
     }
     ensure!(client.call("echo", &json!({"message": "still here"}))?.text()?.contains("still here"));
-    client.finish()?;
+    leave(client)?;
     Ok(())
 }
 
@@ -180,7 +190,7 @@ fn open() -> anyhow::Result<()> {
         let record = rig.record_of(&reply)?;
         ensure!(record.text("policy_rule_matched").ends_with(rule), "{record:#?}");
     }
-    client.finish()?;
+    leave(client)?;
     Ok(())
 }
 
@@ -193,7 +203,7 @@ fn subscribed() -> anyhow::Result<()> {
     let told = client.await_message(|m| m["method"] == "notifications/resources/updated")?;
     ensure!(told["params"]["uri"] == uri["uri"], "{told}");
     client.request("resources/unsubscribe", &uri)?.result()?;
-    client.finish()?;
+    leave(client)?;
     Ok(())
 }
 
@@ -211,7 +221,7 @@ fn sampling() -> anyhow::Result<()> {
     ensure!(reply.line.contains("denied by policy"), "the server is told why: {}", reply.line);
     let of_model = client.asked().iter().filter(|m| m["method"] == "sampling/createMessage");
     ensure!(of_model.count() == 1, "{:?}", client.asked());
-    client.finish()?;
+    leave(client)?;
     let [allowed, denied] = asked(&rig, "sampling/createMessage")?
         .try_into()
         .map_err(|records| anyhow::anyhow!("{records:#?}"))?;
@@ -238,7 +248,7 @@ fn elicitation() -> anyhow::Result<()> {
     ensure!(reply.text()?.contains("User provided"), "{}", reply.line);
     let reply = client.call("get-roots-list", &json!({}))?;
     ensure!(reply.line.contains("file:///srv/project"), "{}", reply.line);
-    client.finish()?;
+    leave(client)?;
     let records = asked(&rig, "elicitation/create")?;
     let [record] = records.as_slice() else { anyhow::bail!("{records:#?}") };
     ensure!(record.text("policy_decision") == "ALLOW", "{record:#?}");
@@ -252,7 +262,7 @@ fn elicitation() -> anyhow::Result<()> {
     let reply = client.call("trigger-elicitation-request", &json!({}))?;
     ensure!(!reply.line.contains("User provided"), "{}", reply.line);
     ensure!(client.asked().iter().all(|m| m["method"] != "elicitation/create"));
-    client.finish()?;
+    leave(client)?;
     let records = asked(&rig, "elicitation/create")?;
     let rules = records.iter().map(|record| record.text("policy_rule_matched"));
     ensure!(rules.eq(["methods.elicitation/create.denied_fields[0]"]), "{records:#?}");
@@ -273,7 +283,7 @@ fn not_asked() -> anyhow::Result<()> {
         }
     }
     ensure!(client.asked().is_empty(), "{:?}", client.asked());
-    client.finish()?;
+    leave(client)?;
     for method in ["sampling/createMessage", "elicitation/create", "roots/list"] {
         let records = asked(&rig, method)?;
         ensure!(!records.is_empty(), "{method}");
@@ -294,7 +304,7 @@ fn unasked() -> anyhow::Result<()> {
     client.send(&json!({"jsonrpc": "2.0", "id": id, "result": {"roots": []}}))?;
     client.send(&json!({"jsonrpc": "2.0", "id": 4711, "result": {}}))?;
     client.call("echo", &json!({"message": "x"}))?.result()?;
-    client.finish()?;
+    leave(client)?;
     let refused = records::read(&rig.audit)?;
     let nobody = |r: &&Record| r.text("error").contains("nobody asked for");
     ensure!(refused.iter().filter(nobody).count() == 2, "{refused:#?}");
@@ -319,7 +329,7 @@ fn context() -> anyhow::Result<()> {
     let bare =
         json!({"name": "echo", "arguments": {"message": "x"}, "_meta": {"traceparent": "x"}});
     client.request("tools/call", &bare)?.result()?;
-    client.finish()?;
+    leave(client)?;
     let mut calls = records::calls(&rig.audit)?;
     let last = calls.pop().context("four calls")?;
     ensure!(calls.len() == 3, "{calls:#?}");
