@@ -92,6 +92,18 @@ impl<'a> Splice<'a> {
         true
     }
 
+    /// Takes members out of the object at a path whose keys `go`. At most once for each object.
+    pub fn remove(&mut self, path: &[&str], go: impl Fn(&str) -> bool) -> bool {
+        let Some(object) = self.get(path) else { return false };
+        let Ok(Members(members)) = serde_json::from_str(object) else { return false };
+        let stay = members.iter().filter(|member| !go(&member.0));
+        let written = |member: &Member| {
+            format!("{}:{}", serde_json::Value::from(member.0.as_ref()), member.1.get())
+        };
+        let text = stay.map(written).collect::<Vec<_>>().join(",");
+        self.set(path, format!("{{{text}}}"))
+    }
+
     /// The message with its changes.
     pub fn finish(mut self) -> Vec<u8> {
         self.changes.sort_by_key(|(range, _)| range.start);
@@ -147,6 +159,13 @@ mod tests {
         let mut splice = Splice::new(br#"{"x":{"a":1}}"#);
         assert!(splice.insert(&["x"], &[new("a")]) && splice.insert(&[], &[new("y")]));
         assert_eq!(splice.finish(), br#"{"y":2,"x":{"a":1}}"#);
+    }
+
+    #[test]
+    fn members_go_and_the_others_keep_their_values() {
+        let mut splice = Splice::new(br#"{"p":{"a/x":1, "b" : 1.50,"a/y":{}},"a/z":0}"#);
+        assert!(splice.remove(&["p"], |key| key.starts_with("a/")));
+        assert_eq!(splice.finish(), br#"{"p":{"b":1.50},"a/z":0}"#);
     }
 
     proptest! {

@@ -56,7 +56,10 @@ impl Conversation {
         }
         let client = from.or_else(|| self.clients.keys().next().copied().filter(|_| theirs));
         let who = client.map_or_else(|| self.recorder.clone(), |client| self.who(client));
-        let mut decision = self.judge_method(&who, Side::Server, &method, params);
+        let mut decision = match client {
+            Some(_) => self.judge_method(&who, Side::Server, &method, params),
+            None => Decision::denied("methods", "clients that share a server cannot be asked"),
+        };
         let target = match (decision.action, client) {
             (Action::Allow, Some(client)) => match self.obstacle(client, &id) {
                 None => Some(client),

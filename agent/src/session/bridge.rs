@@ -13,6 +13,8 @@ use crate::transport::Route;
 /// Methods whose results say how long they may be kept (MCP 2026-07-28, section Caching).
 const CACHEABLE: [&str; 5] =
     ["tools/list", "prompts/list", "resources/list", "resources/templates/list", "resources/read"];
+/// What requests of the modern era say of themselves.
+const ENVELOPE: [&str; 4] = ["protocolVersion", "clientInfo", "clientCapabilities", "logLevel"];
 /// The error of a revision that is not spoken (MCP 2026-07-28, section Versioning).
 const UNSUPPORTED_REVISION: i64 = -32022;
 
@@ -77,6 +79,7 @@ impl Conversation {
                 }
                 let line = match (revision(&params), server_era) {
                     (None, Era::Modern) => modernized(&line),
+                    (Some(_), Era::Handshake) => plain(&line),
                     _ => line,
                 };
                 Ok(Step::On(Message::Request { id: key.id, method, params }, line))
@@ -210,6 +213,16 @@ impl Conversation {
 
 fn asks_for_input(result: &Value) -> bool {
     result.get("resultType").and_then(Value::as_str) == Some("input_required")
+}
+
+/// A request of the modern era as a server of the handshake era takes it: without what says the revision.
+fn plain(line: &[u8]) -> Vec<u8> {
+    let mut splice = Splice::new(line);
+    let own = |key: &str| {
+        key.strip_prefix("io.modelcontextprotocol/").is_some_and(|key| ENVELOPE.contains(&key))
+    };
+    splice.remove(&["params", "_meta"], own);
+    splice.finish()
 }
 
 /// A request of the handshake era as the modern one has it.

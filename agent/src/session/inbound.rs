@@ -45,7 +45,7 @@ impl Conversation {
         if let Message::Request { id, .. } = &message
             && self.is_in_use(&key(id.clone()))
         {
-            let why = format!("a request with id {id} is in flight already");
+            let why = format!("a request with id {id} has not been answered yet");
             // Answering under that id would look like the first request's answer.
             return self.refuse(client, code::INVALID_REQUEST, None, &why).await;
         }
@@ -215,6 +215,9 @@ impl Conversation {
         self.settle(Some(key))?;
         self.drain();
         let Some(request) = self.gate.end(key) else { return Ok(false) };
+        if !self.shares_link(key.client) {
+            self.wire.owe(key);
+        }
         self.ended(&request);
         if request.call.is_some() {
             let error = Some("cancelled by the client".to_owned());
@@ -309,7 +312,7 @@ impl Conversation {
 
     /// Whether the client has a request under this id.
     fn is_in_use(&self, key: &Key) -> bool {
-        self.gate.in_flight(key) || self.is_waiting(key)
+        self.gate.in_flight(key) || self.is_waiting(key) || self.wire.owes(key)
     }
 }
 

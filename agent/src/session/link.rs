@@ -25,17 +25,9 @@ pub(super) enum Link {
 
 impl Link {
     /// Sends a message, waiting for room.
-    pub(super) async fn send(&self, server: &Server, mut text: Vec<u8>) {
+    pub(super) async fn send(&self, server: &Server, text: Vec<u8>) {
         match self {
-            Self::Lines(lines) => {
-                // Over HTTP a message may have line ends between its tokens, where they mean nothing.
-                if memchr::memchr2(b'\n', b'\r', &text).is_some() {
-                    text.iter_mut()
-                        .filter(|b| matches!(**b, b'\n' | b'\r'))
-                        .for_each(|b| *b = b' ');
-                }
-                lines.send(text).await;
-            }
+            Self::Lines(lines) => lines.send(text).await,
             Self::Upstream(link) => {
                 let Ok(message) = Message::parse_lenient(&text) else { return };
                 let (sends, terms) = (Sends::of(&message), terms(server, &message));

@@ -50,6 +50,9 @@ impl Conversation {
             Ok(Message::Response { id: Some(_), result }) => {
                 // A task was answered when it began.
                 let waits = |request: &Request| request.task.is_none();
+                if let Some(key) = &answered {
+                    self.wire.paid(key);
+                }
                 let key = answered.filter(|key| self.gate.request(key).is_some_and(waits));
                 let Some((key, request)) = key.and_then(|key| {
                     let request = self.gate.end(&key)?;
@@ -237,6 +240,9 @@ impl Conversation {
             self.settle(Some(&key))?;
             self.drain();
             let Some(request) = self.gate.end(&key) else { continue };
+            if !self.shares_link(key.client) && request.task.is_none() {
+                self.wire.owe(&key);
+            }
             self.ended(&request);
             if request.task.is_some() {
                 self.abandon_task(&request, "the task's time is up").await?;

@@ -4,7 +4,7 @@
 //! clients share one, two may use the same id: then each request gets an id of warrantd's, and its
 //! answer the client's again. The same goes for progress tokens. No other byte changes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
@@ -17,12 +17,17 @@ use crate::mcp::{Id, Splice};
 /// Where a request says its progress token.
 const TOKEN: [&str; 3] = ["params", "_meta", "progressToken"];
 
+/// Given-up requests whose late answers are told apart.
+const OWED: usize = 1024;
+
 /// The ids of requests on a shared connection.
 #[derive(Debug, Default)]
 pub(super) struct Wire {
     last: i64,
     keys: HashMap<i64, Key>,
     ids: HashMap<Key, i64>,
+    /// Requests that were given up and that the server may still answer, where ids are the clients' own.
+    owed: VecDeque<Key>,
 }
 
 impl Wire {
@@ -37,6 +42,24 @@ impl Wire {
         self.keys.insert(id, key.clone());
         self.ids.insert(key.clone(), id);
         id
+    }
+
+    /// Notes that a request was given up before its answer.
+    pub(super) fn owe(&mut self, key: &Key) {
+        if self.owed.len() == OWED {
+            self.owed.pop_front();
+        }
+        self.owed.push_back(key.clone());
+    }
+
+    /// Whether an answer to a request of before would be taken for that to a new one of this id.
+    pub(super) fn owes(&self, key: &Key) -> bool {
+        self.owed.contains(key)
+    }
+
+    /// Notes that the answer came after all.
+    pub(super) fn paid(&mut self, key: &Key) {
+        self.owed.retain(|owed| owed != key);
     }
 
     fn key(&self, id: &Value) -> Option<&Key> {
@@ -202,5 +225,9 @@ mod tests {
         assert_eq!(wire.release(&a), Some(x));
         assert_eq!(wire.key(&json!(x)), None);
         assert_eq!(wire.release(&a), None);
+        wire.owe(&a);
+        assert!(wire.owes(&a) && !wire.owes(&b));
+        wire.paid(&a);
+        assert!(!wire.owes(&a));
     }
 }
