@@ -28,7 +28,8 @@ impl Mask {
         for word in words {
             let named = option.take().filter(|_| !word.starts_with('-'));
             shown.push(match named {
-                Some(name) if self.tells(name, word) => HIDDEN.to_owned(),
+                // By its name alone: a word that has a name of its own is judged by that.
+                Some(name) if self.tells(name, "x") => HIDDEN.to_owned(),
                 _ => self.word(word),
             });
             option = word.starts_with('-').then(|| word.trim_start_matches('-'));

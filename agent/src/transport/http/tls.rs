@@ -205,7 +205,9 @@ mod tests {
         let missing = TlsConfig { certificate: dir.path().join("none"), ..good.clone() };
         let no_key = TlsConfig { key: good.certificate.clone(), ..good.clone() };
         let pair = TlsConfig { key: other.key, ..good.clone() };
-        let no_ca = TlsConfig { client_ca: Some(good.key.clone()), ..good.clone() };
+        let copy = dir.path().join("copy.pem");
+        std::fs::copy(&good.key, &copy).expect("copied");
+        let no_ca = TlsConfig { client_ca: Some(copy), ..good.clone() };
         for (config, field) in
             [(missing, "certificate"), (no_key, "certificate"), (no_ca, "client_ca")]
         {
