@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
@@ -102,14 +102,13 @@ fn same(client: &Kind, server: &str, calls: &[u32]) -> anyhow::Result<()> {
     let real = REAL.iter().find(|real| real.name == server).context("a known server")?;
     let rig = real.rig(&real.policy())?;
     let calls: Vec<Asked> = calls.iter().map(|n| (real.call)(&rig, *n)).collect();
-    let reset = || drop(fs::remove_file(rig.root.join("memory.jsonl")));
     let command = real.command_line(&rig)?;
     let with_env = [vec!["/usr/bin/env".to_owned()], rig.env.clone(), command.clone()].concat();
     let alone = (client.session)(&Way::Command(with_env), Era::Handshake, &calls);
     let alone = alone.context("the server alone")?;
     ensure!(alone.iter().all(|result| result["isError"] != json!(true)), "{alone:#?}");
-    reset();
     let root = rig.root.clone();
+    reset(&root)?;
     let front = Front::start(real, rig, &command)?;
     for way in client.ways {
         for era in client.eras {
@@ -125,8 +124,20 @@ fn same(client: &Kind, server: &str, calls: &[u32]) -> anyhow::Result<()> {
                 ensure!(same, "{way}, {era:?}, {call:?}:\n{alone}\n{through}");
             }
             ensure!(through.len() == alone.len(), "{way}, {era:?}: {}", through.len());
-            drop(fs::remove_file(root.join("memory.jsonl")));
+            reset(&root)?;
         }
+    }
+    Ok(())
+}
+
+/// Takes away what calls have left behind.
+fn reset(root: &Path) -> anyhow::Result<()> {
+    let memory = root.join("memory.jsonl");
+    if memory.exists() {
+        fs::remove_file(memory)?;
+    }
+    for draft in fs::read_dir(root.join("data/drafts"))? {
+        fs::remove_file(draft?.path())?;
     }
     Ok(())
 }
