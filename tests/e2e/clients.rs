@@ -222,8 +222,9 @@ fn inspector(way: &Way, _: Era, calls: &[Asked]) -> anyhow::Result<Vec<Value>> {
     let (node, script) = program.split_first().context("a program")?;
     let ask = |(tool, arguments): &Asked| {
         let mut client = Command::new(node);
-        // It looks for a file beside where it is started.
-        client.args(script).current_dir("/");
+        // It finds its own description by way of the directory that it is started in.
+        let own = script.first().and_then(|script| script.parent()).context("a script")?;
+        client.args(script).current_dir(own);
         match way {
             Way::Command(command) => {
                 client.args(["--transport", "stdio"]).args(command.first());

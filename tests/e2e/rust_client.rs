@@ -32,9 +32,11 @@ pub(crate) fn session(way: &Way, era: Era, calls: &[Asked]) -> anyhow::Result<Ve
 async fn connect(way: &Way, era: Era) -> anyhow::Result<RunningService<RoleClient, ()>> {
     let era = match era {
         Era::Handshake => ClientLifecycleMode::Initialize,
-        Era::Modern => {
-            ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::LATEST] }
-        }
+        // What it does unless it is told which revision the server is of: it asks first.
+        Era::Modern => ClientLifecycleMode::Auto {
+            preferred_versions: vec![ProtocolVersion::LATEST],
+            legacy_version: None,
+        },
     };
     Ok(match way {
         Way::Command(command) => {

@@ -90,7 +90,7 @@ pub fn conformance_suite() -> Result<Vec<PathBuf>, String> {
 
 /// The command line client of the MCP inspector.
 pub fn inspector() -> Result<Vec<PathBuf>, String> {
-    node_client("inspector-cli/build/cli.js")
+    node_client("inspector-cli/build/index.js")
 }
 
 fn node_client(script: &str) -> Result<Vec<PathBuf>, String> {

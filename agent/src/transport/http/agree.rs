@@ -17,8 +17,15 @@ const NAMED: [(&str, &str); 3] =
     [("tools/call", "name"), ("prompts/get", "name"), ("resources/read", "uri")];
 
 /// Methods of earlier revisions that 2026-07-28 does not have.
-const GONE: [&str; 5] =
-    ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
+const GONE: [&str; 7] = [
+    "initialize",
+    "ping",
+    "logging/setLevel",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "tasks/list",
+    "tasks/result",
+];
 
 /// Whether a request is one of the modern era: its header says so, or its message does.
 pub(super) fn is_modern(headers: &HeaderMap, message: &Message) -> bool {
