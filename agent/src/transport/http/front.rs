@@ -315,7 +315,7 @@ impl Front {
 /// messages are lines, what follows it would be a message of its own, which nobody has judged.
 fn one_line(mut text: Vec<u8>) -> Vec<u8> {
     for byte in &mut text {
-        if matches!(byte, b'\n' | b'\r') {
+        if *byte == b'\n' {
             *byte = b' ';
         }
     }
