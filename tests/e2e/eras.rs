@@ -15,7 +15,7 @@ use crate::rig::{Rig, WITHHELD, expect_error};
 
 const POLICY: &str = "
 actors:
-  - {id: assistant-service, allowed_tools: [count, announce, repeat, mumble, ask]}
+  - {id: assistant-service, allowed_tools: [count, announce, repeat, mumble, ask, garble]}
 methods: {allow: [roots/list]}
 ";
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -31,6 +31,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("eras::clients_share_a_server_with_ids_of_their_own", KERNEL, shared),
         test("eras::a_client_that_leaves_is_forgotten", KERNEL, left),
         test("eras::requests_without_session_over_http", KERNEL, stateless),
+        test("eras::an_answer_that_nobody_can_read_is_an_error", KERNEL, unreadable),
     ]
 }
 
@@ -217,5 +218,25 @@ fn stateless() -> anyhow::Result<()> {
     let ids: std::collections::BTreeSet<_> =
         calls.iter().map(|call| call.text("session_id").to_owned()).collect();
     ensure!(calls.len() == 3 && ids.len() == 1, "one conversation for the actor: {calls:?}");
+    Ok(())
+}
+
+fn unreadable() -> anyhow::Result<()> {
+    let rig = Rig::new(POLICY)?;
+    let mut client = Client::connect(rig.run(&teller(&rig, &["--era", "handshake"])?)?)?;
+    client.request("tools/list", &json!({}))?.result()?;
+    for how in ["twice", "deep 100"] {
+        let reply = client.call("garble", &json!({"how": how}))?;
+        expect_error(&reply, WITHHELD)?;
+        ensure!(!reply.line.contains("SECRET"), "{}", reply.line);
+        let reason = reply.message.pointer("/error/data/reason");
+        ensure!(reason == Some(&json!("unreadable_answer")), "{}", reply.line);
+    }
+    // Its twin, and the session goes on.
+    client.call("garble", &json!({"how": "deep 10"}))?.result()?;
+    client.finish()?;
+    let calls = records::calls(&rig.audit)?;
+    ensure!(calls.len() == 3, "{calls:?}");
+    ensure!(calls[0].text("error").contains("unambiguous"), "{:?}", calls[0]);
     Ok(())
 }

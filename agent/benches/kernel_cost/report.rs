@@ -142,7 +142,9 @@ impl Measured {
 
 fn kernel() -> String {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    release.trim().to_owned()
+    // What a host adds to its kernel's version says nothing to others.
+    let version = release.split(|c: char| c != '.' && !c.is_ascii_digit()).next();
+    version.unwrap_or_default().to_owned()
 }
 
 fn processor() -> String {

@@ -115,8 +115,11 @@ mod tests {
                 "npx|mcp-remote|--header|Authorization: Bearer abc",
                 "npx|mcp-remote|--header|Authorization: ***",
             ),
-            ("server|postgres://ada:opensesame@db/x", "server|postgres://***@db/x"),
-            ("server|--db=postgres://ada:opensesame@db/x", "server|--db=postgres://***@db/x"),
+            ("server|postgres://ada:opensesame@db/x", "server|postgres://[CREDENTIAL]@db/x"),
+            (
+                "server|--db=postgres://ada:opensesame@db/x",
+                "server|--db=postgres://[CREDENTIAL]@db/x",
+            ),
             (
                 "server|https://a.example/mcp?api_key=opensesame&b=1",
                 "server|https://a.example/mcp?api_key=***&b=1",

@@ -49,6 +49,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_cannot_stand_in_a_header_is_encoded() {
+        for (text, value) in [
+            ("read_file", "read_file"),
+            ("a b;c=\"d\"", "a b;c=\"d\""),
+            ("", ""),
+            ("größe", "=?base64?Z3LDtsOfZQ==?="),
+            (" a", "=?base64?IGE=?="),
+            ("a\nb: c", "=?base64?YQpiOiBj?="),
+            ("=?base64?YQ==?=", "=?base64?PT9iYXNlNjQ/WVE9PT89?="),
+        ] {
+            assert_eq!(encode(text), value, "{text:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_encoded_is_a_header_and_reads_back(value in ".*") {

@@ -215,6 +215,16 @@ pub fn readable_id(text: &[u8]) -> Option<Id> {
     })
 }
 
+/// The request that a text which was refused answers, when that can be read at all.
+pub fn readable_answer(text: &[u8]) -> Option<Id> {
+    #[derive(serde::Deserialize)]
+    struct Envelope {
+        method: Option<serde::de::IgnoredAny>,
+    }
+    let envelope: Envelope = serde_json::from_slice(text).ok()?;
+    if envelope.method.is_some() { None } else { readable_id(text) }
+}
+
 /// The parameters of `tools/call`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolCall {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use super::admission::Leave;
 use super::bridge::Step;
 use super::call::{CallInfo, End, Recorder, new_id};
 use super::clients::{ClientKey, Key};
@@ -16,9 +17,8 @@ use super::tasks;
 use crate::audit::{Event, Record, Status};
 use crate::config::Action;
 use crate::mcp::{Id, Message, RpcError, ToolCall, code, message};
-use crate::policy::{Call, Decision, Subject, TooSoon, decide};
+use crate::policy::{Call, Decision, Subject, decide};
 use crate::transport::Route;
-use crate::warrant::Warrant;
 
 impl Conversation {
     pub(super) async fn hear_client(
@@ -109,7 +109,7 @@ impl Conversation {
             }
             Err(why) => Decision::denied("inputSchema", format!("the tool's schema: {why}")),
         };
-        let mut decision = match server.pins.admit(&call.name, &self.seen) {
+        let decision = match server.pins.admit(&call.name, &self.seen) {
             Err(why) if decision.action == Action::Allow => Decision::denied("pinning", why),
             _ => decision,
         };
@@ -131,37 +131,17 @@ impl Conversation {
             }
             return self.deny(&key, correlation, record, &decision.reason).await;
         }
-        // Without leave there is nothing that the call may do.
-        let issued = match decision.action {
-            Action::Allow => server.rules.issue(&decision, &call.name, &call.arguments),
-            Action::Deny => Ok(Warrant::default()),
-        };
-        let warrant = match issued {
-            Ok(warrant) => warrant,
-            Err(error) => {
-                let (rule, reason) = (format!("effects.tools.{}", call.name), error.to_string());
-                if !observed {
-                    let record = denied(&rule, &reason);
-                    return self.deny(&key, correlation, record, &reason).await;
-                }
-                decision = Decision::denied(rule, reason);
-                Warrant::default()
+        let subject = Subject::Tool(&call.name);
+        let leave = server.admit(actor, subject, decision, |decision| {
+            server.rules.issue(decision, &call.name, &call.arguments)
+        });
+        let Leave { decision, warrant, counted } = match leave {
+            Ok(leave) => leave,
+            Err(refusal) => {
+                let record = denied(refusal.rule(), refusal.reason());
+                return self.turn_away(&key, correlation, record, refusal).await;
             }
         };
-        let mut counted = false;
-        if decision.action == Action::Allow {
-            match server.let_through(actor, Subject::Tool(&call.name)) {
-                Ok(()) => counted = true,
-                Err(soon) if observed => decision = Decision::denied(soon.rule, soon.reason),
-                Err(soon) => {
-                    let record = denied(&soon.rule, &soon.reason);
-                    return self.too_soon(&key, correlation, record, soon).await;
-                }
-            }
-        }
-        if observed {
-            decision.timeout = None;
-        }
         if let (Action::Deny, true) = (decision.action, server.policy.alert_on_deny) {
             let (tool, reason) = (&call.name, &decision.reason);
             tracing::warn!(
@@ -226,61 +206,6 @@ impl Conversation {
             self.finish(&request, End { error, ..End::default() }, effects)?;
         }
         Ok(false)
-    }
-
-    /// Answers a call that policy denies, after recording it.
-    pub(super) async fn deny(
-        &mut self,
-        key: &Key,
-        correlation: String,
-        record: Record,
-        reason: &str,
-    ) -> Result<(), SessionError> {
-        if self.context.server.policy.alert_on_deny {
-            let tool = record.tool_name.as_deref().or(record.method.as_deref()).unwrap_or("");
-            let actor = record.actor.as_deref().unwrap_or("");
-            tracing::warn!(actor, tool, correlation_id = correlation, "denied: {reason}");
-        }
-        self.append(&record)?;
-        let error =
-            RpcError::new(code::DENIED, format!("denied by policy: {reason}"), "policy_denied")
-                .with_correlation(correlation);
-        self.answer_error(key, &error).await;
-        Ok(())
-    }
-
-    /// Answers a call whose arguments are not what the tool takes, after recording it: a tool
-    /// execution error, which a model can correct (MCP 2025-11-25, section Tools, Error Handling).
-    async fn correct(&mut self, key: &Key, record: Record, why: &str) -> Result<(), SessionError> {
-        self.append(&record)?;
-        let text = format!("The arguments are not what the tool takes: {why}");
-        let answer = json!({
-            "jsonrpc": "2.0",
-            "id": key.id.to_value(),
-            "result": {
-                "content": [{ "type": "text", "text": text }],
-                "isError": true,
-                "_meta": { "warrantd/correlation_id": record.correlation_id },
-            },
-        });
-        self.answer(key, answer.to_string().into_bytes()).await;
-        Ok(())
-    }
-
-    /// Answers a call that came too soon, after recording it.
-    pub(super) async fn too_soon(
-        &mut self,
-        key: &Key,
-        correlation: String,
-        record: Record,
-        soon: TooSoon,
-    ) -> Result<(), SessionError> {
-        self.append(&record)?;
-        let message = format!("too many calls: {}", soon.reason);
-        let mut error = RpcError::new(code::TOO_SOON, message, "rate_limited");
-        error.retry_after = soon.retry_after;
-        self.answer_error(key, &error.with_correlation(correlation)).await;
-        Ok(())
     }
 
     /// Answers a text that is no acceptable message, after recording it.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Map, Value};
 
+use super::admission::Leave;
 use super::call::{CallInfo, Recorder, new_id};
 use super::clients::{ClientKey, Key};
 use super::conversation::{Conversation, SessionError};
@@ -14,7 +15,6 @@ use crate::config::Action;
 use crate::mcp::Message;
 use crate::mcp::methods::{Nature, Side, known};
 use crate::policy::{Asked, Decision, Subject, decide_method};
-use crate::warrant::Warrant;
 
 impl Conversation {
     /// What policy says of something that one side sends to the other, beside tool calls.
@@ -88,7 +88,6 @@ impl Conversation {
             return Ok(());
         }
         let server = self.context.server.clone();
-        let observed = server.is_observed();
         let correlation = new_id();
         let logged = self.shown(params);
         let circumstances = self.circumstances(key.client, params);
@@ -98,37 +97,17 @@ impl Conversation {
                 ..who.denied(&correlation, &method, rule, reason)
             })
         };
-        let mut decision = self.judge_method(&who, Side::Client, &method, params);
-        let issued = match decision.action {
-            Action::Allow => server.rules.issue_method(&decision, &method, params),
-            Action::Deny => Ok(Warrant::default()),
-        };
-        let warrant = match issued {
-            Ok(warrant) => warrant,
-            Err(error) => {
-                let (rule, reason) = (format!("methods.{method}.effects"), error.to_string());
-                if !observed {
-                    let record = denied(&rule, &reason);
-                    return self.deny(&key, correlation, record, &reason).await;
-                }
-                decision = Decision::denied(rule, reason);
-                Warrant::default()
+        let decision = self.judge_method(&who, Side::Client, &method, params);
+        let leave = server.admit(who.actor(), Subject::Method(&method), decision, |decision| {
+            server.rules.issue_method(decision, &method, params)
+        });
+        let Leave { decision, warrant, counted } = match leave {
+            Ok(leave) => leave,
+            Err(refusal) => {
+                let record = denied(refusal.rule(), refusal.reason());
+                return self.turn_away(&key, correlation, record, refusal).await;
             }
         };
-        let mut counted = false;
-        if decision.action == Action::Allow {
-            match server.let_through(who.actor(), Subject::Method(&method)) {
-                Ok(()) => counted = true,
-                Err(soon) if observed => decision = Decision::denied(soon.rule, soon.reason),
-                Err(soon) => {
-                    let record = denied(&soon.rule, &soon.reason);
-                    return self.too_soon(&key, correlation, record, soon).await;
-                }
-            }
-        }
-        if observed {
-            decision.timeout = None;
-        }
         let state = params.get("requestState").and_then(Value::as_str);
         let continues = state.and_then(|state| self.rounds.continued(state)).map(str::to_owned);
         let info = CallInfo {

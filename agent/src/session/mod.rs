@@ -2,6 +2,7 @@
 //! judged on their way in, effects on their way out, and a response is held until they are.
 #![forbid(unsafe_code)]
 
+mod admission;
 mod asking;
 mod bridge;
 mod call;

@@ -13,7 +13,7 @@ use super::terms::Held;
 use crate::audit::{AuditError, EffectsRecord, Event, Record, Status};
 use crate::config::{Action, OnVerdict};
 use crate::mcp::methods::Side;
-use crate::mcp::{Message, RpcError, code};
+use crate::mcp::{Message, MessageError, RpcError, code, message};
 use crate::warrant::{Effect, Verdict};
 
 impl Conversation {
@@ -25,7 +25,7 @@ impl Conversation {
         from: Option<ClientKey>,
         line: Vec<u8>,
     ) -> Result<(), SessionError> {
-        let message = Message::parse_lenient(&line);
+        let (message, unreadable) = read(&line);
         let answered = match &message {
             Ok(Message::Response { id: Some(id), .. }) => self.meant(from, id),
             _ => None,
@@ -68,7 +68,13 @@ impl Conversation {
                     self.ask_for_era(Some(held)).await;
                     return Ok(());
                 }
-                let denied = self.judge_inquiries(&request, &result)?;
+                let denied = match unreadable {
+                    Some((why, error)) => {
+                        self.dropped(&why)?;
+                        Some(error)
+                    }
+                    None => self.judge_inquiries(&request, &result)?,
+                };
                 let carried =
                     denied.map_or_else(|| self.in_clients_era(&request, line, &result), Err);
                 match carried {
@@ -321,6 +327,23 @@ impl Conversation {
         };
         Ok(self.append(&record)?)
     }
+}
+
+/// Reads what a server wrote. An answer that nobody could read alike is an error to whoever waits for it,
+/// who would wait in vain otherwise; that comes with what to record.
+fn read(line: &[u8]) -> (Result<Message, MessageError>, Option<(String, RpcError)>) {
+    let error = match Message::parse_lenient(line) {
+        Ok(message) => return (Ok(message), None),
+        Err(error) => error,
+    };
+    let Some(id) = message::readable_answer(line) else { return (Err(error), None) };
+    let why = format!("answered with what is no message: {error}");
+    let told = "response withheld: the server's answer is no unambiguous message";
+    let refusal = RpcError::new(code::WITHHELD, told.to_owned(), "unreadable_answer");
+    (
+        Ok(Message::Response { id: Some(id), result: Err(json!({ "message": told })) }),
+        Some((why, refusal)),
+    )
 }
 
 /// Why a response is withheld, in one line that names the first effects.

@@ -6,6 +6,7 @@
 //! repeat {text}           answers with the text; `times` of it when that is given
 //! mumble {text}           logs the text, then answers
 //! ask {}                  asks for more input, as revision 2026-07-28 has it
+//! garble {how}            answers with a key twice, or `deep`
 //! ```
 //!
 //! It speaks revisions of both eras; `--era handshake` and `--era modern` limit it to one.
@@ -55,6 +56,10 @@ fn main() -> io::Result<()> {
             }),
             _ => json!({}),
         };
+        if params.get("name") == Some(&json!("garble")) {
+            garble(id, params["arguments"]["how"].as_str().unwrap_or("twice"))?;
+            continue;
+        }
         say(&json!({"jsonrpc": "2.0", "id": id, "result": result}))?;
         if params.get("name") == Some(&json!("announce")) {
             say(&json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}))?;
@@ -70,6 +75,7 @@ fn tools() -> Value {
         tool("announce", json!({})),
         tool("mumble", json!({"text": {"type": "string"}})),
         tool("ask", json!({})),
+        tool("garble", json!({"how": {"type": "string"}})),
         tool(
             "repeat",
             json!({"text": {"type": "string", "x-mcp-header": "Text"}, "times": {"type": "integer"}})
@@ -111,6 +117,20 @@ fn call(params: &Value) -> io::Result<Value> {
         _ => "done".to_owned(),
     };
     Ok(json!({"content": [{"type": "text", "text": text}]}))
+}
+
+/// An answer that readers may take for different ones, or as deep as it is said to be.
+fn garble(id: &Value, how: &str) -> io::Result<()> {
+    let result = match how.strip_prefix("deep ").and_then(|depth| depth.parse().ok()) {
+        Some(depth) => {
+            let depth: usize = depth;
+            format!("{{\"content\":[],\"x\":{}{}}}", "[".repeat(depth), "]".repeat(depth))
+        }
+        None => "{\"content\":[],\"content\":[{\"type\":\"text\",\"text\":\"SECRET\"}]}".to_owned(),
+    };
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}")?;
+    stdout.flush()
 }
 
 fn say(message: &Value) -> io::Result<()> {

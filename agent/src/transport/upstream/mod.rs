@@ -17,7 +17,6 @@ mod envelope;
 mod event_stream;
 mod exchange;
 mod failure;
-mod header_values;
 mod headers;
 mod limits;
 mod link;

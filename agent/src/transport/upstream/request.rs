@@ -10,10 +10,11 @@ use http::{Method, Request};
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::oneshot;
 
+use super::Failure;
 use super::message::{Sends, Terms};
 use super::session::Session;
 use super::target::Endpoint;
-use super::{Failure, header_values};
+use crate::mcp::header_value;
 
 pub(super) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -124,7 +125,7 @@ fn begin(endpoint: &Endpoint, method: Method, body: Body) -> Request<Body> {
 }
 
 fn value(text: &str) -> Result<HeaderValue, Failure> {
-    header_values::encode(text).map_err(|error| unsendable(&error))
+    HeaderValue::from_str(&header_value::encode(text)).map_err(|error| unsendable(&error.into()))
 }
 
 fn unsendable(error: &http::Error) -> Failure {
