@@ -84,7 +84,12 @@ fn through(revision: &str, way: &str, behind: Behind) -> anyhow::Result<()> {
         .filter(|(name, _)| !explained.iter().any(|known| is_about(known, name)))
         .map(|(name, why)| format!("{name}: {why}"))
         .collect();
+    let stale: Vec<_> = explained
+        .iter()
+        .filter(|known| !worse.iter().any(|(name, _)| is_about(known, name)))
+        .collect();
     let said = daemon.process.stderr();
+    ensure!(stale.is_empty(), "explained, but as without warrantd: {stale:?}");
     ensure!(wrong.is_empty(), "{} checks:\n{}\nstderr: {said}", wrong.len(), wrong.join("\n"));
     eprintln!(
         "conformance {revision} {behind:?}: {} of {} checks pass",

@@ -64,7 +64,7 @@ fn handshake_to_modern() -> anyhow::Result<()> {
     ensure!(hello.result()?["protocolVersion"] == "2025-06-18", "{}", hello.line);
     ensure!(hello.result()?["capabilities"]["tools"].is_object(), "{}", hello.line);
     let list = client.request("tools/list", &json!({}))?;
-    ensure!(list.result()?["tools"].as_array().is_some_and(|tools| tools.len() == 5));
+    ensure!(list.result()?["tools"].as_array().is_some_and(|tools| tools.len() == 6));
     let said = client.call("repeat", &json!({"text": "hé"}))?;
     ensure!(said.text()? == "hé", "{}", said.line);
     // It cannot be asked for more in the way of that era.

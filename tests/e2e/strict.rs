@@ -71,9 +71,8 @@ fn over_http() -> anyhow::Result<()> {
         ensure!(served.status == 200, "not served: {}", served.shown());
         Ok(reply.into_iter().collect())
     };
-    let tried = Tried::all(&mut exchange)?;
-    drop(daemon);
-    tried.compare(&log)
+    // The log goes with the daemon.
+    Tried::all(&mut exchange)?.compare(&log)
 }
 
 /// The message that answers a POST, if there is one. What the session refuses is an answer with status 200.
