@@ -48,6 +48,7 @@ mod start_effects;
 mod startup;
 mod strict;
 mod tasks;
+mod upstream;
 mod vulnerable;
 mod web;
 
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         argv::tests(),
         real::tests(),
         learned::tests(),
+        upstream::tests(),
         vulnerable::tests(),
         ssrf::tests(),
         network::tests(),
