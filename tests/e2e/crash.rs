@@ -202,7 +202,7 @@ effects: {{network: always}}
         let lines = || self.report().get(known..).unwrap_or_default().to_owned();
         let works = || lines().contains(" denied EPERM\n") && lines().contains(" allowed ok\n");
         let none = || running(&self.server).is_ok_and(|pids| pids.is_empty());
-        ensure!(within_seconds(10, || works() || none()), "the survivor is stuck: {}", lines());
+        ensure!(within_seconds(20, || works() || none()), "the survivor is stuck: {}", lines());
         Ok(works())
     }
 

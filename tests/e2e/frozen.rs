@@ -94,7 +94,7 @@ fn stands_still(pid: &Value) -> anyhow::Result<bool> {
 fn await_frozen(session: &Value) -> anyhow::Result<()> {
     let pids = session["pids"].as_array().context("pids")?;
     ensure!(!pids.is_empty(), "{session:#}");
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(20);
     for pid in pids {
         while !stands_still(pid)? {
             ensure!(Instant::now() < deadline, "process {pid} moves");

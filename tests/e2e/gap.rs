@@ -90,11 +90,11 @@ fn crash_and_restart(denied: &str, allowed: &str) -> anyhow::Result<()> {
     let tries = || fs::read_to_string(&report).unwrap_or_default().lines().count();
     let flags = ["--descendant", denied, allowed, &text(&report)];
     let mut client = Client::connect(apart.run(&rig, &flags)?)?;
-    ensure!(within_seconds(10, || tries() > 2), "the descendant does not try");
+    ensure!(within_seconds(20, || tries() > 2), "the descendant does not try");
     let pid = client.pid();
     client.kill()?;
     let known = tries();
-    ensure!(within_seconds(10, || tries() > known + 20), "the descendant did not live on");
+    ensure!(within_seconds(20, || tries() > known + 20), "the descendant did not live on");
 
     let next = session(&apart)?;
     let gaps = gaps(&next)?;

@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 pub const REVISION: &str = "2025-06-18";
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// How long a program may take to end after its stdin is closed.
-const FAREWELL: Duration = Duration::from_secs(10);
+const FAREWELL: Duration = Duration::from_secs(40);
 
 /// What a client says to a request of its server: the result, or the error.
 pub type Answerer = Box<dyn FnMut(&str, &Value) -> Result<Value, Value>>;

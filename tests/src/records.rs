@@ -70,14 +70,14 @@ pub fn calls(dir: &Path) -> anyhow::Result<Vec<Record>> {
 /// Waits for a record that `wanted` accepts. A record of what happens beside calls is written a
 /// moment after it happened.
 pub fn await_record(dir: &Path, wanted: impl Fn(&Record) -> bool) -> anyhow::Result<Record> {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let records = read(dir).unwrap_or_default();
         if let Some(record) = records.iter().find(|record| wanted(record)) {
             return Ok(record.clone());
         }
         if Instant::now() > deadline {
-            bail!("no such audit record within 5 s; there are: {records:#?}");
+            bail!("no such audit record within 20 s; there are: {records:#?}");
         }
         thread::sleep(Duration::from_millis(20));
     }

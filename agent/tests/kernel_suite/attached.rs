@@ -132,7 +132,8 @@ fn left_alone() -> Result<(), Failed> {
     equal(session.pids(), vec![server.id()])?;
     equal(foreign.run(&["tcp", &peer])?.as_str(), "EPERM")?;
     drop(session);
-    equal(foreign.run(&["tcp", &peer])?.as_str(), "ok")?;
+    // What was pinned ends a grace period after its name (kernel/bpf/inode.c, bpf_free_inode).
+    within("it can connect again", || foreign.run(&["tcp", &peer]).is_ok_and(|said| said == "ok"))?;
     ensure(server.try_wait()?.is_none(), "the server has ended")?;
     // And once more, as after a restart in order.
     let session = foreign.attach(&Table::default())?;
@@ -232,7 +233,8 @@ fn crash() -> Result<(), Failed> {
     session.set_network(&compile(&[])?)?;
     equal(foreign.run(&["tcp", &peer])?.as_str(), "EPERM")?;
     drop(session);
-    equal(foreign.run(&["tcp", &peer])?.as_str(), "ok")?;
+    // What was pinned ends a grace period after its name (kernel/bpf/inode.c, bpf_free_inode).
+    within("it can connect again", || foreign.run(&["tcp", &peer]).is_ok_and(|said| said == "ok"))?;
     drop(next);
     fs::remove_dir(&pin_root)?;
     Ok(())
