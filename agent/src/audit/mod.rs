@@ -9,7 +9,7 @@ mod sanitize;
 
 pub use chain::{Chain, ChainError};
 pub use context::{CallContext, ContextRules};
-pub use log::{AuditError, Log};
+pub use log::{AuditError, Log, Observer};
 pub use record::{
     Attribution, Counts, DefinitionRecord, EffectsRecord, Event, Record, ResultMetadata, Status,
     now,

@@ -47,6 +47,9 @@ impl Serve {
             for url in daemon.urls() {
                 tracing::info!("listening on {url}");
             }
+            if let Some(url) = daemon.metrics_url() {
+                tracing::info!("metrics on {url}");
+            }
             let done = daemon.run(stop).await;
             layer.close().await;
             done.map_err(Failure::other)

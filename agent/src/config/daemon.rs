@@ -9,6 +9,7 @@ use super::api_key::ApiKeyConfig;
 use super::certificate::CertificateName;
 use super::limits::LimitsConfig;
 use super::listen::ListenerConfig;
+use super::metrics::MetricsConfig;
 use super::server::ServerConfig;
 
 /// The configuration of `warrantd serve` as written.
@@ -36,6 +37,9 @@ pub struct DaemonConfig {
     /// How much HTTP clients may take.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// Where metrics are read; nowhere by default.
+    #[serde(default)]
+    pub metrics: Option<MetricsConfig>,
     /// The MCP servers behind warrantd.
     pub servers: Vec<ServerConfig>,
 }

@@ -112,7 +112,9 @@ impl ListenerConfig {
     }
 }
 
-fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+pub(super) fn address<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SocketAddr>, D::Error> {
     // A visitor's error has the place of the value.
     struct Visitor;
     impl de::Visitor<'_> for Visitor {

@@ -15,6 +15,7 @@ mod key_hash;
 mod limits;
 mod listen;
 mod methods;
+mod metrics;
 mod mode;
 mod network;
 mod pinning;
@@ -43,6 +44,7 @@ pub use methods::{
     CompletionLimits, ElicitationLimits, ElicitationMode, IncludeContext, MethodsSection,
     PromptLimits, ResourceLimits, SamplingLimits,
 };
+pub use metrics::MetricsConfig;
 pub use mode::Mode;
 pub use network::{ListenRule, NetworkProtocol, NetworkRule, NetworkSection};
 pub use pinning::{OnChange, OnNew, PinEntry, PinFile, PinningSection};

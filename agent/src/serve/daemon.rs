@@ -14,6 +14,7 @@ use super::control::{self, Control};
 use super::gaps::record_gaps;
 use super::http_desk::{HttpDesk, Served};
 use super::load::{Loaded, LoadedServer};
+use super::metrics::{Endpoint, Metrics};
 use crate::audit::{AuditError, Event, Log, Record, Status};
 use crate::config::LimitsConfig;
 use crate::kernel::Kernel;
@@ -54,6 +55,7 @@ pub struct Daemon {
     listeners: Vec<(UnixListener, Arc<LoadedServer>)>,
     sockets: Vec<PathBuf>,
     http: Vec<Listener>,
+    metrics: Option<Endpoint>,
     limits: LimitsConfig,
     control: Control,
     sessions: Arc<Sessions>,
@@ -83,7 +85,17 @@ impl Daemon {
             .map_err(|source| DaemonError::Listen { path: control_path, source })?;
         let (listeners, sockets) = (Vec::new(), Vec::new());
         let (http, limits) = (Vec::new(), loaded.limits);
-        let mut daemon = Self { listeners, sockets, http, limits, control, sessions, kernel, log };
+        let metrics = match &loaded.metrics {
+            Some(config) => {
+                let servers = loaded.servers.iter().map(|loaded| loaded.server.id.clone());
+                let metrics = Arc::new(Metrics::new(servers, sessions.clone()));
+                log.observe(metrics.clone());
+                Some(Endpoint::bind(config, metrics).await?)
+            }
+            None => None,
+        };
+        let mut daemon =
+            Self { listeners, sockets, http, metrics, limits, control, sessions, kernel, log };
         for server in loaded.servers {
             server.server.warn_if_observed();
             let path = dir.join(format!("{}.sock", server.server.id));
@@ -107,6 +119,11 @@ impl Daemon {
     /// Where clients connect over HTTP.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
         self.http.iter().map(Listener::url)
+    }
+
+    /// Where metrics are read.
+    pub fn metrics_url(&self) -> Option<String> {
+        self.metrics.as_ref().map(Endpoint::url)
     }
 
     /// Serves until `stop` becomes true, then ends every session.
@@ -141,6 +158,9 @@ impl Daemon {
             accepting.spawn(listener.run(front.clone(), stop.clone()));
         }
         drop(front);
+        if let Some(metrics) = self.metrics {
+            accepting.spawn(metrics.run(stop.clone()));
+        }
         while accepting.join_next().await.is_some() {}
         let _ = sessions.recv().await; // Nothing is sent; it ends with the last session.
         for socket in &self.sockets {
@@ -160,7 +180,7 @@ async fn release(kernel: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
 }
 
 /// A socket at `path`, replacing one that nobody listens on any more.
-async fn bind(path: &Path) -> Result<UnixListener, DaemonError> {
+pub(super) async fn bind(path: &Path) -> Result<UnixListener, DaemonError> {
     let failed = |source| DaemonError::Listen { path: path.to_owned(), source };
     if path.exists() {
         if UnixStream::connect(path).await.is_ok() {

@@ -9,7 +9,7 @@ use super::keyring::Keyring;
 use super::listen;
 use crate::config::{
     AuthMethod, CertificateName, ConfigError, DaemonConfig, Instances, KernelMode, LimitsConfig,
-    ListenerConfig, PolicyFile, Problem, ServerConfig, Source, suggestion,
+    ListenerConfig, MetricsConfig, PolicyFile, Problem, ServerConfig, Source, suggestion,
 };
 use crate::session::{RunAs, Server, ServerError, ServerSpec, Way};
 use crate::transport::Upstream;
@@ -30,6 +30,8 @@ pub struct Loaded {
     pub listen: Vec<ListenerConfig>,
     /// How much HTTP clients may take.
     pub limits: LimitsConfig,
+    /// Where metrics are read.
+    pub metrics: Option<MetricsConfig>,
 }
 
 /// A server and who may connect to it.
@@ -96,6 +98,9 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
         servers.push(LoadedServer { server: Arc::new(prepared), keys, uids, certificates });
     }
     listen::check(&config, base, &known).map_err(|problem| source.error(problem))?;
+    if let Some(metrics) = &config.metrics {
+        metrics.check().map_err(|problem| source.error(problem))?;
+    }
     for (index, actor) in config.actors.iter().enumerate() {
         if !known.contains(&actor.id) {
             let hint = suggestion(&actor.id, known.iter().map(String::as_str));
@@ -110,6 +115,7 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
         servers,
         listen: config.listen.iter().map(|listener| listen::beside(listener, base)).collect(),
         limits: config.limits,
+        metrics: config.metrics,
     })
 }
 

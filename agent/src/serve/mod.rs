@@ -11,6 +11,7 @@ mod http_desk;
 mod keyring;
 mod listen;
 mod load;
+mod metrics;
 
 pub use authenticate::AUTHENTICATE;
 pub use control::Control;

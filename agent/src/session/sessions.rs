@@ -95,6 +95,11 @@ impl Sessions {
         self.room.clone().try_acquire_owned().ok()
     }
 
+    /// How many there are, and how many of them are frozen.
+    pub fn count(&self) -> (usize, usize) {
+        (self.lock().len(), FROZEN - self.room.available_permits().min(FROZEN))
+    }
+
     /// What every session tells, by id. One that does not answer within two seconds has only its id.
     pub async fn status(&self) -> Vec<SessionStatus> {
         let deadline = Instant::now() + PATIENCE;
