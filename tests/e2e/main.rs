@@ -28,6 +28,7 @@ mod learn;
 mod learned;
 mod lifecycle;
 mod methods;
+mod metrics;
 mod modes;
 mod names;
 mod names_world;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         filesystem::tests(),
         eras::tests(),
         rogue::tests(),
+        metrics::tests(),
         modes::tests(),
         late::tests(),
         race::tests(),

@@ -3,13 +3,20 @@
 
 mod chain;
 mod context;
+mod error;
+mod line;
 mod log;
+mod reader;
 mod record;
 mod sanitize;
+mod segment;
+mod writer;
 
 pub use chain::{Chain, ChainError};
 pub use context::{CallContext, ContextRules};
-pub use log::{AuditError, Log, Observer};
+pub use error::AuditError;
+pub use log::{Log, Observer, Options};
+pub use reader::{Line, ReadError, Reader};
 pub use record::{
     Attribution, Counts, DefinitionRecord, EffectsRecord, Event, Record, ResultMetadata, Status,
     now,

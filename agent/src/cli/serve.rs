@@ -8,7 +8,7 @@ use clap::Args;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{Failure, kernel, signals};
-use crate::audit::Log;
+use crate::audit::{Log, Options};
 use crate::serve::{Daemon, load};
 
 /// Serve the configured MCP servers on Unix sockets and over HTTP
@@ -28,7 +28,9 @@ impl Serve {
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
         let loaded = load(&self.config)?;
         raise_descriptor_limit();
-        let log = Arc::new(Log::open(&loaded.audit_dir, "audit").map_err(Failure::other)?);
+        let options = Options { rotate: loaded.audit.rotate };
+        let log =
+            Arc::new(Log::open_with(&loaded.audit.dir, "audit", options).map_err(Failure::other)?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()

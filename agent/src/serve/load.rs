@@ -8,8 +8,9 @@ use std::sync::Arc;
 use super::keyring::Keyring;
 use super::listen;
 use crate::config::{
-    AuthMethod, CertificateName, ConfigError, DaemonConfig, Instances, KernelMode, LimitsConfig,
-    ListenerConfig, MetricsConfig, PolicyFile, Problem, ServerConfig, Source, suggestion,
+    AuditConfig, AuthMethod, CertificateName, ConfigError, DaemonConfig, Instances, KernelMode,
+    LimitsConfig, ListenerConfig, MetricsConfig, PolicyFile, Problem, ServerConfig, Source,
+    suggestion,
 };
 use crate::session::{RunAs, Server, ServerError, ServerSpec, Way};
 use crate::transport::Upstream;
@@ -20,8 +21,10 @@ use crate::transport::upstream::UpstreamError;
 pub struct Loaded {
     /// Directory of the sockets.
     pub runtime_dir: PathBuf,
-    /// Directory of the audit log.
-    pub audit_dir: PathBuf,
+    /// Directory of what outlives the daemon.
+    pub state_dir: PathBuf,
+    /// The audit log.
+    pub audit: AuditConfig,
     /// Whether the kernel enforces and observes.
     pub kernel: KernelMode,
     /// The servers.
@@ -110,7 +113,8 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
     }
     Ok(Loaded {
         runtime_dir: config.runtime_dir,
-        audit_dir: config.audit.dir,
+        state_dir: config.state_dir,
+        audit: config.audit,
         kernel: config.kernel,
         servers,
         listen: config.listen.iter().map(|listener| listen::beside(listener, base)).collect(),

@@ -49,7 +49,10 @@ enum Socket {
 
 impl Endpoint {
     /// Makes the socket.
-    pub(crate) async fn bind(config: &MetricsConfig, metrics: Arc<Metrics>) -> Result<Self, DaemonError> {
+    pub(crate) async fn bind(
+        config: &MetricsConfig,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, DaemonError> {
         let socket = match (config.address, &config.unix) {
             (Some(address), _) => Socket::Tcp(listen(address).await?),
             (None, path) => {

@@ -1,0 +1,156 @@
+//! The end of the log: the file that lines are added to, one at a time.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use nix::fcntl::Flock;
+use serde::Deserialize;
+
+use super::error::AuditError;
+use super::line::{Draft, Hash};
+use super::segment::{Owned, Place, Tail, TailError, tail};
+use crate::config::RotateConfig;
+
+/// After a file could not be put away, until that is tried again.
+const PUT_AWAY_AGAIN: Duration = Duration::from_secs(10);
+
+/// The end of the log.
+#[derive(Debug)]
+pub(super) struct Writer {
+    place: Place,
+    rotate: RotateConfig,
+    file: Arc<Flock<File>>,
+    /// Number and hash of the last line.
+    seq: u64,
+    prev: Hash,
+    /// Bytes of whole lines.
+    length: u64,
+    /// The number of the file's first line.
+    first: u64,
+    /// When that was written.
+    since: SystemTime,
+    /// The file may have more than whole lines.
+    torn: bool,
+    /// Not before this is a file put away.
+    wait: Option<Instant>,
+}
+
+/// As much of a file's first line as matters here.
+#[derive(Deserialize)]
+struct First {
+    seq: u64,
+    timestamp: String,
+}
+
+impl Writer {
+    /// Opens the log, mends what a crash left, and says how many bytes of a cut line that were.
+    pub(super) fn open(place: Place, rotate: RotateConfig) -> Result<(Self, u64), AuditError> {
+        let path = place.active();
+        let failed = |source| AuditError::Open { path: path.clone(), source };
+        let Owned::ByUs(mut file) = place.own().map_err(failed)? else {
+            return Err(AuditError::InUse(path));
+        };
+        let Tail { mut last, length, cut } = tail(&mut file).map_err(|e| damaged(&path, e))?;
+        if cut > 0 {
+            file.set_len(length).map_err(failed)?;
+        }
+        let begin = if length > 0 { Some(first_line(&mut file).map_err(failed)?) } else { None };
+        if last.is_none() {
+            // The chain goes on from the file that was put away last.
+            let closed = place.all_closed().map_err(failed)?;
+            if let Some((_, path)) = closed.last() {
+                let mut file = File::open(path)
+                    .map_err(|source| AuditError::Open { path: path.clone(), source })?;
+                let end = tail(&mut file).map_err(|e| damaged(path, e))?;
+                if end.cut > 0 || end.last.is_none() {
+                    let why = "it was put away and does not end with a whole record".to_owned();
+                    return Err(AuditError::Damaged { path: path.clone(), why });
+                }
+                last = end.last;
+            }
+        }
+        let (seq, prev) = last.unwrap_or((0, Hash::NONE));
+        let (first, since) = begin.unwrap_or((seq + 1, SystemTime::now()));
+        let file = Arc::new(file);
+        let (torn, wait) = (false, None);
+        let mut writer = Self { place, rotate, file, seq, prev, length, first, since, torn, wait };
+        if writer.place.is_half_put_away(first) {
+            writer.put_away().map_err(failed)?;
+        }
+        Ok((writer, cut))
+    }
+
+    /// Adds a line. After an error nothing of it is in the log.
+    pub(super) fn write(&mut self, draft: Draft) -> Result<u64, AuditError> {
+        if self.torn {
+            self.mend()?;
+        }
+        let seq = self.seq + 1;
+        let sealed = draft.seal(seq, &self.prev);
+        if let Err(error) = (&**self.file).write_all(&sealed.line) {
+            // A full disk may have taken part of the line.
+            self.torn = true;
+            let _ = self.mend(); // Else before the next one.
+            return Err(error.into());
+        }
+        if self.length == 0 {
+            (self.first, self.since) = (seq, SystemTime::now());
+        }
+        self.length += sealed.line.len() as u64;
+        (self.seq, self.prev) = (seq, sealed.hash);
+        Ok(seq)
+    }
+
+    /// Takes off what is not a whole line.
+    fn mend(&mut self) -> Result<(), AuditError> {
+        self.file.set_len(self.length)?;
+        self.torn = false;
+        Ok(())
+    }
+
+    /// Whether the file is to be put away before `more` bytes are added.
+    pub(super) fn is_full(&self, more: u64) -> bool {
+        let full = self.length + more > self.rotate.size.0
+            || self.since.elapsed().is_ok_and(|age| age >= self.rotate.age.0);
+        let waits = self.wait.is_some_and(|until| Instant::now() < until);
+        self.length > 0 && full && !waits && !self.torn
+    }
+
+    /// Puts the file away and begins another. If that fails the log goes on in the old one.
+    pub(super) fn rotate(&mut self) {
+        if let Err(error) = self.put_away() {
+            let file = self.place.active();
+            tracing::warn!("cannot put {} away, it grows on: {error}", file.display());
+            self.wait = Some(Instant::now() + PUT_AWAY_AGAIN);
+        }
+    }
+
+    fn put_away(&mut self) -> std::io::Result<()> {
+        self.file.sync_data()?;
+        self.file = Arc::new(self.place.put_away(self.first)?);
+        self.length = 0;
+        (self.first, self.since) = (self.seq + 1, SystemTime::now());
+        Ok(())
+    }
+}
+
+/// Number and time of a file's first line.
+fn first_line(file: &mut File) -> std::io::Result<(u64, SystemTime)> {
+    file.rewind()?;
+    let mut line = Vec::new();
+    BufReader::new(file).read_until(b'\n', &mut line)?;
+    let First { seq, timestamp } = serde_json::from_slice(&line)?;
+    // A time that cannot be read makes the file older, which is put away earlier.
+    let since = timestamp.parse().map_or(SystemTime::UNIX_EPOCH, |at: jiff::Timestamp| at.into());
+    Ok((seq, since))
+}
+
+fn damaged(path: &std::path::Path, error: TailError) -> AuditError {
+    let path = path.to_owned();
+    match error {
+        TailError::Io(source) => AuditError::Open { path, source },
+        TailError::Damaged(why) => AuditError::Damaged { path, why: why.to_owned() },
+    }
+}
