@@ -3,6 +3,7 @@
 
 mod chain;
 mod context;
+pub mod format;
 mod log;
 mod record;
 mod sanitize;

@@ -23,6 +23,7 @@ mod position;
 mod remarks;
 mod sanitize;
 mod server;
+mod ship;
 mod source;
 mod upstream;
 
@@ -52,5 +53,6 @@ pub use policy::{
 };
 pub use sanitize::{Kind, SanitizeConfig, ToolSanitize, Treatment};
 pub use server::{AuthMethod, ServerConfig};
+pub use ship::ShipFormat;
 pub use source::Source;
 pub use upstream::{HeaderSource, Instances, ProtocolChoice, SideDoor, UpstreamConfig};
