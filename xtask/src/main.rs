@@ -6,6 +6,7 @@ mod bench;
 mod cache;
 mod demo;
 mod ebpf;
+mod receivers;
 mod setup;
 mod shell;
 mod test;

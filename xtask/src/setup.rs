@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 
 use crate::cache;
 use crate::ebpf;
+use crate::receivers;
 use crate::shell::{output, run, say, succeeds};
 
 /// The real server that demonstration and tests run.
@@ -46,6 +47,14 @@ const VULNERABLE_GIT: [Package; 2] = [
     Package { name: "mcp", version: "1.30.0" },
 ];
 
+/// Strict JSON Schemas of OCSF, and what checks against them.
+const OCSF: [Package; 2] = [
+    Package { name: "ocsf-json-schema", version: "1.2.0" },
+    Package { name: "jsonschema", version: "4.26.0" },
+];
+/// The field list of the Elastic Common Schema.
+const ECS: Package = Package { name: "@elastic/ecs", version: "9.4.0" };
+
 struct Package {
     name: &'static str,
     version: &'static str,
@@ -76,7 +85,10 @@ pub(crate) fn for_tests() -> anyhow::Result<()> {
     for client in &NPM_CLIENTS {
         npm(&cache::dir().join("npm-clients"), client)?;
     }
+    npm(&cache::dir().join("npm-ecs"), &ECS)?;
+    receivers::unpack()?;
     let servers = Path::new(SYSTEM_PYTHON);
+    python(&cache::dir().join("venv-ocsf"), servers, &OCSF)?;
     python(&cache::dir().join("venv-servers"), servers, &PYTHON_SERVERS)?;
     python(&cache::dir().join("venv-git-2025.7.1"), servers, &VULNERABLE_GIT)?;
     python(&cache::dir().join("venv-fixture"), servers, &[CLIENT])?;
@@ -114,13 +126,18 @@ fn programs(wanted: &[Program]) -> anyhow::Result<()> {
     apt(&missing)
 }
 
+/// Whether Debian packages can be had.
+pub(crate) fn apt_is_here() -> bool {
+    succeeds(Command::new("apt-get").arg("--version"))
+}
+
 /// Installs Debian packages.
 pub(crate) fn apt(packages: &[&str]) -> anyhow::Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
     let list = packages.join(" ");
-    if !crate::shell::is_root() || !succeeds(Command::new("apt-get").arg("--version")) {
+    if !crate::shell::is_root() || !apt_is_here() {
         bail!(
             "missing: {list}. Install them, or run `cargo xtask setup` as root on Debian or Ubuntu"
         );

@@ -4,6 +4,7 @@
 mod chain;
 mod context;
 mod error;
+pub mod format;
 mod line;
 mod log;
 mod reader;

@@ -25,6 +25,7 @@ mod position;
 mod remarks;
 mod sanitize;
 mod server;
+mod ship;
 mod source;
 mod units;
 mod upstream;
@@ -59,6 +60,7 @@ pub use policy::{
 };
 pub use sanitize::{Kind, SanitizeConfig, ToolSanitize, Treatment};
 pub use server::{AuthMethod, ServerConfig};
+pub use ship::ShipFormat;
 pub use source::Source;
 pub use units::{Size, Span};
 pub use upstream::{HeaderSource, Instances, ProtocolChoice, SideDoor, UpstreamConfig};
