@@ -11,6 +11,7 @@ mod conformance;
 mod crash;
 mod daemon;
 mod discover;
+mod durable;
 mod enforce;
 mod eras;
 mod filesystem;
@@ -84,6 +85,7 @@ fn main() -> ExitCode {
         floor::tests(),
         pinning::tests(),
         startup::tests(),
+        durable::tests(),
         enforce::tests(),
         learn::tests(),
         start_effects::tests(),

@@ -10,6 +10,7 @@ mod log;
 mod reader;
 mod record;
 mod sanitize;
+mod schema;
 mod segment;
 mod writer;
 
@@ -23,3 +24,4 @@ pub use record::{
     now,
 };
 pub use sanitize::{SanitizeError, Sanitizer, is_redacted};
+pub use schema::record_schema;

@@ -1,11 +1,12 @@
 //! One audit record.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::auth::Method;
 use crate::config::{Action, Mode};
-use crate::warrant::{Effect, Observation, Standing, Verdict, Warrant};
+use crate::warrant::{Effect, Observation, Standing, Verdict, Warrant, WarrantForm};
 
 /// The time of day as records have it: ISO 8601 in UTC with milliseconds.
 pub fn now() -> String {
@@ -14,7 +15,7 @@ pub fn now() -> String {
 }
 
 /// What a record is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// A request that can act, allowed or denied.
@@ -61,7 +62,7 @@ pub enum Event {
 }
 
 /// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
     /// The server answered with a result, and it was released.
@@ -74,7 +75,7 @@ pub enum Status {
 
 /// One record. Every field is always present in the log, null when unknown. The first block has
 /// the field names of the kit's logging checklist.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Record {
     /// When it was written: ISO 8601, UTC.
     pub timestamp: String,
@@ -131,6 +132,7 @@ pub struct Record {
     /// The JSON-RPC method.
     pub method: Option<String>,
     /// What the call was allowed to do.
+    #[schemars(with = "Option<WarrantForm>")]
     pub warrant: Option<Warrant>,
     /// What the kernel saw.
     pub effects: Option<EffectsRecord>,
@@ -182,7 +184,7 @@ impl Record {
 }
 
 /// What a server says of a tool. Hashes are `sha256:` and hexadecimal digits.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DefinitionRecord {
     /// Hash of the accepted definition; null when there is none.
     pub old_hash: Option<String>,
@@ -197,7 +199,7 @@ pub struct DefinitionRecord {
 }
 
 /// Size and kind of a result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ResultMetadata {
     /// Bytes of the response message.
     pub bytes: usize,
@@ -208,7 +210,7 @@ pub struct ResultMetadata {
 }
 
 /// Whose effects these are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Attribution {
     /// This call was alone in flight.
@@ -220,7 +222,7 @@ pub enum Attribution {
 }
 
 /// What the kernel saw.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct EffectsRecord {
     /// Whether the effects stayed within the warrant.
     pub verdict: Verdict,
@@ -237,7 +239,7 @@ pub struct EffectsRecord {
 }
 
 /// How many effects there were.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub struct Counts {
     /// Covered by what the server may do at any time.
     pub ambient: u64,

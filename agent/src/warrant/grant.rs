@@ -1,8 +1,9 @@
 //! The warrant of one call: the effects that it may have.
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
+use serde::ser::Serializer;
 
 use super::effect::{Effect, EffectKind, FileTarget, Outcome, Peer, Target};
 use crate::policy::PathGlobs;
@@ -109,7 +110,7 @@ impl RunGrant {
 }
 
 /// As a glob, or as `{"program": GLOB, "args": […]}`; many globs are many entries of a list.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Run {
     Program(String),
@@ -219,8 +220,28 @@ impl Warrant {
     }
 }
 
-/// As `{"read": […], "write": […], "delete": […], "exec": […], "connect": […]}` without what is
-/// empty. A program whose arguments are limited is `{"program": …, "args": […]}`.
+/// What a call was allowed to do beyond ambient.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Warrant")]
+pub struct WarrantForm {
+    /// Files that could be read, as globs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    read: Vec<String>,
+    /// Files that could be made and written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    write: Vec<String>,
+    /// Files that could be deleted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    delete: Vec<String>,
+    /// Programs that could be run: a glob, or a map where the arguments are limited.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exec: Vec<Run>,
+    /// Peers that could be reached: a network or a host name, and a port where it is limited.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    connect: Vec<String>,
+}
+
+/// As [`WarrantForm`].
 impl Serialize for Warrant {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let peers = self.peers.iter().map(|grant| {
@@ -230,20 +251,14 @@ impl Serialize for Warrant {
             };
             grant.port.map_or_else(|| whom.clone(), |port| format!("{whom} port {port}"))
         });
-        let mut map = serializer.serialize_map(None)?;
-        for (name, kinds) in [("read", READ), ("write", WRITE), ("delete", DELETE)] {
-            let list = self.list(kinds);
-            if !list.is_empty() {
-                map.serialize_entry(name, &list)?;
-            }
-        }
-        if !self.runs.is_empty() {
-            map.serialize_entry("exec", &self.list_runs())?;
-        }
-        if !self.peers.is_empty() {
-            map.serialize_entry("connect", &peers.collect::<Vec<_>>())?;
-        }
-        map.end()
+        let form = WarrantForm {
+            read: self.list(READ),
+            write: self.list(WRITE),
+            delete: self.list(DELETE),
+            exec: self.list_runs(),
+            connect: peers.collect(),
+        };
+        form.serialize(serializer)
     }
 }
 

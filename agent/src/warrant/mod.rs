@@ -19,7 +19,9 @@ mod verify;
 pub use crate::policy::network::Protocol;
 pub use ambient::Ambient;
 pub use effect::{Effect, EffectKind, FileTarget, Outcome, Peer, Process, Target};
-pub use grant::{DELETE, FileGrant, PeerGrant, READ, RunGrant, Scope, WRITE, Warrant, Whom};
+pub use grant::{
+    DELETE, FileGrant, PeerGrant, READ, RunGrant, Scope, WRITE, Warrant, WarrantForm, Whom,
+};
 pub use named::IssueError;
 pub use roots::{Extent, Place, Roots};
 pub use rules::Rules;
