@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::key::AuditKeyError;
+
 /// Why a record could not be written. Nothing may be released then.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
@@ -24,6 +26,9 @@ pub enum AuditError {
         /// What is wrong.
         why: String,
     },
+    /// Its checkpoints cannot be signed.
+    #[error(transparent)]
+    Key(#[from] AuditKeyError),
     /// A record cannot be written.
     #[error("cannot write to the audit log: {0}")]
     Write(#[from] std::io::Error),

@@ -11,6 +11,8 @@
 //! hashed, no canonical form is needed to verify. The chain goes on from file to file; how files are
 //! named and put away is said in [`super::segment`].
 //!
+//! With a key there are checkpoints, which are signed; see [`super::checkpoint`].
+//!
 //! A record counts as written when `write(2)` has returned: it survives the death of the process.
 //! One process at a time owns a log, by `flock(2)`. A last line without its line feed was cut by
 //! a crash; it is taken off when the log is opened again, and a `repair` record says so.
@@ -19,7 +21,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::checkpoint::Reason;
 use super::error::AuditError;
+use super::key::AuditKey;
 use super::line::Draft;
 use super::record::{Event, Record};
 use super::segment::Place;
@@ -31,6 +35,8 @@ use crate::config::RotateConfig;
 pub struct Options {
     /// When a file is put away.
     pub rotate: RotateConfig,
+    /// What checkpoints are signed with; without it there are none.
+    pub key: Option<Arc<AuditKey>>,
 }
 
 /// Looks on as records are written. It must be quick: writers wait for it.
@@ -60,13 +66,18 @@ impl Log {
     pub fn open_with(dir: &Path, name: &str, options: Options) -> Result<Self, AuditError> {
         let place = Place::new(dir, name);
         let path = place.active();
-        let (writer, cut) = Writer::open(place, options.rotate)?;
+        let (mut writer, cut) = Writer::open(place, options.rotate)?;
+        if let Some(key) = options.key {
+            writer.sign_with(key)?;
+        }
         let log = Self { path, writer: Mutex::new(writer), observer: OnceLock::new() };
         if cut > 0 {
             let mut record = Record::new(Event::Repair);
             record.error = Some(format!("{cut} bytes of a cut line were taken off"));
             log.append(&record)?;
         }
+        // What an earlier process left becomes certain before more is added.
+        log.checkpoint(Reason::Start)?;
         Ok(log)
     }
 
@@ -101,6 +112,11 @@ impl Log {
         }
         writer.write(draft)?;
         Ok(())
+    }
+
+    /// Signs what was written since the last checkpoint, if anything was. Does nothing without a key.
+    pub fn checkpoint(&self, reason: Reason) -> Result<(), AuditError> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).checkpoint(reason)
     }
 }
 
@@ -192,7 +208,10 @@ mod tests {
     }
 
     fn small() -> Options {
-        Options { rotate: RotateConfig { size: Size(4000), age: Span::seconds(3600) } }
+        Options {
+            rotate: RotateConfig { size: Size(4000), age: Span::seconds(3600) },
+            ..Options::default()
+        }
     }
 
     fn all_lines(dir: &Path) -> Vec<String> {
@@ -230,7 +249,8 @@ mod tests {
     fn an_old_file_is_put_away() {
         let dir = tempfile::tempdir().expect("dir");
         let rotate = RotateConfig { size: Size(1 << 20), age: Span(Duration::ZERO) };
-        let log = Log::open_with(dir.path(), "audit", Options { rotate }).expect("opens");
+        let log = Log::open_with(dir.path(), "audit", Options { rotate, ..Options::default() })
+            .expect("opens");
         for _ in 0..3 {
             log.append(&record("a")).expect("written");
         }

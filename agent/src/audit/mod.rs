@@ -2,9 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod chain;
+mod checkpoint;
 mod context;
 mod error;
+mod files;
 pub mod format;
+mod keeper;
+mod key;
 mod line;
 mod log;
 mod reader;
@@ -12,11 +16,18 @@ mod record;
 mod sanitize;
 mod schema;
 mod segment;
+#[cfg(test)]
+mod tampering;
+mod verify;
 mod writer;
 
 pub use chain::{Chain, ChainError};
+pub use checkpoint::{CheckpointRecord, Reason};
 pub use context::{CallContext, ContextRules};
 pub use error::AuditError;
+pub use files::{LogFiles, LogPart, logs_in, logs_of};
+pub use keeper::keep;
+pub use key::{AuditKey, AuditKeyError, AuditPublicKey};
 pub use log::{Log, Observer, Options};
 pub use reader::{Line, ReadError, Reader};
 pub use record::{
@@ -25,3 +36,4 @@ pub use record::{
 };
 pub use sanitize::{SanitizeError, Sanitizer, is_redacted};
 pub use schema::record_schema;
+pub use verify::{Finding, KeptCheckpoint, Means, Report, verify};

@@ -253,7 +253,7 @@ mod tests {
 
     fn log(dir: &Path, size: u64) -> Log {
         let rotate = RotateConfig { size: Size(size), age: Span::seconds(3600) };
-        Log::open_with(dir, "audit", Options { rotate }).expect("opens")
+        Log::open_with(dir, "audit", Options { rotate, ..Options::default() }).expect("opens")
     }
 
     fn append(log: &Log, text: &str) {

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 use nix::fcntl::Flock;
 use serde::Deserialize;
 
+use super::checkpoint::{Checkpoint, Reason, Signer};
 use super::error::AuditError;
+use super::key::AuditKey;
 use super::line::{Draft, Hash};
 use super::segment::{Owned, Place, Tail, TailError, tail};
 use crate::config::RotateConfig;
@@ -35,6 +37,9 @@ pub(super) struct Writer {
     torn: bool,
     /// Not before this is a file put away.
     wait: Option<Instant>,
+    signer: Option<Signer>,
+    /// The last checkpoint's number.
+    signed: u64,
 }
 
 /// As much of a file's first line as matters here.
@@ -75,11 +80,52 @@ impl Writer {
         let (first, since) = begin.unwrap_or((seq + 1, SystemTime::now()));
         let file = Arc::new(file);
         let (torn, wait) = (false, None);
-        let mut writer = Self { place, rotate, file, seq, prev, length, first, since, torn, wait };
+        let (signer, signed) = (None, 0);
+        let mut writer = Self {
+            place,
+            rotate,
+            file,
+            seq,
+            prev,
+            length,
+            first,
+            since,
+            torn,
+            wait,
+            signer,
+            signed,
+        };
         if writer.place.is_half_put_away(first) {
-            writer.put_away().map_err(failed)?;
+            // Its last line is signed already.
+            writer.put_away()?;
         }
         Ok((writer, cut))
+    }
+
+    /// Has checkpoints written from now on, for the log that earlier ones were of.
+    pub(super) fn sign_with(&mut self, key: Arc<AuditKey>) -> Result<(), AuditError> {
+        let closed = self.place.all_closed().map(|mut closed| closed.pop());
+        let newest = closed.map(|last| {
+            let files = [Some(self.place.active()), last.map(|(_, path)| path)];
+            let mut found = files.into_iter().flatten().map(|path| Checkpoint::last_in(&path));
+            found.find(|found| !matches!(found, Ok(None))).unwrap_or(Ok(None))
+        });
+        let failed = |source| AuditError::Open { path: self.place.active(), source };
+        let last = newest.map_err(failed)?.map_err(failed)?;
+        self.signed = last.as_ref().map_or(0, |last| last.seq);
+        self.signer = Some(Signer::new(key, last.map(|last| last.says.log)));
+        Ok(())
+    }
+
+    /// Signs what was written, if there is something that was not signed yet. The end of the log is signed
+    /// as such.
+    pub(super) fn checkpoint(&mut self, reason: Reason) -> Result<(), AuditError> {
+        let Some(signer) = &self.signer else { return Ok(()) };
+        if self.signed < self.seq || reason == Reason::Stop {
+            let draft = signer.draft(reason, self.seq + 1, &self.prev)?;
+            self.signed = self.write(draft)?;
+        }
+        Ok(())
     }
 
     /// Adds a line. After an error nothing of it is in the log.
@@ -127,7 +173,8 @@ impl Writer {
         }
     }
 
-    fn put_away(&mut self) -> std::io::Result<()> {
+    fn put_away(&mut self) -> Result<(), AuditError> {
+        self.checkpoint(Reason::Rotation)?;
         self.file.sync_data()?;
         self.file = Arc::new(self.place.put_away(self.first)?);
         self.length = 0;

@@ -37,6 +37,14 @@ pub struct Loaded {
     pub metrics: Option<MetricsConfig>,
 }
 
+impl Loaded {
+    /// The file of the key that the audit log is signed with.
+    pub fn audit_key(&self) -> PathBuf {
+        let key = self.audit.checkpoint.key.clone();
+        key.unwrap_or_else(|| self.state_dir.join("audit.key"))
+    }
+}
+
 /// A server and who may connect to it.
 #[derive(Debug)]
 pub struct LoadedServer {

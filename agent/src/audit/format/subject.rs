@@ -49,7 +49,9 @@ impl Subject {
             Event::Thawed => Self::Lifecycle(Change::Enable, Low),
             Event::Killed => Self::Lifecycle(Change::Stop, Medium),
             Event::Gap => Self::Lifecycle(Change::Told, High),
+            Event::LogFailure => Self::Lifecycle(Change::Told, High),
             Event::Repair => Self::Lifecycle(Change::Told, Medium),
+            Event::Checkpoint | Event::Retention => Self::Lifecycle(Change::Told, Informational),
         }
     }
 

@@ -6,6 +6,7 @@ mod filter;
 mod sanitize;
 mod show;
 mod tail;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::Failure;
+use crate::audit::logs_in;
 
 /// Work with the audit log
 #[derive(Debug, Args)]
@@ -26,6 +28,7 @@ enum AuditCommand {
     Show(show::Show),
     Tail(tail::Tail),
     Export(export::Export),
+    Verify(verify::Verify),
     Sanitize(sanitize::Sanitize),
 }
 
@@ -35,6 +38,7 @@ impl Audit {
             AuditCommand::Show(command) => command.execute(),
             AuditCommand::Tail(command) => command.execute(),
             AuditCommand::Export(command) => command.execute(),
+            AuditCommand::Verify(command) => command.execute(),
             AuditCommand::Sanitize(command) => command.execute(),
         }
     }
@@ -51,30 +55,13 @@ struct Where {
 impl Where {
     /// The names of the logs in the directory: that of the daemon, `audit`, or those of every `warrantd run`.
     fn names(&self) -> Result<Vec<String>, Failure> {
-        let unreadable =
-            |error| Failure::Other(format!("cannot read {}: {error}", self.dir.display()));
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(&self.dir).map_err(unreadable)? {
-            let file = entry.map_err(unreadable)?.file_name();
-            let Some(stem) = file.to_str().and_then(|name| name.strip_suffix(".jsonl")) else {
-                continue;
-            };
-            // `audit.<number>` is an older file of the log `audit`.
-            let name = match stem.rsplit_once('.') {
-                Some((name, number)) if number.bytes().all(|b| b.is_ascii_digit()) => name,
-                _ => stem,
-            };
-            if !names.iter().any(|known| known == name) {
-                names.push(name.to_owned());
-            }
+        let dir = self.dir.display();
+        let logs = logs_in(&self.dir)
+            .map_err(|error| Failure::Other(format!("cannot read {dir}: {error}")))?;
+        if logs.is_empty() {
+            let text = format!("there is no audit log in {dir}; name the directory of `audit.dir`");
+            return Err(Failure::Other(text));
         }
-        if names.is_empty() {
-            let text = format!("there is no audit log in {}", self.dir.display());
-            return Err(Failure::Other(format!(
-                "{text}; name the directory that `audit.dir` says"
-            )));
-        }
-        names.sort();
-        Ok(names)
+        Ok(logs.into_iter().map(|log| log.name).collect())
     }
 }

@@ -1,4 +1,4 @@
-//! `warrantd audit sanitize`: what the log would keep.
+//! `warrantd audit sanitize`: what the log would have of a text.
 
 use std::io::BufRead;
 use std::path::PathBuf;
@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::Args;
 use secrecy::SecretSlice;
 
-use super::super::{Failure, output};
 use crate::audit::Sanitizer;
+use crate::cli::{Failure, output};
 use crate::config::{SanitizeConfig, Source};
 
 /// Redact JSON lines as the log would
