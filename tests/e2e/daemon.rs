@@ -97,11 +97,22 @@ impl Daemon {
         command: &[String],
         change: impl FnOnce(String) -> String,
     ) -> anyhow::Result<Self> {
+        Self::at_level("info", rig, auth, command, change)
+    }
+
+    /// The same with a log of its own at this level.
+    pub(crate) fn at_level(
+        level: &str,
+        rig: Rig,
+        auth: &str,
+        command: &[String],
+        change: impl FnOnce(String) -> String,
+    ) -> anyhow::Result<Self> {
         let only = ONLY.lock().unwrap_or_else(PoisonError::into_inner);
         let runtime = rig.scratch.path("run")?;
         let config = rig.scratch.file("warrantd.yaml", change(config(&rig, auth, command)?))?;
         let mut serve = Command::new(rig.scratch.program("warrantd")?);
-        serve.arg("serve").arg("--config").arg(config).env_remove("WARRANTD_LOG");
+        serve.arg("serve").arg("--config").arg(config).env("WARRANTD_LOG", level);
         let process = Client::start(serve)?;
         let socket = runtime.join("files.sock");
         let deadline = Instant::now() + Duration::from_secs(20);

@@ -44,6 +44,7 @@ mod rig;
 mod rogue;
 mod rust_client;
 mod scripts;
+mod secrets;
 mod ssrf;
 mod stage;
 mod start_effects;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         learned::tests(),
         upstream::tests(),
         vulnerable::tests(),
+        secrets::tests(),
         ssrf::tests(),
         network::tests(),
         names::tests(),
