@@ -6,6 +6,7 @@ mod checkpoint;
 mod context;
 mod error;
 mod files;
+mod group;
 mod keeper;
 mod key;
 mod line;
@@ -16,6 +17,7 @@ mod sanitize;
 mod segment;
 #[cfg(test)]
 mod tampering;
+mod trouble;
 mod verify;
 mod writer;
 

@@ -30,7 +30,8 @@ impl Serve {
         raise_descriptor_limit();
         let key = loaded.audit_key();
         let key = AuditKey::open_or_make(&key).map_err(|e| Failure::Setup(e.to_string()))?;
-        let options = Options { rotate: loaded.audit.rotate, key: Some(Arc::new(key)) };
+        let durability = loaded.audit.durability;
+        let options = Options { rotate: loaded.audit.rotate, key: Some(Arc::new(key)), durability };
         let interval = loaded.audit.checkpoint.interval.0;
         let log =
             Arc::new(Log::open_with(&loaded.audit.dir, "audit", options).map_err(Failure::other)?);
