@@ -153,7 +153,7 @@ pub(crate) fn config(rig: &Rig, auth: &str, command: &[String]) -> anyhow::Resul
     Ok(format!(
         "
 runtime_dir: {run}
-audit: {{dir: {audit}}}
+audit: {{dir: {audit}, checkpoint: {{key: {key}}}}}
 kernel: on
 actors:
   - id: assistant-service
@@ -169,6 +169,7 @@ servers:
 ",
         run = rig.scratch.path("run")?.display(),
         audit = rig.audit.display(),
+        key = rig.scratch.path("audit.key")?.display(),
         root = rig.root.display(),
         command = serde_json::to_string(command)?,
     ))

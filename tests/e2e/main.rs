@@ -6,6 +6,8 @@
 
 mod argv;
 mod attribution;
+mod audit_disk;
+mod audit_kill;
 mod clients;
 mod conformance;
 mod crash;
@@ -76,6 +78,8 @@ fn main() -> ExitCode {
         http_load::tests(),
         lifecycle::tests(),
         crash::tests(),
+        audit_disk::tests(),
+        audit_kill::tests(),
         gap::tests(),
         floor::tests(),
         pinning::tests(),

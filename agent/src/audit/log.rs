@@ -47,6 +47,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Log {
     path: PathBuf,
+    place: Place,
     durability: Durability,
     writer: Mutex<Writer>,
     group: Group,
@@ -63,12 +64,12 @@ impl Log {
     pub fn open_with(dir: &Path, name: &str, options: Options) -> Result<Self, AuditError> {
         let place = Place::new(dir, name);
         let path = place.active();
-        let (mut writer, cut) = Writer::open(place, options.rotate)?;
+        let (mut writer, cut) = Writer::open(place.clone(), options.rotate)?;
         if let Some(key) = options.key {
             writer.sign_with(key)?;
         }
         let (writer, group) = (Mutex::new(writer), Group::default());
-        let log = Self { path, durability: options.durability, writer, group };
+        let log = Self { path, place, durability: options.durability, writer, group };
         if cut > 0 {
             let mut record = Record::new(Event::Repair);
             record.error = Some(format!("{cut} bytes of a cut line were taken off"));
@@ -129,6 +130,16 @@ impl Log {
         let done = file.sync_data();
         self.writer().note_sync(&file, length, &done);
         done.map(|()| seq)
+    }
+
+    /// Where it is.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The number of the first line in the file that is written to, and the file's bytes.
+    pub(super) fn active(&self) -> (u64, u64) {
+        self.writer().active()
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {

@@ -13,6 +13,7 @@ mod line;
 mod log;
 mod reader;
 mod record;
+mod retention;
 mod sanitize;
 mod segment;
 #[cfg(test)]
@@ -26,7 +27,7 @@ pub use checkpoint::{CheckpointRecord, Reason};
 pub use context::{CallContext, ContextRules};
 pub use error::AuditError;
 pub use files::{LogFiles, LogPart, logs_in, logs_of};
-pub use keeper::keep;
+pub use keeper::{Delivered, Keeping, keep};
 pub use key::{AuditKey, AuditKeyError, AuditPublicKey};
 pub use log::{Log, Options};
 pub use reader::{Line, ReadError, Reader};

@@ -147,6 +147,11 @@ impl Writer {
         Ok(Some(self.signed))
     }
 
+    /// The number of the file's first line, and its bytes.
+    pub(super) fn active(&self) -> (u64, u64) {
+        (self.first, self.length)
+    }
+
     /// Adds a line. After an error nothing of it is in the log.
     pub(super) fn write(&mut self, draft: Draft) -> Result<u64, AuditError> {
         if self.torn {

@@ -1,6 +1,9 @@
 //! `warrantd audit`: the audit log.
 
+mod filter;
+mod render;
 mod sanitize;
+mod show;
 mod verify;
 
 use std::process::ExitCode;
@@ -19,6 +22,9 @@ pub(super) struct Audit {
 #[derive(Debug, Subcommand)]
 enum AuditCommand {
     Verify(verify::Verify),
+    Show(show::Show),
+    Tail(show::Tail),
+    Export(show::Export),
     Sanitize(sanitize::Sanitize),
 }
 
@@ -26,6 +32,9 @@ impl Audit {
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
         match self.command {
             AuditCommand::Verify(command) => command.execute(),
+            AuditCommand::Show(command) => command.execute(),
+            AuditCommand::Tail(command) => command.execute(),
+            AuditCommand::Export(command) => command.execute(),
             AuditCommand::Sanitize(command) => command.execute(),
         }
     }
