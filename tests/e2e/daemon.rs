@@ -164,7 +164,7 @@ pub(crate) fn config(rig: &Rig, auth: &str, command: &[String]) -> anyhow::Resul
     Ok(format!(
         "
 runtime_dir: {run}
-audit: {{dir: {audit}}}
+audit: {{dir: {audit}, checkpoint: {{key: {key}}}}}
 kernel: on
 actors:
   - id: assistant-service
@@ -180,6 +180,7 @@ servers:
 ",
         run = rig.scratch.path("run")?.display(),
         audit = rig.audit.display(),
+        key = rig.scratch.path("audit.key")?.display(),
         root = rig.root.display(),
         command = serde_json::to_string(command)?,
     ))

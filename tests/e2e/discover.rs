@@ -165,7 +165,11 @@ fn used() -> anyhow::Result<()> {
     let file = dir.join("warrantd.yaml");
     let run = scratch.path("run")?;
     let audit = scratch.path("audit")?;
-    let own = format!("runtime_dir: {}\naudit: {{dir: {}}}\n", run.display(), audit.display());
+    let own = format!(
+        "runtime_dir: {}\nstate_dir: {1}/state\naudit: {{dir: {1}}}\n",
+        run.display(),
+        audit.display()
+    );
     fs::write(&file, own + &fs::read_to_string(&file)?)?;
     let _only = crate::daemon::ONLY.lock();
     let mut serve = Command::new(scratch.program("warrantd")?);

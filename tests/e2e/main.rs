@@ -6,12 +6,13 @@
 
 mod argv;
 mod attribution;
+mod audit_disk;
+mod audit_kill;
 mod clients;
 mod conformance;
 mod crash;
 mod daemon;
 mod discover;
-mod durable;
 mod enforce;
 mod eras;
 mod filesystem;
@@ -83,11 +84,12 @@ fn main() -> ExitCode {
         http_load::tests(),
         lifecycle::tests(),
         crash::tests(),
+        audit_disk::tests(),
+        audit_kill::tests(),
         gap::tests(),
         floor::tests(),
         pinning::tests(),
         startup::tests(),
-        durable::tests(),
         enforce::tests(),
         learn::tests(),
         start_effects::tests(),

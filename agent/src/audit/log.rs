@@ -13,22 +13,25 @@
 //!
 //! With a key there are checkpoints, which are signed; see [`super::checkpoint`].
 //!
-//! A record counts as written when `write(2)` has returned: it survives the death of the process.
+//! A record counts as written when `write(2)` has returned: it survives the death of the process; or, with
+//! durability `power`, when `fdatasync(2)` has.
 //! One process at a time owns a log, by `flock(2)`. A last line without its line feed was cut by
 //! a crash; it is taken off when the log is opened again, and a `repair` record says so.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::checkpoint::Reason;
 use super::error::AuditError;
+use super::group::{Group, aside};
 use super::key::AuditKey;
 use super::line::Draft;
 use super::record::{Event, Record};
 use super::segment::Place;
 use super::writer::Writer;
-use crate::config::RotateConfig;
+use crate::config::{Durability, RotateConfig};
 
 /// How a log is kept.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +40,8 @@ pub struct Options {
     pub rotate: RotateConfig,
     /// What checkpoints are signed with; without it there are none.
     pub key: Option<Arc<AuditKey>>,
+    /// What a record survives that was written.
+    pub durability: Durability,
 }
 
 /// Looks on as records are written. It must be quick: writers wait for it.
@@ -51,8 +56,11 @@ pub trait Observer: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub struct Log {
     path: PathBuf,
+    place: Place,
+    durability: Durability,
     writer: Mutex<Writer>,
     observer: OnceLock<Arc<dyn Observer>>,
+    group: Group,
 }
 
 impl Log {
@@ -66,11 +74,13 @@ impl Log {
     pub fn open_with(dir: &Path, name: &str, options: Options) -> Result<Self, AuditError> {
         let place = Place::new(dir, name);
         let path = place.active();
-        let (mut writer, cut) = Writer::open(place, options.rotate)?;
+        let (mut writer, cut) = Writer::open(place.clone(), options.rotate)?;
         if let Some(key) = options.key {
             writer.sign_with(key)?;
         }
-        let log = Self { path, writer: Mutex::new(writer), observer: OnceLock::new() };
+        let (writer, group) = (Mutex::new(writer), Group::default());
+        let (durability, observer) = (options.durability, OnceLock::new());
+        let log = Self { path, place, durability, writer, observer, group };
         if cut > 0 {
             let mut record = Record::new(Event::Repair);
             record.error = Some(format!("{cut} bytes of a cut line were taken off"));
@@ -86,8 +96,9 @@ impl Log {
         &self.path
     }
 
-    /// Writes a record. When this returns, the record survives the death of the process. After an
-    /// error nothing of it is in the log.
+    /// Writes a record. When this returns, the record survives the death of the process, or with
+    /// [`Durability::Power`] loss of power. After an error what it is of must not be released; nothing of it
+    /// is in the log, unless the disk failed after it was written.
     pub fn append(&self, record: &Record) -> Result<(), AuditError> {
         let written = self.write(record);
         if let Some(observer) = self.observer.get() {
@@ -106,17 +117,64 @@ impl Log {
 
     fn write(&self, record: &Record) -> Result<(), AuditError> {
         let draft = Draft::new(record)?;
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if writer.is_full(draft.size()) {
-            writer.rotate();
+        let seq = {
+            let mut writer = self.writer();
+            if writer.is_full(draft.size()) {
+                writer.rotate();
+            }
+            writer.write(draft)?
+        };
+        self.settle(seq)
+    }
+
+    /// Whether what happens from now on can be recorded; otherwise nothing may be begun. This makes room for
+    /// what calls in flight have still to be recorded, and recovers when there is room again.
+    pub fn is_ready(&self) -> Result<(), AuditError> {
+        let ready = self.writer().is_ready();
+        if let (Err(_), Some(observer)) = (&ready, self.observer.get()) {
+            observer.failed();
         }
-        writer.write(draft)?;
-        Ok(())
+        ready
     }
 
     /// Signs what was written since the last checkpoint, if anything was. Does nothing without a key.
     pub fn checkpoint(&self, reason: Reason) -> Result<(), AuditError> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner).checkpoint(reason)
+        let seq = {
+            let mut writer = self.writer();
+            writer.recover()?;
+            writer.checkpoint(reason)?
+        };
+        seq.map_or(Ok(()), |seq| self.settle(seq))
+    }
+
+    /// Waits until a record is as durable as it should be.
+    fn settle(&self, seq: u64) -> Result<(), AuditError> {
+        if self.durability == Durability::Process {
+            return Ok(());
+        }
+        aside(|| self.group.wait(seq, || self.sync()))?;
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<u64> {
+        let (file, seq, length) = self.writer().unsynced()?;
+        let done = file.sync_data();
+        self.writer().note_sync(&file, length, &done);
+        done.map(|()| seq)
+    }
+
+    /// Where it is.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The number of the first line in the file that is written to, and the file's bytes.
+    pub(super) fn active(&self) -> (u64, u64) {
+        self.writer().active()
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -243,6 +301,35 @@ mod tests {
         for (first, path) in closed {
             assert_eq!(super::super::segment::first_of(&path).expect("read"), Some(first));
         }
+    }
+
+    #[test]
+    fn many_threads_write_to_the_disk_and_the_chain_holds() {
+        let dir = tempfile::tempdir().expect("dir");
+        let options = Options { durability: Durability::Power, ..small() };
+        let log = Log::open_with(dir.path(), "audit", options).expect("opens");
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..25).for_each(|_| log.append(&record("a")).expect("written")));
+            }
+        });
+        assert_chain(&all_lines(dir.path()));
+        assert_eq!(all_lines(dir.path()).len(), 200);
+    }
+
+    /// Room is reserved while the log is open, and given back.
+    #[test]
+    fn a_log_keeps_room_ahead_and_gives_it_back() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().expect("dir");
+        let log = Log::open(dir.path(), "audit").expect("opens");
+        log.is_ready().expect("room");
+        log.append(&record("a")).expect("written");
+        let path = log.path().to_owned();
+        let blocks = || std::fs::metadata(&path).expect("there").blocks() * 512;
+        assert!(blocks() >= 1 << 20 || blocks() < 8192, "{}", blocks()); // Where it can be reserved.
+        drop(log);
+        assert!(blocks() <= 8192, "{}", blocks());
     }
 
     #[test]

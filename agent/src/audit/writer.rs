@@ -1,11 +1,13 @@
 //! The end of the log: the file that lines are added to, one at a time.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Seek, Write};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use nix::fcntl::Flock;
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, Flock, fallocate};
 use serde::Deserialize;
 
 use super::checkpoint::{Checkpoint, Reason, Signer};
@@ -13,10 +15,14 @@ use super::error::AuditError;
 use super::key::AuditKey;
 use super::line::{Draft, Hash};
 use super::segment::{Owned, Place, Tail, TailError, tail};
+use super::trouble::Trouble;
 use crate::config::RotateConfig;
 
 /// After a file could not be put away, until that is tried again.
 const PUT_AWAY_AGAIN: Duration = Duration::from_secs(10);
+
+/// Bytes that the disk keeps free for records of calls that are in flight when it gets full.
+const AHEAD: u64 = 1 << 20;
 
 /// The end of the log.
 #[derive(Debug)]
@@ -40,6 +46,14 @@ pub(super) struct Writer {
     signer: Option<Signer>,
     /// The last checkpoint's number.
     signed: u64,
+    /// Up to here the disk has room for the file.
+    reserved: u64,
+    /// The log cannot be written.
+    trouble: Option<Trouble>,
+    /// Bytes that the disk is known to have.
+    synced: u64,
+    /// A `fdatasync(2)` has failed. What it was of may be lost, and the next one would not say so.
+    unsure: bool,
 }
 
 /// As much of a file's first line as matters here.
@@ -94,6 +108,10 @@ impl Writer {
             wait,
             signer,
             signed,
+            reserved: 0,
+            trouble: None,
+            synced: 0,
+            unsure: false,
         };
         if writer.place.is_half_put_away(first) {
             // Its last line is signed already.
@@ -118,14 +136,20 @@ impl Writer {
     }
 
     /// Signs what was written, if there is something that was not signed yet. The end of the log is signed
-    /// as such.
-    pub(super) fn checkpoint(&mut self, reason: Reason) -> Result<(), AuditError> {
-        let Some(signer) = &self.signer else { return Ok(()) };
-        if self.signed < self.seq || reason == Reason::Stop {
-            let draft = signer.draft(reason, self.seq + 1, &self.prev)?;
-            self.signed = self.write(draft)?;
+    /// as such. Gives the checkpoint's number.
+    pub(super) fn checkpoint(&mut self, reason: Reason) -> Result<Option<u64>, AuditError> {
+        let Some(signer) = &self.signer else { return Ok(None) };
+        if self.signed >= self.seq && reason != Reason::Stop {
+            return Ok(None);
         }
-        Ok(())
+        let draft = signer.draft(reason, self.seq + 1, &self.prev)?;
+        self.signed = self.write(draft)?;
+        Ok(Some(self.signed))
+    }
+
+    /// The number of the file's first line, and its bytes.
+    pub(super) fn active(&self) -> (u64, u64) {
+        (self.first, self.length)
     }
 
     /// Adds a line. After an error nothing of it is in the log.
@@ -139,6 +163,7 @@ impl Writer {
             // A full disk may have taken part of the line.
             self.torn = true;
             let _ = self.mend(); // Else before the next one.
+            self.trouble.get_or_insert_with(|| Trouble::new(error.to_string())).lose();
             return Err(error.into());
         }
         if self.length == 0 {
@@ -153,6 +178,92 @@ impl Writer {
     fn mend(&mut self) -> Result<(), AuditError> {
         self.file.set_len(self.length)?;
         self.torn = false;
+        self.reserved = self.reserved.min(self.length);
+        Ok(())
+    }
+
+    /// Whether what happens from now on can be recorded. Calls are let through while it can: the disk has
+    /// room for the records of those in flight.
+    pub(super) fn is_ready(&mut self) -> Result<(), AuditError> {
+        if let Err(error) = self.recover() {
+            self.trouble.get_or_insert_with(|| Trouble::new(error.to_string())).refuse();
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Makes room, and if there was none before says so in the log.
+    pub(super) fn recover(&mut self) -> Result<(), AuditError> {
+        if self.torn {
+            self.mend()?;
+        }
+        self.reserve()?;
+        if let Some(trouble) = &self.trouble {
+            let record = trouble.record();
+            self.write(Draft::new(&record)?)?;
+            self.trouble = None;
+            tracing::info!("the audit log can be written again");
+        }
+        Ok(())
+    }
+
+    /// Keeps room for what calls in flight have still to be recorded.
+    fn reserve(&mut self) -> std::io::Result<()> {
+        if self.length + AHEAD / 2 <= self.reserved {
+            return Ok(());
+        }
+        let (from, bytes) = (self.length.try_into(), AHEAD.try_into());
+        let (Ok(from), Ok(bytes)) = (from, bytes) else { return Ok(()) };
+        match fallocate(&**self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, from, bytes) {
+            Ok(()) => self.reserved = self.length + AHEAD,
+            // Not on this file system.
+            Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => self.reserved = u64::MAX,
+            Err(errno) => return Err(errno.into()),
+        }
+        Ok(())
+    }
+
+    /// What is to be synced: the file, and the last record in it.
+    pub(super) fn unsynced(&mut self) -> std::io::Result<(Arc<Flock<File>>, u64, u64)> {
+        if self.unsure {
+            self.write_again()?;
+            self.unsure = false;
+        }
+        Ok((self.file.clone(), self.seq, self.length))
+    }
+
+    /// How that went.
+    pub(super) fn note_sync(
+        &mut self,
+        of: &Arc<Flock<File>>,
+        length: u64,
+        done: &std::io::Result<()>,
+    ) {
+        if !Arc::ptr_eq(of, &self.file) {
+            return; // It was put away, and synced before.
+        }
+        match done {
+            Ok(()) => self.synced = self.synced.max(length),
+            Err(error) => {
+                self.unsure = true;
+                self.trouble.get_or_insert_with(|| Trouble::new(error.to_string())).lose();
+            }
+        }
+    }
+
+    /// Writes what the disk may have lost again, byte for byte.
+    fn write_again(&mut self) -> std::io::Result<()> {
+        // Another descriptor: this file's writes go to its end.
+        let again = OpenOptions::new().write(true).open(self.place.active())?;
+        let mut text = vec![0; 1 << 20];
+        let mut at = self.synced;
+        while at < self.length {
+            let rest = usize::try_from(self.length - at).unwrap_or(usize::MAX).min(text.len());
+            let part = text.get_mut(..rest).unwrap_or_default();
+            self.file.read_exact_at(part, at)?;
+            again.write_all_at(part, at)?;
+            at += rest as u64;
+        }
         Ok(())
     }
 
@@ -176,10 +287,18 @@ impl Writer {
     fn put_away(&mut self) -> Result<(), AuditError> {
         self.checkpoint(Reason::Rotation)?;
         self.file.sync_data()?;
-        self.file = Arc::new(self.place.put_away(self.first)?);
-        self.length = 0;
+        let old = std::mem::replace(&mut self.file, Arc::new(self.place.put_away(self.first)?));
+        let _ = old.set_len(self.length); // Gives back what was reserved; it does no harm.
+        (self.length, self.reserved, self.synced) = (0, 0, 0);
         (self.first, self.since) = (self.seq + 1, SystemTime::now());
         Ok(())
+    }
+}
+
+impl Drop for Writer {
+    /// Gives back what was reserved.
+    fn drop(&mut self) {
+        let _ = self.file.set_len(self.length); // It does no harm.
     }
 }
 

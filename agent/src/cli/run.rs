@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{Failure, kernel, signals};
-use crate::audit::{AuditKey, Log, Options, Reason, keep};
+use crate::audit::{AuditKey, Keeping, Log, Options, Reason, keep};
 use crate::auth::{Identity, Method};
 use crate::config::{
     CheckpointConfig, KernelMode, Mode, PolicyFile, Problem, ProtocolChoice, Source,
@@ -110,7 +110,12 @@ impl Run {
             let (server, kernel) = (Arc::new(server), layer.kernel.clone());
             let sessions = Arc::new(Sessions::default());
             let control = self.control(sessions.clone(), &stop);
-            let keeper = tokio::spawn(keep(log.clone(), CheckpointConfig::default().interval.0));
+            let keeping = Keeping {
+                interval: CheckpointConfig::default().interval.0,
+                keep: None,
+                delivered: Arc::new(|| None),
+            };
+            let keeper = tokio::spawn(keep(log.clone(), keeping));
             let context = Context { server, kernel, log: log.clone(), sessions };
             let ending = converse(context, identity, client, writer, stop).await;
             if let Some(control) = control {

@@ -8,7 +8,7 @@ use clap::Args;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{Failure, kernel, signals};
-use crate::audit::{AuditKey, Log, Options, Reason, keep};
+use crate::audit::{AuditKey, Keeping, Log, Options, Reason, keep};
 use crate::serve::{Daemon, load};
 
 /// Serve the configured MCP servers on Unix sockets and over HTTP
@@ -30,8 +30,13 @@ impl Serve {
         raise_descriptor_limit();
         let key = loaded.audit_key();
         let key = AuditKey::open_or_make(&key).map_err(|e| Failure::Setup(e.to_string()))?;
-        let options = Options { rotate: loaded.audit.rotate, key: Some(Arc::new(key)) };
-        let interval = loaded.audit.checkpoint.interval.0;
+        let durability = loaded.audit.durability;
+        let options = Options { rotate: loaded.audit.rotate, key: Some(Arc::new(key)), durability };
+        let keeping = Keeping {
+            interval: loaded.audit.checkpoint.interval.0,
+            keep: Some(loaded.audit.keep),
+            delivered: Arc::new(|| None), // Nobody waits for records.
+        };
         let log =
             Arc::new(Log::open_with(&loaded.audit.dir, "audit", options).map_err(Failure::other)?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -44,7 +49,7 @@ impl Serve {
             let enforce = loaded.servers.iter().any(|server| server.server.wants_enforcement());
             let layer = kernel::start(loaded.kernel, "serve".to_owned())?;
             kernel::check_enforcement(enforce, layer.kernel.as_ref())?;
-            let keeper = tokio::spawn(keep(log.clone(), interval));
+            let keeper = tokio::spawn(keep(log.clone(), keeping));
             let daemon = Daemon::listen(loaded, layer.kernel.clone(), log.clone()).await;
             let daemon = daemon.map_err(Failure::other)?;
             for socket in daemon.sockets() {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -58,6 +59,14 @@ impl Span {
 
     fn read(text: &str) -> Option<Self> {
         product(text, &SPANS).map(|millis| Self(Duration::from_millis(millis)))
+    }
+}
+
+impl FromStr for Span {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::read(text).ok_or("write a whole number with ms, s, m, h or d")
     }
 }
 

@@ -1,73 +1,59 @@
-//! Which records are meant.
+//! Which records are wanted.
 
 use clap::Args;
-use jiff::{Timestamp, Zoned};
+use jiff::Timestamp;
 use serde_json::Value;
 
-use super::super::Failure;
+use crate::audit::Event;
+use crate::cli::Failure;
+use crate::config::Span;
 
-/// Only records that fit all of these.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Only records")]
+/// Which records are wanted: those that all given options accept.
+#[derive(Debug, Clone, Default, Args)]
 pub(super) struct Filter {
-    /// of this actor
+    /// Of this caller
     #[arg(long, value_name = "ID")]
     actor: Option<String>,
-    /// of this tool
+    /// Of this tool
     #[arg(long, value_name = "NAME")]
     tool: Option<String>,
-    /// of this server
+    /// Of this server
     #[arg(long, value_name = "ID")]
     server: Option<String>,
-    /// with this verdict: WITHIN, EXCEEDED, INCOMPLETE or UNOBSERVED
+    /// With this verdict: WITHIN, EXCEEDED, INCOMPLETE or UNOBSERVED
     #[arg(long, value_name = "VERDICT", ignore_case = true)]
     verdict: Option<String>,
-    /// with this decision: ALLOW or DENY
-    #[arg(long, value_name = "DECISION", ignore_case = true)]
+    /// With this decision: ALLOW or DENY
+    #[arg(long, value_name = "DECISION")]
     decision: Option<String>,
-    /// about this: `call`, `unsolicited`, `authentication`, …
+    /// Of this event, such as call, unsolicited or authentication
     #[arg(long, value_name = "EVENT")]
     event: Option<String>,
-    /// of this session
+    /// Of this session
     #[arg(long, value_name = "ID")]
     session: Option<String>,
-    /// with this correlation id, which a client got with its error
+    /// With this correlation id, as an error names it
     #[arg(long, value_name = "ID")]
     correlation: Option<String>,
-    /// from this time on: 2026-04-19T10:30:00Z, or as long ago as 90s, 15m, 2h, 7d
+    /// Not before: a time such as 2026-01-31T12:00:00Z, or so long ago, such as 15m or 2d
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
-    /// before this time, likewise
+    /// Not after
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
 }
 
-/// A time, or how long ago it was.
 fn time(text: &str) -> Result<Timestamp, String> {
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(time);
+    if let Ok(Span(ago)) = text.parse::<Span>() {
+        return Timestamp::now().checked_sub(ago).map_err(|error| error.to_string());
     }
-    if let Ok(time) = text.parse::<Zoned>() {
-        return Ok(time.timestamp());
-    }
-    let (count, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => 0,
-    };
-    let ago = count.parse::<i64>().ok().and_then(|count| count.checked_mul(seconds));
-    let ago = ago.filter(|ago| *ago > 0 || (seconds > 0 && count == "0"));
-    let now = Timestamp::now();
-    ago.and_then(|ago| now.checked_sub(jiff::SignedDuration::from_secs(ago)).ok()).ok_or_else(
-        || "a time is 2026-04-19T10:30:00Z, or how long ago: 90s, 15m, 2h, 7d".to_owned(),
-    )
+    text.parse().map_err(|_| {
+        "write a time as 2026-01-31T12:00:00Z, or how long ago: 30s, 15m, 2h, 7d".to_owned()
+    })
 }
 
 impl Filter {
-    /// Finds what can fit no record, so that nobody takes a misspelt word for an empty answer.
+    /// Finds what no record has, so that nobody takes a misspelt word for an empty answer.
     pub(super) fn check(&self) -> Result<(), Failure> {
         let known = [
             ("--verdict", &self.verdict, &["WITHIN", "EXCEEDED", "INCOMPLETE", "UNOBSERVED"][..]),
@@ -80,93 +66,81 @@ impl Filter {
                 return Err(Failure::Other(text));
             }
         }
-        let event = self.event.as_deref().map(|event| (event, Value::from(event)));
-        if let Some((event, value)) = event
-            && serde_json::from_value::<crate::audit::Event>(value).is_err()
-        {
-            let text =
-                format!("no record is about `{event}`; see the table of records in the README");
-            return Err(Failure::Other(text));
-        }
-        Ok(())
+        let Some(event) = &self.event else { return Ok(()) };
+        let known = serde_json::from_value::<Event>(Value::from(event.as_str())).is_ok();
+        let text =
+            format!("no record is of event `{event}`; `warrantd schema record` has them all");
+        if known { Ok(()) } else { Err(Failure::Other(text)) }
     }
 
-    /// Whether a record is meant.
-    pub(super) fn takes(&self, record: &Value) -> bool {
-        let text = |field: &str| record.get(field).and_then(Value::as_str);
-        let same = |wanted: &Option<String>, field| {
-            wanted.as_deref().is_none_or(|wanted| text(field) == Some(wanted))
+    /// Whether a record is wanted.
+    pub(super) fn accepts(&self, record: &Value) -> bool {
+        let is = |wanted: &Option<String>, path: &str| {
+            let found = || record.pointer(path).and_then(Value::as_str).unwrap_or_default();
+            wanted.as_deref().is_none_or(|wanted| wanted == found())
         };
-        let verdict = record.pointer("/effects/verdict").and_then(Value::as_str);
-        let alike = |wanted: &Option<String>, found: Option<&str>| {
-            wanted.as_deref().is_none_or(|w| found.is_some_and(|f| f.eq_ignore_ascii_case(w)))
+        let is_word = |wanted: &Option<String>, path: &str| {
+            is(&wanted.as_deref().map(str::to_uppercase), path)
         };
-        let written = || text("timestamp")?.parse::<Timestamp>().ok();
-        same(&self.actor, "actor")
-            && same(&self.tool, "tool_name")
-            && same(&self.server, "server_id")
-            && same(&self.event, "event")
-            && same(&self.session, "session_id")
-            && same(&self.correlation, "correlation_id")
-            && alike(&self.decision, text("policy_decision"))
-            && alike(&self.verdict, verdict)
-            && self.since.is_none_or(|since| written().is_some_and(|at| at >= since))
-            && self.until.is_none_or(|until| written().is_some_and(|at| at < until))
+        is(&self.actor, "/actor")
+            && is(&self.tool, "/tool_name")
+            && is(&self.server, "/server_id")
+            && is_word(&self.verdict, "/effects/verdict")
+            && is_word(&self.decision, "/policy_decision")
+            && is(&self.event, "/event")
+            && is(&self.session, "/session_id")
+            && is(&self.correlation, "/correlation_id")
+            && self.is_in_time(record)
+    }
+
+    fn is_in_time(&self, record: &Value) -> bool {
+        if self.since.is_none() && self.until.is_none() {
+            return true;
+        }
+        let at = record.get("timestamp").and_then(Value::as_str).and_then(|text| text.parse().ok());
+        at.is_some_and(|at: Timestamp| {
+            self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at <= until)
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
     use serde_json::json;
 
     use super::*;
 
-    #[derive(Debug, Parser)]
-    struct Line {
-        #[command(flatten)]
-        filter: Filter,
-    }
-
-    fn takes(words: &[&str]) -> bool {
-        let line = Line::try_parse_from([&["x"], words].concat()).expect("it parses");
-        line.filter.check().expect("known words");
-        line.filter.takes(&json!({
-            "timestamp": "2026-04-19T10:30:00.000Z", "actor": "a", "event": "call",
-            "policy_decision": "ALLOW", "effects": {"verdict": "EXCEEDED"},
-        }))
+    #[test]
+    fn a_record_must_be_all_that_is_asked_for() {
+        let record = json!({
+            "timestamp": "2026-01-31T12:00:00.000Z", "actor": "a", "policy_decision": "DENY",
+            "effects": {"verdict": "EXCEEDED"},
+        });
+        let at = |text: &str| Some(time(text).expect("a time"));
+        let with = |change: fn(&mut Filter)| {
+            let mut filter = Filter { actor: Some("a".to_owned()), ..Filter::default() };
+            change(&mut filter);
+            filter.accepts(&record)
+        };
+        assert!(with(|_| ()));
+        assert!(with(|filter| filter.verdict = Some("exceeded".to_owned())));
+        assert!(with(|filter| filter.decision = Some("deny".to_owned())));
+        assert!(!with(|filter| filter.verdict = Some("WITHIN".to_owned())));
+        assert!(!with(|filter| filter.tool = Some("t".to_owned())));
+        let between = |since, until| Filter { since, until, ..Filter::default() }.accepts(&record);
+        assert!(between(at("2026-01-31T12:00:00Z"), at("2026-01-31T12:00:00Z")));
+        assert!(!between(at("2026-01-31T12:00:01Z"), None));
+        assert!(!between(None, at("2026-01-31T11:59:59Z")));
+        assert!(time("yesterday").is_err());
+        assert!(time("15m").is_ok());
     }
 
     #[test]
-    fn all_that_is_asked_for_must_fit() {
-        for words in [
-            &[][..],
-            &["--actor", "a", "--verdict", "exceeded"],
-            &["--since", "2026-04-19T10:30:00Z", "--until", "2026-04-19T12:30:01+02:00"],
-            &["--event", "call", "--decision", "allow"],
-        ] {
-            assert!(takes(words), "{words:?}");
-        }
-        for words in [
-            &["--actor", "A"][..],
-            &["--actor", "a", "--verdict", "WITHIN"],
-            &["--tool", "t"],
-            &["--since", "2026-04-19T10:30:00.001Z"],
-            &["--until", "2026-04-19T10:30:00Z"],
-        ] {
-            assert!(!takes(words), "{words:?}");
-        }
-    }
-
-    #[test]
-    fn what_fits_nothing_is_an_error() {
-        for words in [["--verdict", "EXCEDED"], ["--decision", "YES"], ["--event", "calls"]] {
-            let line = Line::try_parse_from(["x", words[0], words[1]]).expect("it parses");
-            assert!(line.filter.check().is_err(), "{words:?}");
-        }
-        for time in ["yesterday", "5", "5y", "-5m", ""] {
-            assert!(super::time(time).is_err(), "{time}");
-        }
-        assert!(super::time("15m").expect("a time") < Timestamp::now());
+    fn what_no_record_has_is_an_error() {
+        let word = |word: &str| Some(word.to_owned());
+        let verdict = |w| Filter { verdict: word(w), ..Filter::default() }.check();
+        let event = |w| Filter { event: word(w), ..Filter::default() }.check();
+        assert!(verdict("exceeded").is_ok() && verdict("excedded").is_err());
+        assert!(event("call").is_ok() && event("calls").is_err());
     }
 }

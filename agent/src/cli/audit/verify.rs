@@ -1,14 +1,13 @@
 //! `warrantd audit verify`: whether the log is as it was written.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
 
-use crate::audit::{
-    AuditPublicKey, Finding, KeptCheckpoint, LogFiles, Means, Report, logs_in, logs_of, verify,
-};
+use super::show::logs;
+use crate::audit::{AuditPublicKey, Finding, KeptCheckpoint, Means, Report, verify};
 use crate::cli::{Failure, output};
 
 /// Check that no record of the log was changed, removed, put in, moved or cut off
@@ -49,7 +48,7 @@ impl Verify {
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
         let means = self.means()?;
         let mut reports = Vec::new();
-        for log in self.logs()? {
+        for log in logs(&self.logs)? {
             reports.push(verify(&log, &means).map_err(Failure::other)?);
         }
         let known = |id: &str| reports.iter().any(|report| report.log.as_deref() == Some(id));
@@ -96,25 +95,6 @@ impl Verify {
         }
         Ok(Means { key, open_end: self.open, kept })
     }
-
-    fn logs(&self) -> Result<Vec<LogFiles>, Failure> {
-        let (dirs, files): (Vec<&PathBuf>, Vec<&PathBuf>) =
-            self.logs.iter().partition(|path| path.is_dir());
-        let mut logs = logs_of(&files.into_iter().cloned().collect::<Vec<_>>());
-        for dir in dirs {
-            let found = logs_in(dir).map_err(|error| unreadable(dir, &error))?;
-            if found.is_empty() {
-                let dir = dir.display();
-                return Err(Failure::Other(format!("{dir} has no log files (*.jsonl)")));
-            }
-            logs.extend(found);
-        }
-        Ok(logs)
-    }
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::Other(format!("cannot read {}: {error}", path.display()))
 }
 
 /// A report for people: first what is wrong.
