@@ -199,7 +199,7 @@ mod tests {
         for host in ["evil.example:9464", "evil.example", "127.0.0.1.evil.example", ""] {
             assert_eq!(status(host, Method::GET, "/metrics"), StatusCode::FORBIDDEN, "{host}");
         }
-        for host in ["localhost:9464", "127.0.0.1", "[::1]:9464", "::1"] {
+        for host in ["localhost:9464", "127.0.0.1", "[::1]:9464"] {
             assert_eq!(status(host, Method::GET, "/metrics"), StatusCode::OK, "{host}");
         }
     }
