@@ -44,7 +44,7 @@ pub enum Reason {
 }
 
 /// What a checkpoint says; its `signature` follows in the line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckpointRecord {
     /// The log: an id that it got with its first checkpoint.
     pub log: String,

@@ -15,6 +15,7 @@ mod reader;
 mod record;
 mod retention;
 mod sanitize;
+mod schema;
 mod segment;
 #[cfg(test)]
 mod tampering;
@@ -36,4 +37,5 @@ pub use record::{
     now,
 };
 pub use sanitize::{SanitizeError, Sanitizer, is_redacted};
+pub use schema::record_schema;
 pub use verify::{Finding, KeptCheckpoint, Means, Report, verify};

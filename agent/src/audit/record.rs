@@ -1,5 +1,8 @@
 //! One audit record.
 
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,7 +18,7 @@ pub fn now() -> String {
 }
 
 /// What a record is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// A request that can act, allowed or denied.
@@ -68,7 +71,7 @@ pub enum Event {
 }
 
 /// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
     /// The server answered with a result, and it was released.
@@ -81,7 +84,7 @@ pub enum Status {
 
 /// One record. Every field is always present in the log, null when unknown. The first block has
 /// the field names of the kit's logging checklist.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Record {
     /// When it was written: ISO 8601, UTC.
     pub timestamp: String,
@@ -127,6 +130,9 @@ pub struct Record {
     pub traceparent: Option<String>,
     /// The user that the server runs as.
     pub effective_principal: Option<String>,
+    /// The user id that the kernel saw the call's work done by; that of the server's user, if it saw none
+    /// else.
+    pub effective_uid: Option<u32>,
 
     /// What the record is about.
     pub event: Event,
@@ -137,7 +143,9 @@ pub struct Record {
     pub server_root: Option<String>,
     /// The JSON-RPC method.
     pub method: Option<String>,
-    /// What the call was allowed to do.
+    /// What the call was allowed to do: globs, programs and peers by kind (`read`, `write`, `delete`, `exec`,
+    /// `connect`).
+    #[schemars(with = "Option<BTreeMap<String, Vec<Value>>>")]
     pub warrant: Option<Warrant>,
     /// What the kernel saw.
     pub effects: Option<EffectsRecord>,
@@ -179,6 +187,7 @@ impl Record {
             end_user_id: None,
             traceparent: None,
             effective_principal: None,
+            effective_uid: None,
             event,
             mode: None,
             server_root: None,
@@ -195,7 +204,7 @@ impl Record {
 }
 
 /// What a server says of a tool. Hashes are `sha256:` and hexadecimal digits.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DefinitionRecord {
     /// Hash of the accepted definition; null when there is none.
     pub old_hash: Option<String>,
@@ -210,18 +219,20 @@ pub struct DefinitionRecord {
 }
 
 /// Size and kind of a result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ResultMetadata {
     /// Bytes of the response message.
     pub bytes: usize,
     /// Items in `content`.
     pub content_items: Option<usize>,
+    /// Rows, where the result has a list of them (`structuredContent.rows`).
+    pub rows: Option<usize>,
     /// The tool's own word for failure.
     pub is_error: bool,
 }
 
 /// Whose effects these are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Attribution {
     /// This call was alone in flight.
@@ -233,7 +244,7 @@ pub enum Attribution {
 }
 
 /// What the kernel saw.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct EffectsRecord {
     /// Whether the effects stayed within the warrant.
     pub verdict: Verdict,
@@ -250,7 +261,7 @@ pub struct EffectsRecord {
 }
 
 /// How many effects there were.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub struct Counts {
     /// Covered by what the server may do at any time.
     pub ambient: u64,

@@ -4,6 +4,7 @@
 mod api_key;
 mod generate;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use api_key::ApiKeys;
@@ -21,7 +22,7 @@ pub struct Identity {
 }
 
 /// How a caller proved who it is; the audit record's `auth_method`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// By an API key.

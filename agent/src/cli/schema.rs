@@ -6,9 +6,10 @@ use clap::{Args, ValueEnum};
 use schemars::schema_for;
 
 use super::{Failure, output};
+use crate::audit::record_schema;
 use crate::config::{CasesFile, DaemonConfig, PolicyFile};
 
-/// Print the JSON Schema of a file, for editors
+/// Print the JSON Schema of a file, for editors and readers of the log
 ///
 /// Editors with a YAML language server find it by the file's first line, such as
 /// `# yaml-language-server: $schema=policy.schema.json`.
@@ -27,6 +28,8 @@ enum FileKind {
     Config,
     /// Policy test cases
     Cases,
+    /// A line of the audit log
+    Record,
 }
 
 impl Schema {
@@ -41,6 +44,7 @@ fn text(file: FileKind) -> serde_json::Result<String> {
         FileKind::Policy => schema_for!(PolicyFile),
         FileKind::Config => schema_for!(DaemonConfig),
         FileKind::Cases => schema_for!(CasesFile),
+        FileKind::Record => record_schema(),
     })
 }
 
@@ -50,7 +54,7 @@ mod tests {
 
     #[test]
     fn the_shipped_schemas_are_those_of_the_types() {
-        for file in [FileKind::Policy, FileKind::Config, FileKind::Cases] {
+        for file in [FileKind::Policy, FileKind::Config, FileKind::Cases, FileKind::Record] {
             let name = file.to_possible_value().expect("named").get_name().to_owned();
             let shipped = format!("../policies/schema/{name}.schema.json");
             let shipped = std::fs::read_to_string(shipped).unwrap_or_default();

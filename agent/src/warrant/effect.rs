@@ -3,12 +3,13 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::network::Protocol;
 
 /// One thing that a process of a server did or tried to do, as the kernel saw it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Effect {
     /// What was done.
     pub kind: EffectKind,
@@ -81,7 +82,9 @@ impl fmt::Display for EffectKind {
 }
 
 /// The kinds of effect. The names are those of policies and audit records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum EffectKind {
     /// A file or directory opened for reading.
@@ -124,7 +127,7 @@ pub enum EffectKind {
 }
 
 /// Whether the kernel let an effect happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It happened.
@@ -134,7 +137,7 @@ pub enum Outcome {
 }
 
 /// To what an effect was done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Target {
     /// A file, directory or program.
@@ -144,7 +147,7 @@ pub enum Target {
 }
 
 /// A file as the kernel identifies it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileTarget {
     /// Absolute path in the mount namespace of the process, resolved from kernel objects. Bytes
     /// that are not UTF-8 appear as U+FFFD. An object without a path (memfd, pipe) has a name
@@ -160,7 +163,7 @@ pub struct FileTarget {
 }
 
 /// The far end of a network effect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Peer {
     /// Address and port; IPv4-mapped IPv6 addresses are reported as IPv4. Port 0 where the
     /// protocol has none.
@@ -174,7 +177,7 @@ pub struct Peer {
 }
 
 /// The process that caused an effect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Process {
     /// Process id (thread group id) in the initial pid namespace.
     pub pid: u32,

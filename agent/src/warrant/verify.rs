@@ -4,6 +4,7 @@
 //! call's verdict follows from its judged effects. Both steps only ever add suspicion: more effects
 //! never make a verdict better, and a wider warrant never makes it worse.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ambient::Ambient;
@@ -102,7 +103,7 @@ impl Observation {
 }
 
 /// Whether a call kept to its warrant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[must_use]
 pub enum Verdict {
