@@ -55,6 +55,7 @@ fn record() -> Record {
         result_metadata: Some(ResultMetadata {
             bytes: 812,
             content_items: Some(1),
+            rows: None,
             is_error: false,
         }),
         effective_principal: Some("nobody".to_owned()),

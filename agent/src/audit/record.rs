@@ -128,6 +128,9 @@ pub struct Record {
     pub traceparent: Option<String>,
     /// The user that the server runs as.
     pub effective_principal: Option<String>,
+    /// The user id that the kernel saw the call's work done by; that of the server's user, if it saw none
+    /// else.
+    pub effective_uid: Option<u32>,
 
     /// What the record is about.
     pub event: Event,
@@ -181,6 +184,7 @@ impl Record {
             end_user_id: None,
             traceparent: None,
             effective_principal: None,
+            effective_uid: None,
             event,
             mode: None,
             server_root: None,
@@ -218,6 +222,8 @@ pub struct ResultMetadata {
     pub bytes: usize,
     /// Items in `content`.
     pub content_items: Option<usize>,
+    /// Rows, where the result has a list of them (`structuredContent.rows`).
+    pub rows: Option<usize>,
     /// The tool's own word for failure.
     pub is_error: bool,
 }

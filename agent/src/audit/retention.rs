@@ -91,7 +91,8 @@ mod tests {
     #[test]
     fn the_oldest_go_and_what_is_not_delivered_stays() {
         let files = [closed(1, 100, 30), closed(11, 100, 20), closed(21, 100, 10)];
-        let keep = |size, hours: u64| KeepConfig { size: Size(size), age: Span::seconds(hours * 3600) };
+        let keep =
+            |size, hours: u64| KeepConfig { size: Size(size), age: Span::seconds(hours * 3600) };
         let count = |keep: KeepConfig, delivered| expired(&files, 50, &keep, delivered);
         assert_eq!(count(keep(1000, 100), None), 0);
         assert_eq!(count(keep(1000, 15), None), 2, "by age");

@@ -139,6 +139,8 @@ pub(super) struct Recorder {
     pub(super) session_id: String,
     pub(super) server_id: String,
     pub(super) principal: String,
+    /// The user id of that.
+    pub(super) uid: Option<u32>,
     pub(super) mode: Mode,
     /// The caller, once authenticated.
     pub(super) identity: Option<Identity>,
@@ -155,6 +157,7 @@ impl Recorder {
             session_id: new_id(),
             server_id: server.id.clone(),
             principal: server.principal.clone(),
+            uid: server.uid(),
             mode: server.policy.mode,
             identity,
             generation,
@@ -168,6 +171,7 @@ impl Recorder {
             session_id: "s".to_owned(),
             server_id: "test".to_owned(),
             principal: "nobody".to_owned(),
+            uid: None,
             mode: Mode::Enforce,
             identity: None,
             generation: None,
@@ -186,7 +190,8 @@ impl Recorder {
             server_id: Some(self.server_id.clone()),
             actor: self.identity.as_ref().map(|i| i.actor.clone()),
             auth_method: self.identity.as_ref().map(|i| i.method),
-            effective_principal: Some(self.principal.clone()),
+            effective_principal: Some(self.principal.clone()).filter(|name| !name.is_empty()),
+            effective_uid: self.uid,
             policy_generation: self.generation,
             mode: Some(self.mode),
             ..Record::new(event)
@@ -281,6 +286,10 @@ impl Recorder {
             (denied, error) => denied.or(error),
         };
         record.result_metadata = end.result;
+        // Who turns into another user is of more interest than who does not.
+        let seen = effects.exceeded.iter().chain(&effects.warranted).map(|e| e.process.uid);
+        record.effective_uid =
+            seen.reduce(|a, b| if Some(a) == self.uid { b } else { a }).or(self.uid);
         record.effects = Some(effects);
         record
     }
@@ -307,9 +316,11 @@ pub(super) fn result_metadata(bytes: usize, result: &Result<Value, Value>) -> Re
         Ok(result) => (result.get("content"), result.get("isError") == Some(&Value::Bool(true))),
         Err(_) => (None, true),
     };
+    let rows = result.as_ref().ok().and_then(|result| result.pointer("/structuredContent/rows"));
     ResultMetadata {
         bytes,
         content_items: content.and_then(Value::as_array).map(Vec::len),
+        rows: rows.and_then(Value::as_array).map(Vec::len),
         is_error,
     }
 }

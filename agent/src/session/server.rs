@@ -266,6 +266,15 @@ impl Server {
     pub fn principal(&self) -> &str {
         &self.principal
     }
+
+    /// The id of the user that it runs as; `None` when something else runs it.
+    pub(super) fn uid(&self) -> Option<u32> {
+        match &self.user {
+            Some(user) => Some(user.uid),
+            None if self.principal.is_empty() => None,
+            None => Some(nix::unistd::Uid::effective().as_raw()),
+        }
+    }
 }
 
 /// The policy's sanitizer. Its key for hashes is new with every start unless the policy names a
