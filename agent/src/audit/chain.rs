@@ -1,10 +1,7 @@
 //! Verification of a log file (its format is that of [`super::log`]): that no line was changed, left out,
 //! put in or moved. Lines that were cut off the end leave no trace in the file.
 
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
-
-use super::log::hex;
+use super::line::{Hash, Parts};
 
 /// Why a line does not belong where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,52 +27,42 @@ pub enum ChainError {
     Link,
 }
 
-/// Checks the lines of one file in their order.
+/// Checks the lines of a log in their order.
 #[derive(Debug, Clone)]
 pub struct Chain {
-    seq: u64,
-    hash: String,
+    /// The line before; `None` before a first line that may be any.
+    last: Option<(u64, Hash)>,
 }
-
-/// Binds a line to the one before.
-#[derive(Deserialize)]
-struct Bond {
-    seq: u64,
-    prev_hash: String,
-}
-
-/// What stands before the hash, and after it.
-const BEFORE: &[u8] = b",\"hash\":\"";
-const AFTER: &[u8] = b"\"}";
-const HASH: usize = 64;
 
 impl Default for Chain {
     fn default() -> Self {
-        Self { seq: 0, hash: "0".repeat(HASH) }
+        Self { last: Some((0, Hash::NONE)) }
     }
 }
 
 impl Chain {
+    /// A chain of which the beginning is not there: the first line may have any number.
+    pub fn from_anywhere() -> Self {
+        Self { last: None }
+    }
+
     /// Checks the next line (without its line feed) and gives its number.
     pub fn follow(&mut self, line: &[u8]) -> Result<u64, ChainError> {
-        let body = line.strip_suffix(AFTER).ok_or(ChainError::Form)?;
-        let at = body.len().checked_sub(HASH).ok_or(ChainError::Form)?;
-        let (body, hash) = body.split_at_checked(at).ok_or(ChainError::Form)?;
-        let body = body.strip_suffix(BEFORE).ok_or(ChainError::Form)?;
-        let own = hex(&Sha256::digest(body));
-        if own.as_bytes() != hash {
+        let parts = Parts::of(line).ok_or(ChainError::Form)?;
+        if !parts.is_whole() {
             return Err(ChainError::Changed);
         }
-        let bond: Bond = serde_json::from_slice(line).map_err(|_| ChainError::Form)?;
-        let expected = self.seq + 1;
-        if bond.seq != expected {
-            return Err(ChainError::Number { expected, found: bond.seq });
+        if let Some((seq, hash)) = self.last {
+            let expected = seq + 1;
+            if parts.seq != expected {
+                return Err(ChainError::Number { expected, found: parts.seq });
+            }
+            if parts.prev != hash {
+                return Err(ChainError::Link);
+            }
         }
-        if bond.prev_hash != self.hash {
-            return Err(ChainError::Link);
-        }
-        (self.seq, self.hash) = (bond.seq, own);
-        Ok(bond.seq)
+        self.last = Some((parts.seq, parts.hash));
+        Ok(parts.seq)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The log file: JSON lines, each bound to the one before by a hash.
+//! The audit log: files of JSON lines, each line bound to the one before by a hash.
 //!
 //! A line is the record as a JSON object with three more keys at its end:
 //!
@@ -8,211 +8,145 @@
 //!
 //! `hash` is the SHA-256, in lower-case hexadecimal, of the line's bytes before `,"hash":`. `seq`
 //! counts from 1; the first line's `prev_hash` is 64 zeros. Because the bytes as written are
-//! hashed, no canonical form is needed to verify.
+//! hashed, no canonical form is needed to verify. The chain goes on from file to file; how files are
+//! named and put away is said in [`super::segment`].
 //!
-//! A record counts as written when `write(2)` has returned: it survives the death of the process.
-//! One process at a time owns a file, by `flock(2)`. A last line without its line feed was cut by
-//! a crash; it is taken off when the file is opened again, and a `repair` record says so.
+//! With a key there are checkpoints, which are signed; see [`super::checkpoint`].
+//!
+//! A record counts as written when `write(2)` has returned: it survives the death of the process; or, with
+//! durability `power`, when `fdatasync(2)` has.
+//! One process at a time owns a log, by `flock(2)`. A last line without its line feed was cut by
+//! a crash; it is taken off when the log is opened again, and a `repair` record says so.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
-
+use super::checkpoint::Reason;
+use super::error::AuditError;
+use super::group::{Group, aside};
+use super::key::AuditKey;
+use super::line::Draft;
 use super::record::{Event, Record};
+use super::segment::Place;
+use super::writer::Writer;
+use crate::config::{Durability, RotateConfig};
 
-/// Why a record could not be written. Nothing may be released then.
-#[derive(Debug, thiserror::Error)]
-pub enum AuditError {
-    /// The directory or file cannot be opened.
-    #[error("cannot open the audit log {path}: {source}")]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Another process owns the file.
-    #[error("the audit log {0} is in use by another warrantd; give this one its own directory")]
-    InUse(PathBuf),
-    /// The last whole line is not one of ours.
-    #[error("the audit log {path} is damaged at its end ({why}); move it away and keep it")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
-    /// A record cannot be written.
-    #[error("cannot write to the audit log: {0}")]
-    Write(#[from] std::io::Error),
-    /// A record cannot be turned into JSON.
-    #[error("cannot encode an audit record: {0}")]
-    Encode(#[from] serde_json::Error),
-    /// An earlier write failed in the middle of a line.
-    #[error("the audit log is closed after a failed write")]
-    Closed,
+/// How a log is kept.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// When a file is put away.
+    pub rotate: RotateConfig,
+    /// What checkpoints are signed with; without it there are none.
+    pub key: Option<Arc<AuditKey>>,
+    /// What a record survives that was written.
+    pub durability: Durability,
 }
 
 /// An open log. Records can be appended from any thread.
 #[derive(Debug)]
 pub struct Log {
     path: PathBuf,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    file: Flock<File>,
-    seq: u64,
-    prev_hash: String,
-    /// Bytes of whole lines.
-    length: u64,
-    closed: bool,
-}
-
-/// How long another owner may take to let go.
-const LET_GO_WITHIN: Duration = Duration::from_secs(2);
-
-/// Locks a log. A child that a killed warrantd had just forked shares its lock until it has become the
-/// server's program or seen that its parent is dead, so the lock may outlive the owner by moments.
-fn own(mut file: File) -> Result<Flock<File>, Errno> {
-    let deadline = Instant::now() + LET_GO_WITHIN;
-    loop {
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(locked) => return Ok(locked),
-            Err((_, errno)) if Instant::now() > deadline => return Err(errno),
-            Err((same, _)) => file = same,
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// What binds a line to the next.
-#[derive(Deserialize)]
-struct Tail {
-    seq: u64,
-    hash: String,
+    durability: Durability,
+    writer: Mutex<Writer>,
+    group: Group,
 }
 
 impl Log {
     /// Opens `<dir>/<name>.jsonl` for appending; makes both when missing, readable by their owner
     /// alone.
     pub fn open(dir: &Path, name: &str) -> Result<Self, AuditError> {
-        let path = dir.join(format!("{name}.jsonl"));
-        let failed = |source| AuditError::Open { path: path.clone(), source };
-        DirBuilder::new().recursive(true).mode(0o750).create(dir).map_err(failed)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o640)
-            .open(&path)
-            .map_err(failed)?;
-        let mut file = own(file).map_err(|_| AuditError::InUse(path.clone()))?;
-        let mut state = {
-            let (tail, length, cut) = last_line(&mut file, &path)?;
-            if cut > 0 {
-                file.set_len(length).map_err(failed)?;
-            }
-            let (seq, prev_hash) = tail.map_or((0, "0".repeat(64)), |t| (t.seq, t.hash));
-            (State { file, seq, prev_hash, length, closed: false }, cut)
-        };
-        if state.1 > 0 {
-            let mut record = Record::new(Event::Repair);
-            record.error = Some(format!("{} bytes of a cut line were taken off", state.1));
-            state.0.append(&record)?;
-        }
-        Ok(Self { path, state: Mutex::new(state.0) })
+        Self::open_with(dir, name, Options::default())
     }
 
-    /// The file.
+    /// The same, kept as `options` say.
+    pub fn open_with(dir: &Path, name: &str, options: Options) -> Result<Self, AuditError> {
+        let place = Place::new(dir, name);
+        let path = place.active();
+        let (mut writer, cut) = Writer::open(place, options.rotate)?;
+        if let Some(key) = options.key {
+            writer.sign_with(key)?;
+        }
+        let (writer, group) = (Mutex::new(writer), Group::default());
+        let log = Self { path, durability: options.durability, writer, group };
+        if cut > 0 {
+            let mut record = Record::new(Event::Repair);
+            record.error = Some(format!("{cut} bytes of a cut line were taken off"));
+            log.append(&record)?;
+        }
+        // What an earlier process left becomes certain before more is added.
+        log.checkpoint(Reason::Start)?;
+        Ok(log)
+    }
+
+    /// The file that is written to.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes a record. When this returns, the record survives the death of the process. After an
-    /// error nothing of it is in the log.
+    /// Writes a record. When this returns, the record survives the death of the process, or with
+    /// [`Durability::Power`] loss of power. After an error what it is of must not be released; nothing of it
+    /// is in the log, unless the disk failed after it was written.
     pub fn append(&self, record: &Record) -> Result<(), AuditError> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).append(record)
+        let draft = Draft::new(record)?;
+        let seq = {
+            let mut writer = self.writer();
+            if writer.is_full(draft.size()) {
+                writer.rotate();
+            }
+            writer.write(draft)?
+        };
+        self.settle(seq)
     }
-}
 
-impl State {
-    fn append(&mut self, record: &Record) -> Result<(), AuditError> {
-        if self.closed {
-            return Err(AuditError::Closed);
+    /// Whether what happens from now on can be recorded; otherwise nothing may be begun. This makes room for
+    /// what calls in flight have still to be recorded, and recovers when there is room again.
+    pub fn is_ready(&self) -> Result<(), AuditError> {
+        self.writer().is_ready()
+    }
+
+    /// Signs what was written since the last checkpoint, if anything was. Does nothing without a key.
+    pub fn checkpoint(&self, reason: Reason) -> Result<(), AuditError> {
+        let seq = {
+            let mut writer = self.writer();
+            writer.recover()?;
+            writer.checkpoint(reason)?
+        };
+        seq.map_or(Ok(()), |seq| self.settle(seq))
+    }
+
+    /// Waits until a record is as durable as it should be.
+    fn settle(&self, seq: u64) -> Result<(), AuditError> {
+        if self.durability == Durability::Process {
+            return Ok(());
         }
-        let mut line = serde_json::to_vec(record)?;
-        line.pop();
-        write!(line, r#","seq":{},"prev_hash":"{}""#, self.seq + 1, self.prev_hash)?;
-        let hash = hex(&Sha256::digest(&line));
-        writeln!(line, r#","hash":"{hash}"}}"#)?;
-        if let Err(error) = self.file.write_all(&line) {
-            // A full disk may have taken part of the line.
-            self.closed = self.file.set_len(self.length).is_err();
-            return Err(error.into());
-        }
-        self.length += line.len() as u64;
-        self.seq += 1;
-        self.prev_hash = hash;
+        aside(|| self.group.wait(seq, || self.sync()))?;
         Ok(())
     }
-}
 
-/// The tail of the last whole line, the length of all whole lines, and the bytes after them.
-fn last_line(file: &mut File, path: &Path) -> Result<(Option<Tail>, u64, u64), AuditError> {
-    const BLOCK: u64 = 64 << 10;
-    let failed = |source| AuditError::Open { path: path.to_owned(), source };
-    let size = file.metadata().map_err(failed)?.len();
-    let mut start = size;
-    let mut text = Vec::new();
-    // Read backwards until the text holds a whole line and the line feed before it.
-    let line = loop {
-        let feeds: Vec<usize> =
-            text.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(i, _)| i).collect();
-        match feeds.as_slice() {
-            [.., before, end] => break Some((before + 1, *end)),
-            [end] if start == 0 => break Some((0, *end)),
-            [] if start == 0 => break None,
-            _ => {}
-        }
-        let step = BLOCK.max(size - start).min(start);
-        start -= step;
-        let mut block = vec![0; usize::try_from(step).unwrap_or(usize::MAX)];
-        file.seek(SeekFrom::Start(start)).map_err(failed)?;
-        file.read_exact(&mut block).map_err(failed)?;
-        block.extend_from_slice(&text);
-        text = block;
-    };
-    let Some((from, to)) = line else { return Ok((None, 0, size)) };
-    let line = text.get(from..to).unwrap_or_default();
-    let damaged = |why: String| AuditError::Damaged { path: path.to_owned(), why };
-    let tail: Tail = serde_json::from_slice(line).map_err(|e| damaged(e.to_string()))?;
-    let whole = start + to as u64 + 1;
-    Ok((Some(tail), whole, size - whole))
-}
+    fn sync(&self) -> io::Result<u64> {
+        let (file, seq, length) = self.writer().unsynced()?;
+        let done = file.sync_data();
+        self.writer().note_sync(&file, length, &done);
+        done.map(|()| seq)
+    }
 
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // Writing to a String cannot fail.
-        text
-    })
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+    use std::io::Write;
+    use std::thread;
+    use std::time::Duration;
+
+    use sha2::{Digest, Sha256};
+
     use super::*;
+    use crate::config::{Size, Span};
 
     fn lines(log: &Log) -> Vec<String> {
         std::fs::read_to_string(log.path()).expect("log").lines().map(str::to_owned).collect()
@@ -227,7 +161,7 @@ mod tests {
         let mut prev = "0".repeat(64);
         for (index, line) in lines.iter().enumerate() {
             let (body, rest) = line.rsplit_once(r#","hash":""#).expect("hash");
-            let hash = hex(&Sha256::digest(body.as_bytes()));
+            let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(body.as_bytes()));
             assert_eq!(rest, format!("{hash}\"}}"));
             let end = format!(r#","seq":{},"prev_hash":"{prev}""#, index + 1);
             assert!(body.ends_with(&end), "{body}");
@@ -287,6 +221,108 @@ mod tests {
         go.recv().expect("the owner runs");
         assert!(Log::open(dir.path(), "audit").is_ok());
         owner.join().expect("let go");
+    }
+
+    fn small() -> Options {
+        Options {
+            rotate: RotateConfig { size: Size(4000), age: Span::seconds(3600) },
+            ..Options::default()
+        }
+    }
+
+    fn all_lines(dir: &Path) -> Vec<String> {
+        let place = Place::new(dir, "audit");
+        let mut files: Vec<_> =
+            place.all_closed().expect("files").into_iter().map(|f| f.1).collect();
+        files.push(place.active());
+        let text = |path| std::fs::read_to_string(path).expect("text");
+        files
+            .iter()
+            .flat_map(|path| text(path).lines().map(str::to_owned).collect::<Vec<_>>())
+            .collect()
+    }
+
+    #[test]
+    fn files_are_put_away_and_the_chain_goes_on() {
+        let dir = tempfile::tempdir().expect("dir");
+        for _ in 0..3 {
+            let log = Log::open_with(dir.path(), "audit", small()).expect("opens");
+            for _ in 0..10 {
+                log.append(&record("a")).expect("written");
+                assert!(std::fs::metadata(log.path()).expect("there").len() <= 4000);
+            }
+        }
+        assert_chain(&all_lines(dir.path()));
+        assert_eq!(all_lines(dir.path()).len(), 30);
+        let closed = Place::new(dir.path(), "audit").all_closed().expect("files");
+        assert!(closed.len() > 3, "{closed:?}");
+        for (first, path) in closed {
+            assert_eq!(super::super::segment::first_of(&path).expect("read"), Some(first));
+        }
+    }
+
+    #[test]
+    fn many_threads_write_to_the_disk_and_the_chain_holds() {
+        let dir = tempfile::tempdir().expect("dir");
+        let options = Options { durability: Durability::Power, ..small() };
+        let log = Log::open_with(dir.path(), "audit", options).expect("opens");
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..25).for_each(|_| log.append(&record("a")).expect("written")));
+            }
+        });
+        assert_chain(&all_lines(dir.path()));
+        assert_eq!(all_lines(dir.path()).len(), 200);
+    }
+
+    /// Room is reserved while the log is open, and given back.
+    #[test]
+    fn a_log_keeps_room_ahead_and_gives_it_back() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().expect("dir");
+        let log = Log::open(dir.path(), "audit").expect("opens");
+        log.is_ready().expect("room");
+        log.append(&record("a")).expect("written");
+        let path = log.path().to_owned();
+        let blocks = || std::fs::metadata(&path).expect("there").blocks() * 512;
+        assert!(blocks() >= 1 << 20 || blocks() < 8192, "{}", blocks()); // Where it can be reserved.
+        drop(log);
+        assert!(blocks() <= 8192, "{}", blocks());
+    }
+
+    #[test]
+    fn an_old_file_is_put_away() {
+        let dir = tempfile::tempdir().expect("dir");
+        let rotate = RotateConfig { size: Size(1 << 20), age: Span(Duration::ZERO) };
+        let log = Log::open_with(dir.path(), "audit", Options { rotate, ..Options::default() })
+            .expect("opens");
+        for _ in 0..3 {
+            log.append(&record("a")).expect("written");
+        }
+        assert_eq!(Place::new(dir.path(), "audit").all_closed().expect("files").len(), 2);
+        assert_chain(&all_lines(dir.path()));
+    }
+
+    /// Between the two steps of putting a file away, and before the first line of the next.
+    #[test]
+    fn a_crash_while_a_file_is_put_away_is_mended() {
+        let dir = tempfile::tempdir().expect("dir");
+        let place = Place::new(dir.path(), "audit");
+        drop({
+            let log = Log::open(dir.path(), "audit").expect("opens");
+            log.append(&record("a")).expect("written");
+            log
+        });
+        std::fs::hard_link(place.active(), place.closed(1)).expect("linked");
+        std::fs::write(dir.path().join("audit.next"), "").expect("written");
+        let log = Log::open(dir.path(), "audit").expect("opens");
+        assert_eq!(lines(&log).len(), 0);
+        drop(log);
+        let log = Log::open(dir.path(), "audit").expect("opens");
+        log.append(&record("b")).expect("written");
+        assert_chain(&all_lines(dir.path()));
+        assert_eq!(all_lines(dir.path()).len(), 2);
+        assert!(!dir.path().join("audit.next").exists());
     }
 
     #[test]

@@ -2,17 +2,38 @@
 #![forbid(unsafe_code)]
 
 mod chain;
+mod checkpoint;
 mod context;
+mod error;
+mod files;
 pub mod format;
+mod group;
+mod keeper;
+mod key;
+mod line;
 mod log;
+mod reader;
 mod record;
 mod sanitize;
+mod segment;
+#[cfg(test)]
+mod tampering;
+mod trouble;
+mod verify;
+mod writer;
 
 pub use chain::{Chain, ChainError};
+pub use checkpoint::{CheckpointRecord, Reason};
 pub use context::{CallContext, ContextRules};
-pub use log::{AuditError, Log};
+pub use error::AuditError;
+pub use files::{LogFiles, LogPart, logs_in, logs_of};
+pub use keeper::keep;
+pub use key::{AuditKey, AuditKeyError, AuditPublicKey};
+pub use log::{Log, Options};
+pub use reader::{Line, ReadError, Reader};
 pub use record::{
     Attribution, Counts, DefinitionRecord, EffectsRecord, Event, Record, ResultMetadata, Status,
     now,
 };
 pub use sanitize::{SanitizeError, Sanitizer, is_redacted};
+pub use verify::{Finding, KeptCheckpoint, Means, Report, verify};

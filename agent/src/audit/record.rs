@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::checkpoint::CheckpointRecord;
 use crate::auth::Method;
 use crate::config::{Action, Mode};
 use crate::warrant::{Effect, Observation, Standing, Verdict, Warrant};
@@ -58,6 +59,12 @@ pub enum Event {
     Gap,
     /// A line that was cut by a crash was taken off the end of the log.
     Repair,
+    /// A signature over the log up to here.
+    Checkpoint,
+    /// The log could not be written for a while; `error` says how long, and how many records are missing.
+    LogFailure,
+    /// Old files of the log were deleted; `error` says which records they had.
+    Retention,
 }
 
 /// How a call ended.
@@ -140,6 +147,10 @@ pub struct Record {
     pub operator_uid: Option<u32>,
     /// Generation of the policy in the kernel.
     pub policy_generation: Option<u32>,
+    /// The first record that is still kept; in `retention` alone.
+    pub kept_from: Option<u64>,
+    /// What is signed. It stands last: the signature follows in the line.
+    pub checkpoint: Option<CheckpointRecord>,
 }
 
 impl Record {
@@ -177,6 +188,8 @@ impl Record {
             definition: None,
             operator_uid: None,
             policy_generation: None,
+            kept_from: None,
+            checkpoint: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Failure, output};
-use crate::audit::Chain;
+use crate::audit::{Chain, logs_of};
 use crate::config::{PolicyFile, Source};
 use crate::learn::{Difference, Entry, Learned, LogFile, Material, Trial, compare, learn, select};
 use crate::serve::load_policy;
@@ -131,17 +131,24 @@ impl Learn {
             let dir = self.audit.display();
             return Err(Failure::Other(format!("{dir} has no log files (*.jsonl)")));
         }
-        paths.sort();
-        paths.iter().map(|path| self.file(path)).collect()
+        let mut files = Vec::new();
+        for log in logs_of(&paths) {
+            // Older files may have been put away elsewhere, and the chain goes on from file to file.
+            let rotated = log.files.iter().any(|part| part.first.is_some());
+            let mut chain = if rotated { Chain::from_anywhere() } else { Chain::default() };
+            for part in log.files {
+                files.push(self.file(&part.path, &mut chain)?);
+            }
+        }
+        Ok(files)
     }
 
-    fn file(&self, path: &Path) -> Result<LogFile, Failure> {
+    fn file(&self, path: &Path, chain: &mut Chain) -> Result<LogFile, Failure> {
         let failed = |number: usize, why: &str| {
             Failure::Other(format!("{}:{number}: {why}", path.display()))
         };
         let file = File::open(path).map_err(|error| failed(0, &error.to_string()))?;
         let mut reader = BufReader::new(file);
-        let mut chain = Chain::default();
         let mut entries = Vec::new();
         let mut line = Vec::new();
         for number in 1.. {

@@ -1,6 +1,7 @@
 //! `warrantd run`: one server on standard input and output.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,9 +12,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{Failure, kernel, signals};
-use crate::audit::Log;
+use crate::audit::{AuditKey, Log, Options, Reason, keep};
 use crate::auth::{Identity, Method};
-use crate::config::{KernelMode, Mode, PolicyFile, Problem, ProtocolChoice, Source};
+use crate::config::{
+    CheckpointConfig, KernelMode, Mode, PolicyFile, Problem, ProtocolChoice, Source,
+};
 use crate::serve::{Control, load_policy, record_gaps};
 use crate::session::{
     Context, Ending, MAX_REQUEST, RunAs, Server, ServerError, ServerSpec, Sessions, Way, converse,
@@ -43,6 +46,10 @@ pub(super) struct Run {
     /// Directory of the audit log
     #[arg(long, value_name = "DIR", default_value = "/var/log/warrantd")]
     audit: PathBuf,
+    /// Key to sign the audit log with, made when missing [default: /var/lib/warrantd/audit.key where that
+    /// is; without a key the log has no signed checkpoints, and `audit verify` finds its end open]
+    #[arg(long, value_name = "FILE")]
+    audit_key: Option<PathBuf>,
     /// File of the definitions of tools that were accepted; switches pinning on
     #[arg(long, value_name = "FILE")]
     pins: Option<PathBuf>,
@@ -72,8 +79,11 @@ impl Run {
         // One log for each run: a chain of hashes has one writer.
         let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
         let instance = format!("run-{}", std::process::id());
-        let log = Log::open(&self.audit, &format!("run-{stamp}-{}", std::process::id()))
-            .map_err(Failure::other)?;
+        let options = Options { key: self.signing_key()?, ..Options::default() };
+        let log =
+            Log::open_with(&self.audit, &format!("run-{stamp}-{}", std::process::id()), options)
+                .map_err(Failure::other)?;
+        let log = Arc::new(log);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -100,18 +110,34 @@ impl Run {
             let (server, kernel) = (Arc::new(server), layer.kernel.clone());
             let sessions = Arc::new(Sessions::default());
             let control = self.control(sessions.clone(), &stop);
-            let context = Context { server, kernel, log: Arc::new(log), sessions };
+            let keeper = tokio::spawn(keep(log.clone(), CheckpointConfig::default().interval.0));
+            let context = Context { server, kernel, log: log.clone(), sessions };
             let ending = converse(context, identity, client, writer, stop).await;
             if let Some(control) = control {
                 control.abort();
                 let _ = control.await; // Called off.
             }
             layer.close().await;
-            ending.map_err(Failure::other)
+            keeper.abort();
+            let ending = ending.map_err(Failure::other)?;
+            log.checkpoint(Reason::Stop).map_err(Failure::other)?;
+            Ok::<_, Failure>(ending)
         });
         // A read of standard input cannot be called off; it must not delay the end.
         runtime.shutdown_background();
         self.exit(ending?)
+    }
+
+    /// What the log is signed with, if there is something.
+    fn signing_key(&self) -> Result<Option<Arc<AuditKey>>, Failure> {
+        let usual = Path::new("/var/lib/warrantd/audit.key");
+        let given = self.audit_key.as_deref();
+        // Whoever may not look whether there is one has none.
+        let Some(path) = given.or_else(|| File::open(usual).is_ok().then_some(usual)) else {
+            return Ok(None);
+        };
+        let key = AuditKey::open_or_make(path).map_err(|e| Failure::Setup(e.to_string()))?;
+        Ok(Some(Arc::new(key)))
     }
 
     /// Answers operators, where that can be done: who runs without privileges has no directory for it.

@@ -8,7 +8,7 @@ use clap::Args;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{Failure, kernel, signals};
-use crate::audit::Log;
+use crate::audit::{AuditKey, Log, Options, Reason, keep};
 use crate::serve::{Daemon, load};
 
 /// Serve the configured MCP servers on Unix sockets and over HTTP
@@ -28,7 +28,13 @@ impl Serve {
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
         let loaded = load(&self.config)?;
         raise_descriptor_limit();
-        let log = Arc::new(Log::open(&loaded.audit_dir, "audit").map_err(Failure::other)?);
+        let key = loaded.audit_key();
+        let key = AuditKey::open_or_make(&key).map_err(|e| Failure::Setup(e.to_string()))?;
+        let durability = loaded.audit.durability;
+        let options = Options { rotate: loaded.audit.rotate, key: Some(Arc::new(key)), durability };
+        let interval = loaded.audit.checkpoint.interval.0;
+        let log =
+            Arc::new(Log::open_with(&loaded.audit.dir, "audit", options).map_err(Failure::other)?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -39,7 +45,8 @@ impl Serve {
             let enforce = loaded.servers.iter().any(|server| server.server.wants_enforcement());
             let layer = kernel::start(loaded.kernel, "serve".to_owned())?;
             kernel::check_enforcement(enforce, layer.kernel.as_ref())?;
-            let daemon = Daemon::listen(loaded, layer.kernel.clone(), log).await;
+            let keeper = tokio::spawn(keep(log.clone(), interval));
+            let daemon = Daemon::listen(loaded, layer.kernel.clone(), log.clone()).await;
             let daemon = daemon.map_err(Failure::other)?;
             for socket in daemon.sockets() {
                 tracing::info!("listening on {}", socket.display());
@@ -49,7 +56,9 @@ impl Serve {
             }
             let done = daemon.run(stop).await;
             layer.close().await;
-            done.map_err(Failure::other)
+            keeper.abort();
+            done.map_err(Failure::other)?;
+            log.checkpoint(Reason::Stop).map_err(Failure::other)
         })?;
         Ok(ExitCode::SUCCESS)
     }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::api_key::ApiKeyConfig;
+use super::audit::AuditConfig;
 use super::certificate::CertificateName;
 use super::limits::LimitsConfig;
 use super::listen::ListenerConfig;
@@ -52,20 +53,6 @@ impl DaemonConfig {
     /// Where a server's accepted definitions are, unless its policy says otherwise.
     pub fn pin_file(&self, server: &str) -> PathBuf {
         self.state_dir.join("pins").join(format!("{server}.yaml"))
-    }
-}
-
-/// Where the audit log is.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct AuditConfig {
-    /// Its directory.
-    pub dir: PathBuf,
-}
-
-impl Default for AuditConfig {
-    fn default() -> Self {
-        Self { dir: PathBuf::from("/var/log/warrantd") }
     }
 }
 

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod api_key;
+mod audit;
 mod cases;
 mod certificate;
 mod context;
@@ -25,13 +26,17 @@ mod sanitize;
 mod server;
 mod ship;
 mod source;
+mod units;
 mod upstream;
 
 pub use api_key::{ApiKeyConfig, KeyFileError, KeySource, Validity, key_file_hash};
+pub use audit::{
+    AuditConfig, CheckpointConfig, Durability, KeepConfig, OnAuditError, RotateConfig,
+};
 pub use cases::{Case, CasesFile};
 pub use certificate::CertificateName;
 pub use context::{ContextSection, ContextSource};
-pub use daemon::{ActorConfig, AuditConfig, DaemonConfig, KernelMode};
+pub use daemon::{ActorConfig, DaemonConfig, KernelMode};
 pub use effects::{
     AmbientSection, EffectsSection, ExecEntry, Invocation, NetworkOpening, OnStartup, OnVerdict,
     StartupSection, ToolEffects,
@@ -55,4 +60,5 @@ pub use sanitize::{Kind, SanitizeConfig, ToolSanitize, Treatment};
 pub use server::{AuthMethod, ServerConfig};
 pub use ship::ShipFormat;
 pub use source::Source;
+pub use units::{Size, Span};
 pub use upstream::{HeaderSource, Instances, ProtocolChoice, SideDoor, UpstreamConfig};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::keyring::Keyring;
 use super::listen;
 use crate::config::{
-    AuthMethod, CertificateName, ConfigError, DaemonConfig, Instances, KernelMode, LimitsConfig,
-    ListenerConfig, PolicyFile, Problem, ServerConfig, Source, suggestion,
+    AuditConfig, AuthMethod, CertificateName, ConfigError, DaemonConfig, Instances, KernelMode,
+    LimitsConfig, ListenerConfig, PolicyFile, Problem, ServerConfig, Source, suggestion,
 };
 use crate::session::{RunAs, Server, ServerError, ServerSpec, Way};
 use crate::transport::Upstream;
@@ -20,8 +20,10 @@ use crate::transport::upstream::UpstreamError;
 pub struct Loaded {
     /// Directory of the sockets.
     pub runtime_dir: PathBuf,
-    /// Directory of the audit log.
-    pub audit_dir: PathBuf,
+    /// Directory of what outlives the daemon.
+    pub state_dir: PathBuf,
+    /// The audit log.
+    pub audit: AuditConfig,
     /// Whether the kernel enforces and observes.
     pub kernel: KernelMode,
     /// The servers.
@@ -30,6 +32,14 @@ pub struct Loaded {
     pub listen: Vec<ListenerConfig>,
     /// How much HTTP clients may take.
     pub limits: LimitsConfig,
+}
+
+impl Loaded {
+    /// The file of the key that the audit log is signed with.
+    pub fn audit_key(&self) -> PathBuf {
+        let key = self.audit.checkpoint.key.clone();
+        key.unwrap_or_else(|| self.state_dir.join("audit.key"))
+    }
 }
 
 /// A server and who may connect to it.
@@ -105,7 +115,8 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
     }
     Ok(Loaded {
         runtime_dir: config.runtime_dir,
-        audit_dir: config.audit.dir,
+        state_dir: config.state_dir,
+        audit: config.audit,
         kernel: config.kernel,
         servers,
         listen: config.listen.iter().map(|listener| listen::beside(listener, base)).collect(),

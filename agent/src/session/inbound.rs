@@ -14,7 +14,7 @@ use super::outbound::why;
 use super::request::Request;
 use super::resolve::real_path;
 use super::tasks;
-use crate::audit::{Event, Record, Status};
+use crate::audit::{AuditError, Event, Record, Status};
 use crate::config::Action;
 use crate::mcp::{Id, Message, RpcError, ToolCall, code, message};
 use crate::policy::{Call, Decision, Subject, decide};
@@ -28,6 +28,10 @@ impl Conversation {
     ) -> Result<(), SessionError> {
         if self.frozen.is_some() {
             return self.refuse_frozen(client, &line).await;
+        }
+        if let Err(error) = self.context.log.is_ready() {
+            self.refuse_unrecorded(client, &line, &error).await;
+            return Ok(());
         }
         let who = self.who(client);
         let key = |id: Id| Key { client, id };
@@ -79,6 +83,15 @@ impl Conversation {
                 refuse_quietly(self, &who, "a response that nobody asked for")
             }
         }
+    }
+
+    /// Answers a request that cannot be recorded. The server never sees it, and what is no request is
+    /// dropped. The log counts it, once it can be written again.
+    async fn refuse_unrecorded(&mut self, client: ClientKey, line: &[u8], why: &AuditError) {
+        let Ok(Message::Request { id, .. }) = Message::parse(line) else { return };
+        let message = format!("denied: {why}; it is tried again with the next request");
+        let error = RpcError::new(code::AUDIT, message, "audit_unavailable");
+        self.answer_error(&Key { client, id }, &error).await;
     }
 
     /// Decides about a call and sends it on its way, or back.

@@ -1,50 +1,30 @@
-//! `warrantd audit`: the audit log.
+//! `warrantd audit sanitize`: what the log would have of a text.
 
 use std::io::BufRead;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use secrecy::SecretSlice;
 
-use super::{Failure, output};
 use crate::audit::Sanitizer;
+use crate::cli::{Failure, output};
 use crate::config::{SanitizeConfig, Source};
-
-/// Work with the audit log
-#[derive(Debug, Args)]
-pub(super) struct Audit {
-    #[command(subcommand)]
-    command: AuditCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum AuditCommand {
-    Sanitize(Sanitize),
-}
 
 /// Redact JSON lines as the log would
 ///
 /// Reads JSON values, one a line, and writes each as the audit log would have it.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  echo '{\"api_key\":\"k\"}' | warrantd audit sanitize")]
-struct Sanitize {
+pub(super) struct Sanitize {
     /// File with the sanitizing rules, as the `sanitize` section of a policy [default: the
     /// built-in ones]
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
 }
 
-impl Audit {
-    pub(super) fn execute(self) -> Result<ExitCode, Failure> {
-        match self.command {
-            AuditCommand::Sanitize(command) => command.execute(),
-        }
-    }
-}
-
 impl Sanitize {
-    fn execute(self) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(self) -> Result<ExitCode, Failure> {
         let config = match &self.rules {
             Some(file) => Source::read(file)?.parse()?,
             None => SanitizeConfig::default(),
