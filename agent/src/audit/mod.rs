@@ -16,6 +16,7 @@ mod reader;
 mod record;
 mod sanitize;
 mod segment;
+pub mod ship;
 #[cfg(test)]
 mod tampering;
 mod trouble;

@@ -31,7 +31,10 @@ fn next_event(event: Event) -> Option<Event> {
         Event::Start => Event::Stop,
         Event::Stop => Event::Gap,
         Event::Gap => Event::Repair,
-        Event::Repair => return None,
+        Event::Repair => Event::Checkpoint,
+        Event::Checkpoint => Event::LogFailure,
+        Event::LogFailure => Event::Retention,
+        Event::Retention => return None,
     })
 }
 

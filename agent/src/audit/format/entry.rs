@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use data_encoding::HEXLOWER;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -45,8 +46,7 @@ impl<'a> Entry<'a> {
         };
         let hash = fields.get("hash").and_then(Value::as_str);
         let hash = hash.filter(|hash| hash.len() >= ID_DIGITS && hash.is_ascii());
-        let hash =
-            hash.map_or_else(|| super::super::log::hex(&Sha256::digest(line)), str::to_owned);
+        let hash = hash.map_or_else(|| HEXLOWER.encode(&Sha256::digest(line)), str::to_owned);
         let mut entry = Self { line, fields, event: None, effects: None, hash };
         entry.event = entry.read_as("event");
         entry.effects = entry.read_as("effects");
