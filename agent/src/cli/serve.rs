@@ -9,7 +9,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{Failure, kernel, signals};
 use crate::audit::{AuditKey, Log, Options, Reason, keep};
-use crate::serve::{Daemon, load};
+use crate::serve::{Daemon, Shipping, load};
 
 /// Serve the configured MCP servers on Unix sockets and over HTTP
 ///
@@ -46,6 +46,8 @@ impl Serve {
             let layer = kernel::start(loaded.kernel, "serve".to_owned())?;
             kernel::check_enforcement(enforce, layer.kernel.as_ref())?;
             let keeper = tokio::spawn(keep(log.clone(), interval));
+            let shipping = Shipping::start(&loaded.audit, &loaded.state_dir);
+            let shipping = shipping.map_err(|e| Failure::Setup(e.to_string()))?;
             let daemon = Daemon::listen(loaded, layer.kernel.clone(), log.clone()).await;
             let daemon = daemon.map_err(Failure::other)?;
             for socket in daemon.sockets() {
@@ -58,7 +60,9 @@ impl Serve {
             layer.close().await;
             keeper.abort();
             done.map_err(Failure::other)?;
-            log.checkpoint(Reason::Stop).map_err(Failure::other)
+            let signed = log.checkpoint(Reason::Stop).map_err(Failure::other);
+            shipping.finish().await;
+            signed
         })?;
         Ok(ExitCode::SUCCESS)
     }

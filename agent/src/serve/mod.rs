@@ -11,6 +11,7 @@ mod http_desk;
 mod keyring;
 mod listen;
 mod load;
+mod shipping;
 
 pub use authenticate::AUTHENTICATE;
 pub use control::Control;
@@ -20,3 +21,4 @@ pub use daemon::{Daemon, DaemonError};
 pub use gaps::record_gaps;
 pub use keyring::Keyring;
 pub use load::{Loaded, LoadedServer, load, load_policy};
+pub use shipping::Shipping;

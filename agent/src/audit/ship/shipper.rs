@@ -69,16 +69,15 @@ enum Ended {
 }
 
 impl Shipper {
-    /// Reads all that the configuration names, and the cursor in `<state_dir>/ship`; connects to nothing.
-    /// Relative files lie beside `base`.
-    pub fn open(
-        config: &ShipConfig,
-        base: &Path,
-        state_dir: &Path,
-        log: LogPlace,
-    ) -> Result<Self, ShipError> {
+    /// Reads all that the configuration names, and nothing else.
+    pub fn check(config: &ShipConfig) -> Result<(), ShipError> {
+        Sink::open(config, Path::new(""), &Origin::here()).map(drop)
+    }
+
+    /// The same, with the cursor in `<state_dir>/ship`; connects to nothing.
+    pub fn open(config: &ShipConfig, state_dir: &Path, log: LogPlace) -> Result<Self, ShipError> {
         let origin = Origin::here();
-        let sink = Sink::open(config, base, &origin)?;
+        let sink = Sink::open(config, Path::new(""), &origin)?;
         let (cursor, mark) = Cursor::open(&state_dir.join("ship"), &config.name)?;
         let progress = Arc::new(Progress::default());
         progress.set_delivered(mark.delivered);

@@ -50,8 +50,8 @@ pub(super) struct Place {
 }
 
 /// What bytes go through.
-pub(super) trait Pipe: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<P: AsyncRead + AsyncWrite + Send + Unpin> Pipe for P {}
+pub(super) trait Pipe: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+impl<P: AsyncRead + AsyncWrite + Send + Sync + Unpin> Pipe for P {}
 
 struct Connection {
     pipe: Box<dyn Pipe>,
