@@ -59,8 +59,9 @@ impl Subject {
     pub(super) fn severity(self, entry: &Entry<'_>) -> Severity {
         match self {
             Self::Api => match (entry.event(), entry.decision(), entry.status()) {
-                (_, Some(Action::Deny), _) | (Some(Event::ProtocolError), ..) => Severity::Low,
-                (_, _, Some(Status::Timeout)) => Severity::Low,
+                (_, Some(Action::Deny), _)
+                | (Some(Event::ProtocolError), ..)
+                | (_, _, Some(Status::Timeout)) => Severity::Low,
                 _ => Severity::Informational,
             },
             Self::Authentication => match entry.status() {

@@ -31,9 +31,8 @@ pub(super) fn fill(reader: &mut Reader, rendering: &Rendering) -> Result<Batch, 
     loop {
         let line = match reader.next() {
             Ok(Some(line)) => line,
-            Ok(None) => break,
             Err(error) if batch.last.is_none() => return Err(error),
-            Err(_) => break,
+            Ok(None) | Err(_) => break,
         };
         let entry = Entry::read(&line.bytes);
         let hash = entry.text("hash").unwrap_or_default().to_owned();

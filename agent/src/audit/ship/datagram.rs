@@ -146,3 +146,85 @@ async fn large(socket: &UnixDatagram, message: &[u8]) -> io::Result<()> {
         })
         .await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{IoSliceMut, Read as _, Seek as _};
+    use std::os::fd::AsRawFd as _;
+
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+
+    use super::*;
+    use crate::audit::format::Severity;
+    use crate::audit::ship::{journald, syslog};
+
+    fn event(text: String) -> Formatted {
+        Formatted {
+            id: "a-0".to_owned(),
+            seq: 3,
+            timestamp: "2026-01-02T03:04:05.678Z".to_owned(),
+            severity: Severity::Low,
+            event: "call".to_owned(),
+            text,
+        }
+    }
+
+    fn batch(text: &str) -> Batch {
+        Batch { events: vec![event(text.to_owned())], last: None }
+    }
+
+    fn origin() -> Origin {
+        Origin { host: "h".to_owned(), version: "1" }
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_died_is_a_failure_and_a_new_one_is_found() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("log");
+        let url = Url::parse(&format!("unix://{}", path.display())).expect("url");
+        let mut datagrams = Datagrams::new(&url, syslog::datagram, &origin());
+        assert!(datagrams.deliver(&batch("a")).await.is_err(), "nobody is there");
+        for _ in 0..2 {
+            let receiver = std::os::unix::net::UnixDatagram::bind(&path).expect("bound");
+            datagrams.deliver(&batch("a")).await.expect("taken");
+            let mut text = [0; 512];
+            let length = receiver.recv(&mut text).expect("received");
+            assert!(text[..length].starts_with(b"<109>1 ") && text[..length].ends_with(b" a"));
+            drop(receiver);
+            std::fs::remove_file(&path).expect("removed");
+            assert!(datagrams.deliver(&batch("a")).await.is_err(), "nobody is there any more");
+        }
+        let large = "x".repeat(4 << 20);
+        let _receiver = std::os::unix::net::UnixDatagram::bind(&path).expect("bound");
+        let taken = datagrams.deliver(&batch(&large)).await.expect("passed over");
+        assert!(matches!(taken, Delivered::Taken { rejected: 1, .. }), "{taken:?}");
+    }
+
+    /// What an entry too large for a datagram looks like to the journal.
+    #[tokio::test]
+    async fn a_large_entry_comes_as_a_sealed_file() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("journal");
+        let url = Url::parse(&format!("unix://{}", path.display())).expect("url");
+        let receiver = std::os::unix::net::UnixDatagram::bind(&path).expect("bound");
+        let mut datagrams = Datagrams::new(&url, journald::datagram, &origin());
+        let large = "x".repeat(4 << 20);
+        datagrams.deliver(&batch(&large)).await.expect("taken");
+        let mut space = nix::cmsg_space!([i32; 1]);
+        let mut text = [0; 16];
+        let mut parts = [IoSliceMut::new(&mut text)];
+        let got =
+            recvmsg::<()>(receiver.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())
+                .expect("received");
+        let passed = got.cmsgs().expect("read").find_map(|message| match message {
+            ControlMessageOwned::ScmRights(files) => files.first().copied(),
+            _ => None,
+        });
+        let path = format!("/proc/self/fd/{}", passed.expect("a file was passed"));
+        let mut file = std::fs::File::open(path).expect("opened");
+        file.rewind().expect("begun");
+        let mut entry = String::new();
+        file.read_to_string(&mut entry).expect("read");
+        assert!(entry.starts_with("MESSAGE=xxx") && entry.ends_with("WARRANTD_ID=a-0\n"));
+    }
+}

@@ -98,3 +98,33 @@ fn read(answer: &[u8], events: &[Formatted]) -> Result<(u64, String), Failure> {
     }
     Ok((rejected, why))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::format::Severity;
+
+    fn answers(statuses: &[u16]) -> Result<(u64, String), Failure> {
+        let event = Formatted {
+            id: "a-0".to_owned(),
+            seq: 3,
+            timestamp: String::new(),
+            severity: Severity::Low,
+            event: "call".to_owned(),
+            text: "{}".to_owned(),
+        };
+        let items: Vec<Value> =
+            statuses.iter().map(|status| json!({"create": {"status": status}})).collect();
+        read(json!({"items": items}).to_string().as_bytes(), &[event.clone(), event])
+    }
+
+    #[test]
+    fn each_event_has_its_own_answer() {
+        // A conflict says that the event is there already.
+        assert_eq!(answers(&[201, 409]).expect("read").0, 0);
+        assert_eq!(answers(&[201, 400]).expect("read").0, 1);
+        assert_eq!(answers(&[201, 429]), Err(Failure::Status(429)));
+        assert_eq!(answers(&[503, 400]), Err(Failure::Status(503)));
+        assert!(answers(&[201]).is_err() && read(b"nonsense", &[]).is_err());
+    }
+}

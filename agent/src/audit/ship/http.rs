@@ -32,9 +32,12 @@ impl Http {
         let encode = |events: &[Formatted]| {
             let texts: Vec<String> = events
                 .iter()
-                .map(|event| match quoted {
-                    true => serde_json::Value::from(event.text.as_str()).to_string(),
-                    false => event.text.clone(),
+                .map(|event| {
+                    if quoted {
+                        serde_json::Value::from(event.text.as_str()).to_string()
+                    } else {
+                        event.text.clone()
+                    }
                 })
                 .collect();
             match body {

@@ -73,9 +73,10 @@ impl Wire {
             // MSG subject sid [reply] bytes, HMSG subject sid [reply] header-bytes bytes
             "MSG" | "HMSG" => {
                 let total = number(fields.last())?;
-                let head = match word.eq_ignore_ascii_case("HMSG") {
-                    true => number(fields.len().checked_sub(2).and_then(|at| fields.get(at)))?,
-                    false => 0,
+                let head = if word.eq_ignore_ascii_case("HMSG") {
+                    number(fields.len().checked_sub(2).and_then(|at| fields.get(at)))?
+                } else {
+                    0
                 };
                 let subject = (*fields.first().unwrap_or(&"")).to_owned();
                 let mut text = vec![0; total + 2];

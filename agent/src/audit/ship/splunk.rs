@@ -68,9 +68,10 @@ impl Splunk {
                 _ => return Err(Failure::Status(status.as_u16())),
             }
         }
-        Ok(match known {
-            true => Delivered::Acknowledged { rejected, why },
-            false => Delivered::Taken { rejected, why },
+        Ok(if known {
+            Delivered::Acknowledged { rejected, why }
+        } else {
+            Delivered::Taken { rejected, why }
         })
     }
 
