@@ -110,6 +110,11 @@ impl Log {
         written
     }
 
+    /// The number of the last record; 0 when there is none.
+    pub fn written(&self) -> u64 {
+        self.writer().last()
+    }
+
     /// Has all records that follow looked at. The first observer stays.
     pub fn observe(&self, observer: Arc<dyn Observer>) {
         let _ = self.observer.set(observer);

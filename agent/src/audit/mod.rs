@@ -18,6 +18,7 @@ mod retention;
 mod sanitize;
 mod schema;
 mod segment;
+pub mod ship;
 #[cfg(test)]
 mod tampering;
 mod trouble;

@@ -182,6 +182,11 @@ impl Writer {
         Ok(())
     }
 
+    /// The number of the last line.
+    pub(super) fn last(&self) -> u64 {
+        self.seq
+    }
+
     /// Whether what happens from now on can be recorded. Calls are let through while it can: the disk has
     /// room for the records of those in flight.
     pub(super) fn is_ready(&mut self) -> Result<(), AuditError> {

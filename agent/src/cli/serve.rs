@@ -9,7 +9,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{Failure, kernel, signals};
 use crate::audit::{AuditKey, Keeping, Log, Options, Reason, keep};
-use crate::serve::{Daemon, load};
+use crate::serve::{Daemon, Shipping, load};
 
 /// Serve the configured MCP servers on Unix sockets and over HTTP
 ///
@@ -35,7 +35,7 @@ impl Serve {
         let keeping = Keeping {
             interval: loaded.audit.checkpoint.interval.0,
             keep: Some(loaded.audit.keep),
-            delivered: Arc::new(|| None), // Nobody waits for records.
+            delivered: Arc::new(|| None),
         };
         let log =
             Arc::new(Log::open_with(&loaded.audit.dir, "audit", options).map_err(Failure::other)?);
@@ -49,8 +49,12 @@ impl Serve {
             let enforce = loaded.servers.iter().any(|server| server.server.wants_enforcement());
             let layer = kernel::start(loaded.kernel, "serve".to_owned())?;
             kernel::check_enforcement(enforce, layer.kernel.as_ref())?;
+            let shipping = Shipping::start(&loaded.audit, &loaded.state_dir);
+            let shipping = shipping.map_err(|e| Failure::Setup(e.to_string()))?;
+            let keeping = Keeping { delivered: shipping.delivered(), ..keeping };
             let keeper = tokio::spawn(keep(log.clone(), keeping));
-            let daemon = Daemon::listen(loaded, layer.kernel.clone(), log.clone()).await;
+            let receivers = shipping.progress().to_vec();
+            let daemon = Daemon::listen(loaded, layer.kernel.clone(), log.clone(), receivers).await;
             let daemon = daemon.map_err(Failure::other)?;
             for socket in daemon.sockets() {
                 tracing::info!("listening on {}", socket.display());
@@ -65,7 +69,9 @@ impl Serve {
             layer.close().await;
             keeper.abort();
             done.map_err(Failure::other)?;
-            log.checkpoint(Reason::Stop).map_err(Failure::other)
+            let signed = log.checkpoint(Reason::Stop).map_err(Failure::other);
+            shipping.finish().await;
+            signed
         })?;
         Ok(ExitCode::SUCCESS)
     }

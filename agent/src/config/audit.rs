@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::ship::ShipConfig;
 use super::units::{Size, Span};
 
 /// The audit log.
@@ -23,6 +24,8 @@ pub struct AuditConfig {
     pub rotate: RotateConfig,
     /// How much is kept: what comes first. What a shipper has not delivered is never deleted.
     pub keep: KeepConfig,
+    /// Where it is shipped to.
+    pub ship: Vec<ShipConfig>,
 }
 
 impl Default for AuditConfig {
@@ -34,6 +37,7 @@ impl Default for AuditConfig {
             checkpoint: CheckpointConfig::default(),
             rotate: RotateConfig::default(),
             keep: KeepConfig::default(),
+            ship: Vec::new(),
         }
     }
 }

@@ -60,7 +60,7 @@ pub use policy::{
 };
 pub use sanitize::{Kind, SanitizeConfig, ToolSanitize, Treatment};
 pub use server::{AuthMethod, ServerConfig};
-pub use ship::ShipFormat;
+pub use ship::{ShipBody, ShipConfig, ShipFormat, ShipTo};
 pub use source::Source;
 pub use units::{Size, Span};
 pub use upstream::{HeaderSource, Instances, ProtocolChoice, SideDoor, UpstreamConfig};

@@ -11,8 +11,12 @@ use super::position::{Place, Positions};
 const MAX_BYTES: u64 = 4 << 20;
 
 /// What stands in messages about lines that may hold a secret.
-const SECRET: [&str; 3] =
-    ["never as the key itself", super::upstream::VALUE, super::upstream::USERINFO];
+const SECRET: [&str; 4] = [
+    "never as the key itself",
+    super::upstream::VALUE,
+    super::upstream::USERINFO,
+    super::ship::USERINFO,
+];
 
 /// A YAML file that was read, kept to show the places of errors.
 #[derive(Debug)]

@@ -14,7 +14,8 @@ use super::control::{self, Control};
 use super::gaps::record_gaps;
 use super::http_desk::{HttpDesk, Served};
 use super::load::{Loaded, LoadedServer};
-use super::metrics::{Endpoint, Metrics};
+use super::metrics::{Endpoint, Metrics, Watched};
+use super::shipping::Receivers;
 use crate::audit::{AuditError, Event, Log, Record, Status};
 use crate::config::LimitsConfig;
 use crate::kernel::Kernel;
@@ -69,6 +70,7 @@ impl Daemon {
         loaded: Loaded,
         kernel: Option<Arc<Kernel>>,
         log: Arc<Log>,
+        receivers: Receivers,
     ) -> Result<Self, DaemonError> {
         if let Some(kernel) = &kernel {
             record_gaps(kernel, &log)?;
@@ -88,7 +90,8 @@ impl Daemon {
         let metrics = match &loaded.metrics {
             Some(config) => {
                 let servers = loaded.servers.iter().map(|loaded| loaded.server.id.clone());
-                let metrics = Arc::new(Metrics::new(servers, sessions.clone()));
+                let watched = Watched { sessions: sessions.clone(), log: log.clone(), receivers };
+                let metrics = Arc::new(Metrics::new(servers, watched));
                 log.observe(metrics.clone());
                 Some(Endpoint::bind(config, metrics).await?)
             }

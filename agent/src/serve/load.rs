@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::keyring::Keyring;
-use super::listen;
+use super::{listen, shipping};
 use crate::config::{
     AuditConfig, AuthMethod, CertificateName, ConfigError, DaemonConfig, Instances, KernelMode,
     LimitsConfig, ListenerConfig, MetricsConfig, PolicyFile, Problem, ServerConfig, Source,
@@ -61,8 +61,9 @@ pub struct LoadedServer {
 /// Reads and checks the daemon's file and every policy it names.
 pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
     let source = Source::read(file)?;
-    let config: DaemonConfig = source.parse()?;
+    let mut config: DaemonConfig = source.parse()?;
     let base = file.parent().unwrap_or(Path::new(""));
+    shipping::check(&mut config.audit.ship, base).map_err(|problem| source.error(problem))?;
     let mut servers: Vec<LoadedServer> = Vec::new();
     let mut known = BTreeSet::new();
     let mut pin_files = BTreeMap::new();

@@ -12,6 +12,7 @@ mod keyring;
 mod listen;
 mod load;
 mod metrics;
+mod shipping;
 
 pub use authenticate::AUTHENTICATE;
 pub use control::Control;
@@ -21,3 +22,4 @@ pub use daemon::{Daemon, DaemonError};
 pub use gaps::record_gaps;
 pub use keyring::Keyring;
 pub use load::{Loaded, LoadedServer, load, load_policy};
+pub use shipping::{Receivers, Shipping};

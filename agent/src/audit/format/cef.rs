@@ -43,10 +43,10 @@ pub(super) fn event(entry: &Entry<'_>, number: usize, part: Part<'_>, origin: &O
         part.severity(entry).cef()
     );
     let mut values = Values(&mut line);
-    values.put("rt", entry.time_ms(), MAX_TEXT);
-    values.put("externalId", entry.event_id(number), MAX_TEXT);
+    values.put("rt", &entry.time_ms(), MAX_TEXT);
+    values.put("externalId", &entry.event_id(number), MAX_TEXT);
     values.put("dvchost", &origin.host, MAX_TEXT);
-    values.put("deviceProcessName", "warrantd", MAX_TEXT);
+    values.put("deviceProcessName", &"warrantd", MAX_TEXT);
     whom(entry, part, &mut values);
     if let Part::Effect(effect, _) = part {
         add_effect(effect, &mut values);
@@ -55,7 +55,7 @@ pub(super) fn event(entry: &Entry<'_>, number: usize, part: Part<'_>, origin: &O
         Part::Effect(effect, _) => effect.to_string(),
         _ => entry.summary(),
     };
-    values.put("msg", message, MAX_MESSAGE);
+    values.put("msg", &message, MAX_MESSAGE);
     line.truncate(line.trim_end().len());
     line
 }
@@ -81,8 +81,8 @@ fn whom(entry: &Entry<'_>, part: Part<'_>, values: &mut Values<'_>) {
     }
     let verdict = entry.verdict().map(verdict_name);
     values.labelled("cs5", "verdict", verdict);
-    values.put("cn1", entry.seq(), MAX_TEXT);
-    values.put("cn1Label", "seq", MAX_TEXT);
+    values.put("cn1", &entry.seq(), MAX_TEXT);
+    values.put("cn1Label", &"seq", MAX_TEXT);
     if let Part::Whole = part {
         if let Some(Ok(arguments)) = entry
             .fields
@@ -93,8 +93,8 @@ fn whom(entry: &Entry<'_>, part: Part<'_>, values: &mut Values<'_>) {
             values.labelled("cs6", "arguments", Some(&arguments));
         }
         if left_out(entry) > 0 {
-            values.put("cn2", left_out(entry), MAX_TEXT);
-            values.put("cn2Label", "effectsLeftOut", MAX_TEXT);
+            values.put("cn2", &left_out(entry), MAX_TEXT);
+            values.put("cn2Label", &"effectsLeftOut", MAX_TEXT);
         }
         values.put_some("error", entry.text("error"), MAX_REASON);
     }
@@ -119,8 +119,8 @@ fn whom(entry: &Entry<'_>, part: Part<'_>, values: &mut Values<'_>) {
 }
 
 fn add_effect(effect: &Effect, values: &mut Values<'_>) {
-    values.put("spid", effect.process.pid, MAX_TEXT);
-    values.put("suid", effect.process.uid, MAX_TEXT);
+    values.put("spid", &effect.process.pid, MAX_TEXT);
+    values.put("suid", &effect.process.uid, MAX_TEXT);
     values.put("sproc", &effect.process.exe, MAX_REASON);
     match &effect.target {
         Target::File(program) if effect.kind == EffectKind::Exec => {
@@ -128,18 +128,18 @@ fn add_effect(effect: &Effect, values: &mut Values<'_>) {
         }
         Target::File(file) => {
             values.put("filePath", &file.path, MAX_REASON);
-            values.put("fileId", file.ino, MAX_TEXT);
+            values.put("fileId", &file.ino, MAX_TEXT);
         }
         Target::Peer(peer) => {
-            values.put("dst", peer.peer.ip(), MAX_TEXT);
-            values.put("dpt", peer.peer.port(), MAX_TEXT);
+            values.put("dst", &peer.peer.ip(), MAX_TEXT);
+            values.put("dpt", &peer.peer.port(), MAX_TEXT);
             values.put_some("dhost", peer.names.first().map(String::as_str), MAX_TEXT);
             let protocol = match peer.protocol {
                 Protocol::Tcp => "TCP".to_owned(),
                 Protocol::Udp => "UDP".to_owned(),
                 Protocol::Other(number) => number.to_string(),
             };
-            values.put("proto", protocol, MAX_TEXT);
+            values.put("proto", &protocol, MAX_TEXT);
         }
     }
 }
@@ -148,7 +148,7 @@ fn add_effect(effect: &Effect, values: &mut Values<'_>) {
 struct Values<'a>(&'a mut String);
 
 impl Values<'_> {
-    fn put(&mut self, key: &str, value: impl ToString, most: usize) {
+    fn put(&mut self, key: &str, value: &dyn ToString, most: usize) {
         let value = value.to_string();
         // Writing to a String cannot fail.
         let _ = write!(self.0, "{key}={} ", escape(cut(&value, most), "=\\"));
@@ -156,14 +156,14 @@ impl Values<'_> {
 
     fn put_some(&mut self, key: &str, value: Option<&str>, most: usize) {
         if let Some(value) = value {
-            self.put(key, value, most);
+            self.put(key, &value, most);
         }
     }
 
     fn labelled(&mut self, key: &str, label: &str, value: Option<&str>) {
         if let Some(value) = value {
-            self.put(key, value, 4000);
-            self.put(&format!("{key}Label"), label, MAX_TEXT);
+            self.put(key, &value, 4000);
+            self.put(&format!("{key}Label"), &label, MAX_TEXT);
         }
     }
 }
@@ -174,8 +174,8 @@ fn header(text: &str) -> String {
 
 /// A text of at most so many bytes.
 fn cut(text: &str, most: usize) -> &str {
-    let end = text.floor_char_boundary(most.min(text.len()));
-    text.get(..end).unwrap_or_default()
+    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or_default()).unwrap_or_default()
 }
 
 /// A text with these characters escaped, and no control characters.

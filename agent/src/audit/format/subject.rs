@@ -38,7 +38,9 @@ impl Subject {
         match event {
             Event::Call | Event::ProtocolError | Event::ServerRequest | Event::Task => Self::Api,
             Event::Authentication => Self::Authentication,
-            Event::Startup | Event::Unsolicited => Self::Lifecycle(Change::Told, Informational),
+            Event::Startup | Event::Unsolicited | Event::Checkpoint | Event::Retention => {
+                Self::Lifecycle(Change::Told, Informational)
+            }
             Event::NameRefused => Self::Name,
             Event::ToolChanged => Self::Definition(High),
             Event::ToolNew => Self::Definition(Medium),
@@ -48,10 +50,8 @@ impl Subject {
             Event::Frozen => Self::Lifecycle(Change::Disable, High),
             Event::Thawed => Self::Lifecycle(Change::Enable, Low),
             Event::Killed => Self::Lifecycle(Change::Stop, Medium),
-            Event::Gap => Self::Lifecycle(Change::Told, High),
-            Event::LogFailure => Self::Lifecycle(Change::Told, High),
+            Event::Gap | Event::LogFailure => Self::Lifecycle(Change::Told, High),
             Event::Repair => Self::Lifecycle(Change::Told, Medium),
-            Event::Checkpoint | Event::Retention => Self::Lifecycle(Change::Told, Informational),
         }
     }
 
@@ -59,8 +59,9 @@ impl Subject {
     pub(super) fn severity(self, entry: &Entry<'_>) -> Severity {
         match self {
             Self::Api => match (entry.event(), entry.decision(), entry.status()) {
-                (_, Some(Action::Deny), _) | (Some(Event::ProtocolError), ..) => Severity::Low,
-                (_, _, Some(Status::Timeout)) => Severity::Low,
+                (_, Some(Action::Deny), _)
+                | (Some(Event::ProtocolError), ..)
+                | (_, _, Some(Status::Timeout)) => Severity::Low,
                 _ => Severity::Informational,
             },
             Self::Authentication => match entry.status() {

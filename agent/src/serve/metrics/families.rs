@@ -2,20 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
 
+use super::watched::{State, Watched};
 use crate::audit::{Event, Observer, Record};
-use crate::session::Sessions;
 
 /// The durations, in seconds, below which calls are counted.
 const BUCKETS: [f64; 12] =
@@ -59,9 +57,8 @@ pub(crate) struct Metrics {
     exceeded: Family<OfEffect, Counter>,
     lost: Family<OfServer, Counter>,
     failures: Counter,
-    sessions: Gauge,
-    frozen: Gauge,
-    live: Arc<Sessions>,
+    state: State,
+    watched: Watched,
     /// Whether the last record could not be written.
     failing: AtomicBool,
 }
@@ -78,7 +75,7 @@ fn durations() -> Histogram {
 
 impl Metrics {
     /// Counts from zero, for servers with these ids.
-    pub(crate) fn new(servers: impl IntoIterator<Item = String>, live: Arc<Sessions>) -> Self {
+    pub(crate) fn new(servers: impl IntoIterator<Item = String>, watched: Watched) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("warrantd"),
             servers: servers.into_iter().collect(),
@@ -88,9 +85,8 @@ impl Metrics {
             exceeded: Family::default(),
             lost: Family::default(),
             failures: Counter::default(),
-            sessions: Gauge::default(),
-            frozen: Gauge::default(),
-            live,
+            state: State::default(),
+            watched,
             failing: AtomicBool::new(false),
         };
         metrics.register();
@@ -113,16 +109,12 @@ impl Metrics {
         let help =
             "Audit records that could not be written; what they would have released was denied";
         registry.register("audit_failures", help, self.failures.clone());
-        registry.register("sessions", "Open sessions", self.sessions.clone());
-        let help = "Sessions whose processes are frozen for investigation";
-        registry.register("sessions_frozen", help, self.frozen.clone());
+        self.state.register(registry);
     }
 
     /// All of it, in the text format of OpenMetrics 1.0.
     pub(crate) fn render(&self) -> Result<String, fmt::Error> {
-        let (open, frozen) = self.live.count();
-        self.sessions.set(i64::try_from(open).unwrap_or(i64::MAX));
-        self.frozen.set(i64::try_from(frozen).unwrap_or(i64::MAX));
+        self.state.update(&self.watched);
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;
         Ok(out)
@@ -209,7 +201,7 @@ mod tests {
 
     #[test]
     fn records_are_counted_under_bounded_labels() {
-        let metrics = Metrics::new(["files".to_owned()], Arc::default());
+        let metrics = Metrics::new(["files".to_owned()], Watched::nothing());
         metrics.written(&call("files"));
         metrics.written(&call("files"));
         for stranger in 0..100 {
@@ -230,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_log_that_cannot_be_written_is_trouble_until_it_can() {
-        let metrics = Metrics::new([], Arc::default());
+        let metrics = Metrics::new([], Watched::nothing());
         assert_eq!(metrics.trouble(), None);
         metrics.failed();
         assert!(metrics.trouble().is_some());

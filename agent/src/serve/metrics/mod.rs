@@ -6,6 +6,8 @@
 
 mod endpoint;
 mod families;
+mod watched;
 
 pub(crate) use endpoint::Endpoint;
 pub(crate) use families::Metrics;
+pub(crate) use watched::Watched;
