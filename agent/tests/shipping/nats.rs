@@ -10,7 +10,7 @@ use crate::Outcome;
 use crate::receiver::{Program, Receiver, free_port};
 
 pub(crate) struct Nats {
-    _dir: TempDir,
+    dir: TempDir,
     port: u16,
     program: Program,
 }
@@ -30,7 +30,7 @@ impl Nats {
         std::fs::write(dir.path().join("token"), "hunter2\n")?;
         let config = config.display().to_string();
         let program = Program::start(&["usr/sbin/nats-server", "-c", &config], port)?;
-        let nats = Self { _dir: dir, port, program };
+        let nats = Self { dir: dir, port, program };
         let stream = r#"{"name":"AUDIT","subjects":["audit.>"],"storage":"file"}"#;
         let made = Client::connect(port)?.ask("$JS.API.STREAM.CREATE.AUDIT", stream)?;
         if made.get("error").is_some() {
@@ -42,7 +42,7 @@ impl Nats {
 
 impl Receiver for Nats {
     fn config(&self) -> String {
-        let (port, token) = (self.port, self._dir.path().join("token"));
+        let (port, token) = (self.port, self.dir.path().join("token"));
         format!(
             "{{name: n, to: nats, url: 'nats://127.0.0.1:{port}', subject: audit.host, \
              format: native, token_file: {}}}",
