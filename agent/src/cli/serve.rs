@@ -53,7 +53,7 @@ impl Serve {
             let shipping = shipping.map_err(|e| Failure::Setup(e.to_string()))?;
             let keeping = Keeping { delivered: shipping.delivered(), ..keeping };
             let keeper = tokio::spawn(keep(log.clone(), keeping));
-            let receivers = shipping.progress().to_vec();
+            let receivers = shipping.progress().clone();
             let daemon = Daemon::listen(loaded, layer.kernel.clone(), log.clone(), receivers).await;
             let daemon = daemon.map_err(Failure::other)?;
             for socket in daemon.sockets() {

@@ -31,7 +31,7 @@ const CONNECTIONS: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Headers may have this many bytes.
 const HEADERS: usize = 16 << 10;
-/// What [`Metrics::render`] gives (OpenMetrics 1.0, section Overall Structure).
+/// What [`Metrics::render`] gives (`OpenMetrics` 1.0, section Overall Structure).
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A socket that listens.

@@ -112,7 +112,7 @@ impl Metrics {
         self.state.register(registry);
     }
 
-    /// All of it, in the text format of OpenMetrics 1.0.
+    /// All of it, in the text format of `OpenMetrics` 1.0.
     pub(crate) fn render(&self) -> Result<String, fmt::Error> {
         self.state.update(&self.watched);
         let mut out = String::new();
