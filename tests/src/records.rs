@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use jsonschema::Validator;
 use serde_json::Value;
 
 /// One audit record.
@@ -39,6 +41,16 @@ impl Record {
     }
 }
 
+/// What every record must be: the schema that is shipped.
+fn schema() -> &'static Validator {
+    static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
+        let text = include_str!("../../policies/schema/record.schema.json");
+        let schema = serde_json::from_str(text).expect("the shipped schema is JSON");
+        jsonschema::validator_for(&schema).expect("the shipped schema is one")
+    });
+    &SCHEMA
+}
+
 /// All records of a log directory, in the order of its file names and lines.
 pub fn read(dir: &Path) -> anyhow::Result<Vec<Record>> {
     let mut files: Vec<_> = fs::read_dir(dir)
@@ -54,6 +66,10 @@ pub fn read(dir: &Path) -> anyhow::Result<Vec<Record>> {
             let value = serde_json::from_str(line).with_context(|| {
                 format!("{} has a line that is no JSON: {line}", file.display())
             })?;
+            if let Err(error) = schema().validate(&value) {
+                let (file, at) = (file.display(), error.instance_path().to_string());
+                bail!("{file} has a record that its schema refuses at {at}: {error}: {line}");
+            }
             records.push(Record(value));
         }
     }

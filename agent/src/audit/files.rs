@@ -1,6 +1,6 @@
 //! The logs of a directory, as whoever reads them finds them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -35,14 +35,14 @@ pub struct LogPart {
 
 /// The logs of a directory, by name.
 pub fn logs_in(dir: &Path) -> io::Result<Vec<LogFiles>> {
-    let mut names = BTreeMap::new();
+    let mut names = BTreeSet::new();
     for entry in dir.read_dir()? {
         let file = entry?.file_name();
         if let Some((name, _)) = file.to_str().and_then(named) {
-            names.insert(name.to_owned(), ());
+            names.insert(name.to_owned());
         }
     }
-    names.into_keys().map(|name| log(dir, name)).collect()
+    names.into_iter().map(|name| log(dir, name)).collect()
 }
 
 /// The logs that some files belong to, in each case with these files alone.

@@ -184,13 +184,17 @@ fn write_new(path: &Path, text: &[u8], mode: u32) -> Result<(), AuditKeyError> {
     let write = || -> io::Result<()> {
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         DirBuilder::new().recursive(true).mode(0o750).create(dir)?;
-        let mut made = path.as_os_str().to_owned();
-        made.push(format!(".{}", std::process::id()));
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&made)?;
+        let mut unfinished = path.as_os_str().to_owned();
+        unfinished.push(format!(".{}", std::process::id()));
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(&unfinished)?;
         file.write_all(text)?;
         file.sync_all()?;
-        std::fs::rename(&made, path)?;
+        std::fs::rename(&unfinished, path)?;
         File::open(dir)?.sync_all()
     };
     write().map_err(|source| AuditKeyError::Io { path: path.to_owned(), source })

@@ -67,7 +67,12 @@ struct Open {
     at: u64,
     /// The number of that line; `None` before the first one was read.
     seq: Option<u64>,
+    /// Lines that were read.
+    given: u64,
 }
+
+/// How often a file is looked for that is put away meanwhile.
+const TRIES: usize = 100;
 
 /// What stands at a place of a file.
 enum Found {
@@ -95,6 +100,7 @@ impl Reader {
     /// The next line; `None` when there is nothing more for now.
     #[allow(clippy::should_implement_trait)] // After `None` there may be more.
     pub fn next(&mut self) -> Result<Option<Line>, ReadError> {
+        let mut tries = 0;
         loop {
             if self.file.is_none() && !self.find()? {
                 return Ok(None);
@@ -106,7 +112,12 @@ impl Reader {
                     self.next += 1;
                     return Ok(Some(Line { seq, bytes }));
                 }
-                Some((seq, _)) => return Err(open.damaged(seq.min(self.next))),
+                // The file was put away after it was found, and another one opened.
+                Some(_) if open.given == 1 && tries < TRIES => {
+                    tries += 1;
+                    self.file = None;
+                }
+                Some(_) => return Err(open.damaged(self.next)),
                 None => {
                     if !open.is_replaced(&self.place)? {
                         return Ok(None);
@@ -128,7 +139,7 @@ impl Reader {
     fn find(&mut self) -> Result<bool, ReadError> {
         let failed = |path: &Path, source| ReadError::Io { path: path.to_owned(), source };
         // Files may be put away and deleted meanwhile.
-        for _ in 0..100 {
+        for _ in 0..TRIES {
             let closed = match self.place.all_closed() {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
                 closed => closed.map_err(|error| failed(&self.place.dir, error))?,
@@ -173,9 +184,13 @@ fn ends_before(path: &Path, seq: u64) -> bool {
 impl Open {
     fn new(path: PathBuf) -> Result<Self, ReadError> {
         match File::open(&path) {
-            Ok(file) => {
-                Ok(Self { path, text: BufReader::with_capacity(64 << 10, file), at: 0, seq: None })
-            }
+            Ok(file) => Ok(Self {
+                path,
+                text: BufReader::with_capacity(64 << 10, file),
+                at: 0,
+                seq: None,
+                given: 0,
+            }),
             Err(source) => Err(ReadError::Io { path, source }),
         }
     }
@@ -200,6 +215,7 @@ impl Open {
             Found::Line(line, seq) => {
                 self.at += line.len() as u64 + 1;
                 self.seq = Some(seq + 1);
+                self.given += 1;
                 Ok(Some((seq, line)))
             }
             Found::End => {

@@ -344,15 +344,15 @@ impl<'a> Walk<'a> {
         if log.whole && last.first.is_some() {
             self.found(None, None, "the file after it, which is written to, is missing");
         }
-        let none = self.report.checkpoints == 0;
+        let unsigned = self.report.checkpoints == 0;
         if self.report.signed_to.is_none() && self.report.with_key {
             self.found(None, None, "no checkpoint is signed by this key");
-        } else if none && self.report.records > 0 {
+        } else if unsigned && self.report.records > 0 {
             let note =
                 "there is no checkpoint: whoever could write the files could write them anew";
             self.report.notes.push(note.to_owned());
         }
-        if log.in_use || self.means.open_end || none {
+        if log.in_use || self.means.open_end || unsigned {
             return;
         }
         if self.report.only_chained > 0 {

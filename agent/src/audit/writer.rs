@@ -94,7 +94,6 @@ impl Writer {
         let (first, since) = begin.unwrap_or((seq + 1, SystemTime::now()));
         let file = Arc::new(file);
         let (torn, wait) = (false, None);
-        let (signer, signed) = (None, 0);
         let mut writer = Self {
             place,
             rotate,
@@ -106,8 +105,8 @@ impl Writer {
             since,
             torn,
             wait,
-            signer,
-            signed,
+            signer: None,
+            signed: 0,
             reserved: 0,
             trouble: None,
             synced: 0,

@@ -72,7 +72,10 @@ impl FromStr for Span {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = SIZES[..4].iter().rev().find(|(_, factor)| self.0 > 0 && self.0 % factor == 0);
+        let unit = SIZES[..4]
+            .iter()
+            .rev()
+            .find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor));
         match unit {
             Some((name, factor)) => write!(f, "{}{name}", self.0 / factor),
             None => write!(f, "{}B", self.0),
@@ -83,7 +86,8 @@ impl fmt::Display for Size {
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
-        let unit = SPANS.iter().rev().find(|(_, factor)| millis % u128::from(*factor) == 0);
+        let unit =
+            SPANS.iter().rev().find(|(_, factor)| millis.is_multiple_of(u128::from(*factor)));
         let (name, factor) = unit.unwrap_or(&SPANS[0]);
         write!(f, "{}{name}", millis / u128::from(*factor))
     }

@@ -135,6 +135,7 @@ fn facts(record: &Value) -> Vec<String> {
         facts.push("shared with other calls".to_owned());
     }
     for (name, path) in [
+        ("signed:", "/checkpoint/reason"),
         ("as", "/effective_principal"),
         ("for", "/end_user_id"),
         ("from", "/source_ip"),

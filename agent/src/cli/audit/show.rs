@@ -119,7 +119,10 @@ impl Tail {
             }
         }
         last.iter().try_for_each(|(line, record)| shown(line, record))?;
-        while !self.no_follow {
+        if self.no_follow {
+            return Ok(ExitCode::SUCCESS);
+        }
+        loop {
             match reader.next() {
                 Ok(Some(line)) => {
                     if let Some((line, record)) = wanted(&line.bytes, &self.filter) {
@@ -135,7 +138,6 @@ impl Tail {
                 Err(error) => return Err(Failure::other(error)),
             }
         }
-        Ok(ExitCode::SUCCESS)
     }
 
     /// The log, and a record from which on there is enough.
