@@ -1,6 +1,7 @@
 //! The audit log: what was asked, what was allowed, and what the kernel saw.
 #![forbid(unsafe_code)]
 
+mod alert;
 mod chain;
 mod checkpoint;
 mod context;
@@ -25,6 +26,7 @@ mod trouble;
 mod verify;
 mod writer;
 
+pub use alert::{AlertRecord, Alerts};
 pub use chain::{Chain, ChainError};
 pub use checkpoint::{CheckpointRecord, Reason};
 pub use context::{CallContext, ContextRules};

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::alert::AlertRecord;
 use super::checkpoint::CheckpointRecord;
 use crate::auth::Method;
 use crate::config::{Action, Mode};
@@ -66,6 +67,8 @@ pub enum Event {
     LogFailure,
     /// Old files of the log were deleted; `error` says which records they had.
     Retention,
+    /// A rule for alerts holds; `alert` says which.
+    Alert,
 }
 
 /// How a call ended.
@@ -154,6 +157,8 @@ pub struct Record {
     pub policy_generation: Option<u32>,
     /// The first record that is still kept; in `retention` alone.
     pub kept_from: Option<u64>,
+    /// Which rule holds, and for what.
+    pub alert: Option<AlertRecord>,
     /// What is signed. It stands last: the signature follows in the line.
     pub checkpoint: Option<CheckpointRecord>,
 }
@@ -195,6 +200,7 @@ impl Record {
             operator_uid: None,
             policy_generation: None,
             kept_from: None,
+            alert: None,
             checkpoint: None,
         }
     }

@@ -49,7 +49,7 @@ impl Serve {
             let enforce = loaded.servers.iter().any(|server| server.server.wants_enforcement());
             let layer = kernel::start(loaded.kernel, "serve".to_owned())?;
             kernel::check_enforcement(enforce, layer.kernel.as_ref())?;
-            let shipping = Shipping::start(&loaded.audit, &loaded.state_dir);
+            let shipping = Shipping::start(&loaded.audit, &loaded.state_dir, &log);
             let shipping = shipping.map_err(|e| Failure::Setup(e.to_string()))?;
             let keeping = Keeping { delivered: shipping.delivered(), ..keeping };
             let keeper = tokio::spawn(keep(log.clone(), keeping));

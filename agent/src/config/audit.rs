@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::alerts::AlertConfig;
 use super::ship::ShipConfig;
 use super::units::{Size, Span};
 
@@ -26,6 +27,8 @@ pub struct AuditConfig {
     pub keep: KeepConfig,
     /// Where it is shipped to.
     pub ship: Vec<ShipConfig>,
+    /// Who is told at once of what it shows.
+    pub alerts: Vec<AlertConfig>,
 }
 
 impl Default for AuditConfig {
@@ -38,6 +41,7 @@ impl Default for AuditConfig {
             rotate: RotateConfig::default(),
             keep: KeepConfig::default(),
             ship: Vec::new(),
+            alerts: Vec::new(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! way out. A file is taken whole or not at all.
 #![forbid(unsafe_code)]
 
+mod alerts;
 mod api_key;
 mod audit;
 mod cases;
@@ -60,7 +61,8 @@ pub use policy::{
 };
 pub use sanitize::{Kind, SanitizeConfig, ToolSanitize, Treatment};
 pub use server::{AuthMethod, ServerConfig};
-pub use ship::{ShipBody, ShipConfig, ShipFormat, ShipTo};
+pub use alerts::{AlertBy, AlertCommand, AlertConfig, FirstSeen};
+pub use ship::{ShipBody, ShipConfig, ShipFormat, ShipOnly, ShipTo};
 pub use source::Source;
 pub use units::{Size, Span};
 pub use upstream::{HeaderSource, Instances, ProtocolChoice, SideDoor, UpstreamConfig};

@@ -46,6 +46,17 @@ pub struct ShipConfig {
     /// How events of a request are put together, for `http`.
     #[serde(default)]
     pub body: ShipBody,
+    /// Only a part of the log: `alerts`.
+    #[serde(default)]
+    pub only: Option<ShipOnly>,
+}
+
+/// A part of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ShipOnly {
+    /// Alerts that name the receiver, or none.
+    Alerts,
 }
 
 /// What a receiver speaks.

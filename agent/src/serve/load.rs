@@ -64,6 +64,7 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
     let mut config: DaemonConfig = source.parse()?;
     let base = file.parent().unwrap_or(Path::new(""));
     shipping::check(&mut config.audit.ship, base).map_err(|problem| source.error(problem))?;
+    shipping::check_alerts(&config.audit).map_err(|problem| source.error(problem))?;
     let mut servers: Vec<LoadedServer> = Vec::new();
     let mut known = BTreeSet::new();
     let mut pin_files = BTreeMap::new();

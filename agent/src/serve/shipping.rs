@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::audit::Delivered;
+use crate::audit::{Alerts, Delivered, Event, Log};
 use crate::audit::ship::{LogPlace, Progress, ShipError, Shipper};
 use crate::config::{AuditConfig, Problem, ShipConfig};
 
@@ -20,6 +20,10 @@ pub(super) fn check(receivers: &mut [ShipConfig], base: &Path) -> Result<(), Pro
         for file in [&mut receiver.ca, &mut receiver.token_file].into_iter().flatten() {
             *file = base.join(&*file);
         }
+        if receiver.name == Alerts::NAME {
+            let why = "alerts have a cursor of this name; give the receiver another one";
+            return Err(Problem::new(format!("{key}.name"), why));
+        }
         if !names.insert(receiver.name.clone()) {
             let why = "another receiver has this name, and with it the same cursor";
             return Err(Problem::new(format!("{key}.name"), why));
@@ -31,6 +35,29 @@ pub(super) fn check(receivers: &mut [ShipConfig], base: &Path) -> Result<(), Pro
         })?;
     }
     Ok(())
+}
+
+/// Checks the rules for alerts against the receivers.
+pub(super) fn check_alerts(audit: &AuditConfig) -> Result<(), Problem> {
+    let told = audit.ship.iter().filter(|receiver| receiver.only.is_some());
+    let told: Vec<&str> = told.map(|receiver| receiver.name.as_str()).collect();
+    let mut names = BTreeSet::new();
+    for (index, rule) in audit.alerts.iter().enumerate() {
+        let key = format!("audit.alerts[{index}]");
+        rule.check(&key, &told)?;
+        if !names.insert(&rule.name) {
+            return Err(Problem::new(format!("{key}.name"), "another rule has this name"));
+        }
+        if let Some(event) = rule.when.event.iter().find(|event| !is_event(event)) {
+            let why = format!("no record is of event `{event}`; `warrantd schema record` has them");
+            return Err(Problem::new(format!("{key}.when.event"), why));
+        }
+    }
+    Ok(())
+}
+
+fn is_event(word: &str) -> bool {
+    serde_json::from_value::<Event>(word.into()).is_ok_and(|event| event != Event::Alert)
 }
 
 /// How far each receiver has got, by its name.
@@ -46,7 +73,7 @@ pub struct Shipping {
 
 impl Shipping {
     /// Starts a task for each receiver. Nobody waits for one.
-    pub fn start(audit: &AuditConfig, state_dir: &Path) -> Result<Self, ShipError> {
+    pub fn start(audit: &AuditConfig, state_dir: &Path, log: &Arc<Log>) -> Result<Self, ShipError> {
         let (stop, stopped) = watch::channel(false);
         let mut shipping = Self { tasks: JoinSet::new(), stop, progress: Vec::new() };
         for receiver in &audit.ship {
@@ -54,6 +81,12 @@ impl Shipping {
             let shipper = Shipper::open(receiver, state_dir, log)?;
             shipping.progress.push((receiver.name.clone(), shipper.progress()));
             shipping.tasks.spawn(shipper.run(stopped.clone()));
+        }
+        if !audit.alerts.is_empty() {
+            let place = LogPlace { dir: audit.dir.clone(), name: "audit".to_owned() };
+            let alerts = Alerts::open(&audit.alerts, state_dir, log.clone(), place)?;
+            shipping.progress.push((Alerts::NAME.to_owned(), alerts.progress()));
+            shipping.tasks.spawn(alerts.run(stopped));
         }
         Ok(shipping)
     }

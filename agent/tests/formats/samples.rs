@@ -34,7 +34,8 @@ fn next_event(event: Event) -> Option<Event> {
         Event::Repair => Event::Checkpoint,
         Event::Checkpoint => Event::LogFailure,
         Event::LogFailure => Event::Retention,
-        Event::Retention => return None,
+        Event::Retention => Event::Alert,
+        Event::Alert => return None,
     })
 }
 
@@ -127,7 +128,7 @@ fn known(event: Event) -> Record {
         status: Some(Status::Success),
         error: text("something = wrong | with \\ this\nand that"),
         duration_ms: Some(12),
-        result_metadata: Some(ResultMetadata { bytes: 3, content_items: Some(1), is_error: false }),
+        result_metadata: Some(ResultMetadata { bytes: 3, content_items: Some(1), is_error: false, rows: None }),
         model_output_ref: text("sha256:00"),
         context_sources: Some(json!(["web", {"doc": "x"}])),
         end_user_id: text("ada"),

@@ -30,7 +30,7 @@ impl Nats {
         std::fs::write(dir.path().join("token"), "hunter2\n")?;
         let config = config.display().to_string();
         let program = Program::start(&["usr/sbin/nats-server", "-c", &config], port)?;
-        let nats = Self { dir: dir, port, program };
+        let nats = Self { dir, port, program };
         let stream = r#"{"name":"AUDIT","subjects":["audit.>"],"storage":"file"}"#;
         let made = Client::connect(port)?.ask("$JS.API.STREAM.CREATE.AUDIT", stream)?;
         if made.get("error").is_some() {

@@ -21,7 +21,7 @@ const VERSION: &str = "9.4.0";
 pub(super) fn event(entry: &Entry<'_>, number: usize, part: Part<'_>, origin: &Origin) -> String {
     let (category, kinds) = kind_of(entry, part);
     let finding = matches!(part, Part::Finding(_))
-        || matches!((part, entry.subject()), (Part::Whole, Subject::Definition(_)));
+        || matches!((part, entry.subject()), (Part::Whole, Subject::Definition(_) | Subject::Alert));
     let message = match part {
         Part::Effect(effect, true) => format!("without a warrant: {effect}"),
         Part::Effect(effect, false) => effect.to_string(),
@@ -82,6 +82,7 @@ fn kind_of(entry: &Entry<'_>, part: Part<'_>) -> (Vec<&'static str>, Vec<&'stati
             Subject::Authentication => (vec!["authentication"], vec!["start"]),
             Subject::Name => (vec!["network"], vec!["protocol", allowed]),
             Subject::Definition(_) => (vec!["configuration"], vec!["change"]),
+            Subject::Alert => (vec!["intrusion_detection"], vec!["info"]),
             Subject::Lifecycle(change, _) => lifecycle(entry, change),
         },
     }

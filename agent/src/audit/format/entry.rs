@@ -77,6 +77,13 @@ impl<'a> Entry<'a> {
         format!("{}-{number}", self.hash.get(..ID_DIGITS).unwrap_or(&self.hash))
     }
 
+    /// Whether it is an alert of which a receiver is to be told.
+    pub fn alert_for(&self, receiver: &str) -> bool {
+        let to = self.fields.get("alert").and_then(|alert| alert.get("to")?.as_array());
+        self.event == Some(Event::Alert)
+            && to.is_none_or(|to| to.is_empty() || to.iter().any(|name| name == receiver))
+    }
+
     /// When it was written.
     pub fn timestamp(&self) -> &str {
         self.text("timestamp").unwrap_or("1970-01-01T00:00:00.000Z")

@@ -14,6 +14,8 @@ pub(super) enum Subject {
     Authentication,
     /// A tool is not what was accepted.
     Definition(Severity),
+    /// A rule for alerts.
+    Alert,
     /// A name was not resolved.
     Name,
     /// Something became of a program: warrantd or a server.
@@ -50,6 +52,7 @@ impl Subject {
             Event::Frozen => Self::Lifecycle(Change::Disable, High),
             Event::Thawed => Self::Lifecycle(Change::Enable, Low),
             Event::Killed => Self::Lifecycle(Change::Stop, Medium),
+            Event::Alert => Self::Alert,
             Event::Gap | Event::LogFailure => Self::Lifecycle(Change::Told, High),
             Event::Repair => Self::Lifecycle(Change::Told, Medium),
         }
@@ -72,6 +75,7 @@ impl Subject {
                 Some(Action::Deny) => Severity::Medium,
                 _ => Severity::Low,
             },
+            Self::Alert => Severity::High,
             Self::Definition(severity) | Self::Lifecycle(_, severity) => severity,
         }
     }

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::ShipError;
@@ -34,30 +35,44 @@ impl Cursor {
         let file = dir.join(format!("{name}.json"));
         let failed = |source| ShipError::Cursor { file: file.clone(), source };
         DirBuilder::new().recursive(true).mode(0o750).create(dir).map_err(failed)?;
-        let mark = match std::fs::read(&file) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|error| failed(error.into()))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Mark::default(),
-            Err(error) => return Err(failed(error)),
-        };
+        let mark = load(&file)?.unwrap_or_default();
         Ok((Self { file }, mark))
     }
 
     /// Writes the cursor, so that it survives loss of power, or leaves the old one.
     pub(in crate::audit) fn store(&self, mark: &Mark) -> Result<(), ShipError> {
-        self.write(mark).map_err(|source| ShipError::Cursor { file: self.file.clone(), source })
+        store(&self.file, mark)
     }
+}
 
-    fn write(&self, mark: &Mark) -> io::Result<()> {
-        let new = self.file.with_extension("json.new");
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o640).open(&new)?;
-        file.write_all(&serde_json::to_vec(mark)?)?;
-        file.sync_all()?;
-        std::fs::rename(&new, &self.file)?;
-        match self.file.parent() {
-            Some(dir) => File::open(dir)?.sync_all(),
-            None => Ok(()),
-        }
+/// What a file says, if it is there.
+pub(in crate::audit) fn load<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, ShipError> {
+    let failed = |source| ShipError::Cursor { file: file.to_owned(), source };
+    match std::fs::read(file) {
+        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| failed(error.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Writes a file, so that it survives loss of power, or leaves the old one.
+pub(in crate::audit) fn store(file: &Path, content: &impl Serialize) -> Result<(), ShipError> {
+    write(file, content).map_err(|source| ShipError::Cursor { file: file.to_owned(), source })
+}
+
+fn write(file: &Path, content: &impl Serialize) -> io::Result<()> {
+    let new = file.with_extension("json.new");
+    if let Some(dir) = file.parent() {
+        DirBuilder::new().recursive(true).mode(0o750).create(dir)?;
+    }
+    let mut options = OpenOptions::new();
+    let mut open = options.write(true).create(true).truncate(true).mode(0o640).open(&new)?;
+    open.write_all(&serde_json::to_vec(content)?)?;
+    open.sync_all()?;
+    std::fs::rename(&new, file)?;
+    match file.parent() {
+        Some(dir) => File::open(dir)?.sync_all(),
+        None => Ok(()),
     }
 }
 

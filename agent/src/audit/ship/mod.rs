@@ -39,6 +39,7 @@ mod syslog;
 mod tls;
 mod token;
 
+pub(super) use cursor::{Mark, load, store};
 pub use error::ShipError;
 pub use progress::Progress;
 pub use shipper::{LogPlace, Shipper};

@@ -57,11 +57,11 @@ impl Progress {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn set_delivered(&self, seq: u64) {
+    pub(in crate::audit) fn set_delivered(&self, seq: u64) {
         self.delivered.store(seq, Ordering::Relaxed);
     }
 
-    pub(super) fn sent(&self, events: usize) {
+    pub(in crate::audit) fn sent(&self, events: usize) {
         self.events.fetch_add(events as u64, Ordering::Relaxed);
         self.up.store(true, Ordering::Relaxed);
     }
@@ -76,7 +76,7 @@ impl Progress {
         self.note(why);
     }
 
-    pub(super) fn fail(&self, why: String) {
+    pub(in crate::audit) fn fail(&self, why: String) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         self.up.store(false, Ordering::Relaxed);
         self.note(why);

@@ -16,7 +16,7 @@ use super::progress::Progress;
 use super::sink::{Delivered, SETTLED_AFTER, Sink};
 use crate::audit::format::{Entry, Origin};
 use crate::audit::{ReadError, Reader};
-use crate::config::ShipConfig;
+use crate::config::{ShipConfig, ShipOnly};
 
 /// How often a log with nothing new is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -84,7 +84,11 @@ impl Shipper {
         Ok(Self {
             name: config.name.clone(),
             log,
-            rendering: Rendering { format: config.format, origin },
+            rendering: Rendering {
+                format: config.format,
+                origin,
+                alerts_for: config.only.map(|ShipOnly::Alerts| config.name.clone()),
+            },
             sink,
             cursor,
             stored: (mark.delivered, Instant::now()),
@@ -221,6 +225,14 @@ impl Shipper {
     async fn deliver(&mut self, batch: Batch) -> Result<(), Failure> {
         let Some((delivered, hash)) = batch.last.clone() else { return Ok(()) };
         let mark = Mark { delivered, hash };
+        if batch.events.is_empty() {
+            // Nothing of it is for this receiver; what was sent before must settle first.
+            match self.settling.back_mut() {
+                Some(last) => last.mark = mark,
+                None => self.mark = mark,
+            }
+            return Ok(());
+        }
         let done = self.sink.deliver(&batch).await?;
         self.progress.sent(batch.events.len());
         let (rejected, why) = match done {

@@ -51,14 +51,15 @@ pub(super) fn verdict(builder: Builder<'_>, verdict: Verdict) -> Map<String, Val
     event
 }
 
-/// A tool that is not what was accepted.
-pub(super) fn definition(builder: Builder<'_>) -> Map<String, Value> {
-    let title = match builder.entry.name() {
-        "tool_changed" => "A tool's definition changed",
-        "tool_new" => "A tool was never accepted",
-        _ => "An accepted tool vanished",
+/// A tool that is not what was accepted, or a rule for alerts that holds.
+pub(super) fn told(builder: Builder<'_>) -> Map<String, Value> {
+    let (title, by) = match builder.entry.name() {
+        "tool_changed" => ("A tool's definition changed", "pinning"),
+        "tool_new" => ("A tool was never accepted", "pinning"),
+        "tool_vanished" => ("An accepted tool vanished", "pinning"),
+        _ => ("A rule for alerts holds", "alerts"),
     };
-    finding(builder, title, &builder.entry.summary(), "pinning")
+    finding(builder, title, &builder.entry.summary(), by)
 }
 
 fn finding(builder: Builder<'_>, title: &str, text: &str, by: &str) -> Map<String, Value> {

@@ -31,7 +31,7 @@ pub(super) fn event(entry: &Entry<'_>, number: usize, part: Part<'_>, origin: &O
             Subject::Api => api::activity(builder),
             Subject::Authentication => api::authentication(builder),
             Subject::Name => effect::name_refused(builder),
-            Subject::Definition(_) => finding::definition(builder),
+            Subject::Definition(_) | Subject::Alert => finding::told(builder),
             Subject::Lifecycle(change, _) => lifecycle::event(builder, change),
         },
     };
