@@ -164,6 +164,7 @@ pub(crate) fn config(rig: &Rig, auth: &str, command: &[String]) -> anyhow::Resul
     Ok(format!(
         "
 runtime_dir: {run}
+state_dir: {state}
 audit: {{dir: {audit}, checkpoint: {{key: {key}}}}}
 kernel: on
 actors:
@@ -179,6 +180,7 @@ servers:
     auth: {auth}
 ",
         run = rig.scratch.path("run")?.display(),
+        state = rig.scratch.path("state")?.display(),
         audit = rig.audit.display(),
         key = rig.scratch.path("audit.key")?.display(),
         root = rig.root.display(),

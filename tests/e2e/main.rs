@@ -4,6 +4,7 @@
 //! `WARRANTD_TEST_CALLS=1000 cargo test -p warrantd-tests --test e2e -- modes::`.
 #![forbid(unsafe_code)]
 
+mod alerts;
 mod argv;
 mod attribution;
 mod audit_disk;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         late::tests(),
         race::tests(),
         refused::tests(),
+        alerts::tests(),
         argv::tests(),
         real::tests(),
         learned::tests(),

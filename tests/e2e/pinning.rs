@@ -262,9 +262,7 @@ pinning: {}
     let command: Vec<_> =
         rig.rogue(&["--change-on", "2"])?.iter().map(|word| text(word.as_ref())).collect();
     let state = rig.scratch.path("state")?;
-    let daemon = Daemon::configured(rig, "[api_key]", &command, |config| {
-        format!("{config}state_dir: {}\n", state.display())
-    })?;
+    let daemon = Daemon::configured(rig, "[api_key]", &command, |config| config)?;
     let pin = |words: &[&str]| {
         let mut command = Command::new(daemon.rig.scratch.program("warrantd")?);
         command.args(["pin", "files"]).args(words);

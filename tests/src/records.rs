@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -42,14 +41,10 @@ impl Record {
 }
 
 /// What every record must be: the schema that is shipped.
-#[allow(clippy::expect_used, reason = "a broken schema fails every test that reads records")]
-fn schema() -> &'static Validator {
-    static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
-        let text = include_str!("../../policies/schema/record.schema.json");
-        let schema = serde_json::from_str(text).expect("the shipped schema is JSON");
-        jsonschema::validator_for(&schema).expect("the shipped schema is one")
-    });
-    &SCHEMA
+fn schema() -> anyhow::Result<Validator> {
+    let text = include_str!("../../policies/schema/record.schema.json");
+    let schema = serde_json::from_str(text)?;
+    jsonschema::validator_for(&schema).map_err(|error| anyhow::anyhow!("the schema: {error}"))
 }
 
 /// All records of a log directory, in the order of its file names and lines.
@@ -60,6 +55,7 @@ pub fn read(dir: &Path) -> anyhow::Result<Vec<Record>> {
         .collect::<Result<_, _>>()?;
     files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
     files.sort();
+    let schema = schema()?;
     let mut records = Vec::new();
     for file in files {
         let log = fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
@@ -67,7 +63,7 @@ pub fn read(dir: &Path) -> anyhow::Result<Vec<Record>> {
             let value = serde_json::from_str(line).with_context(|| {
                 format!("{} has a line that is no JSON: {line}", file.display())
             })?;
-            if let Err(error) = schema().validate(&value) {
+            if let Err(error) = schema.validate(&value) {
                 let (file, at) = (file.display(), error.instance_path().to_string());
                 bail!("{file} has a record that its schema refuses at {at}: {error}: {line}");
             }

@@ -146,7 +146,10 @@ impl AlertConfig {
         }
         if let Some(rate) = self.rate {
             if !(2..=10_000).contains(&rate.count) {
-                return problem("rate.count", "2 to 10000; without `rate` each one counts".to_owned());
+                return problem(
+                    "rate.count",
+                    "2 to 10000; without `rate` each one counts".to_owned(),
+                );
             }
             if self.first_seen.is_some() {
                 let why = "what is seen for the first time comes once; remove `rate`";

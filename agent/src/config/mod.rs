@@ -31,6 +31,7 @@ mod source;
 mod units;
 mod upstream;
 
+pub use alerts::{AlertBy, AlertCommand, AlertConfig, FirstSeen};
 pub use api_key::{ApiKeyConfig, KeyFileError, KeySource, Validity, key_file_hash};
 pub use audit::{
     AuditConfig, CheckpointConfig, Durability, KeepConfig, OnAuditError, RotateConfig,
@@ -61,7 +62,6 @@ pub use policy::{
 };
 pub use sanitize::{Kind, SanitizeConfig, ToolSanitize, Treatment};
 pub use server::{AuthMethod, ServerConfig};
-pub use alerts::{AlertBy, AlertCommand, AlertConfig, FirstSeen};
 pub use ship::{ShipBody, ShipConfig, ShipFormat, ShipOnly, ShipTo};
 pub use source::Source;
 pub use units::{Size, Span};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::audit::{Alerts, Delivered, Event, Log};
 use crate::audit::ship::{LogPlace, Progress, ShipError, Shipper};
+use crate::audit::{Alerts, Delivered, Event, Log};
 use crate::config::{AuditConfig, Problem, ShipConfig};
 
 /// Checks the receivers, and names their files as seen from the file that names them, which is in `base`.

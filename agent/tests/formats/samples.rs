@@ -128,7 +128,12 @@ fn known(event: Event) -> Record {
         status: Some(Status::Success),
         error: text("something = wrong | with \\ this\nand that"),
         duration_ms: Some(12),
-        result_metadata: Some(ResultMetadata { bytes: 3, content_items: Some(1), is_error: false, rows: None }),
+        result_metadata: Some(ResultMetadata {
+            bytes: 3,
+            content_items: Some(1),
+            is_error: false,
+            rows: None,
+        }),
         model_output_ref: text("sha256:00"),
         context_sources: Some(json!(["web", {"doc": "x"}])),
         end_user_id: text("ada"),

@@ -59,7 +59,11 @@ impl Rule {
         if self.config.first_seen.is_some() {
             let things = self.things(record);
             let new = things.into_iter().filter(|thing| self.is_new(thing.clone()));
-            return new.collect::<Vec<_>>().into_iter().map(|key| Firing { key, count: 1, seq }).collect();
+            return new
+                .collect::<Vec<_>>()
+                .into_iter()
+                .map(|key| Firing { key, count: 1, seq })
+                .collect();
         }
         let Some(count) = self.rate(&key, at) else { return Vec::new() };
         if let Some((until, more)) = self.told.get_mut(&key)
@@ -210,12 +214,15 @@ mod tests {
         assert_eq!(rule.flush(at(60)), firing("x", 38, None));
         assert!(rule.flush(at(200)).is_empty(), "y came once");
         assert_eq!(rule.take(&denied(4, "x"), at(300)), firing("x", 1, Some(4)));
-        assert!(rule.take(&json!({"event": "call", "policy_decision": "ALLOW"}), at(301)).is_empty());
+        assert!(
+            rule.take(&json!({"event": "call", "policy_decision": "ALLOW"}), at(301)).is_empty()
+        );
     }
 
     #[test]
     fn a_rate_takes_as_many_as_it_says_within_its_time() {
-        let text = "{name: a, when: {decision: [DENY]}, by: [actor], rate: {count: 3, within: 10s}}";
+        let text =
+            "{name: a, when: {decision: [DENY]}, by: [actor], rate: {count: 3, within: 10s}}";
         let mut rule = rule(text);
         for (second, fires) in [(0, false), (6, false), (11, false), (12, true), (13, false)] {
             assert_eq!(!rule.take(&denied(1, "x"), at(second)).is_empty(), fires, "{second}");
@@ -239,14 +246,16 @@ mod tests {
             "warranted": [effect("192.0.2.1:443", "connect"), effect("192.0.2.2:443", "bind")],
             "exceeded": [effect("192.0.2.3:53", "send"), {"kind": "file_read", "path": "/a"}],
         }});
-        let keys: Vec<_> = peers.take(&record, at(0)).into_iter().map(|firing| firing.key).collect();
+        let keys: Vec<_> =
+            peers.take(&record, at(0)).into_iter().map(|firing| firing.key).collect();
         assert_eq!(keys, ["s 192.0.2.3:53", "s 192.0.2.1:443"]);
         assert!(peers.take(&record, at(1)).is_empty());
     }
 
     #[test]
     fn many_keys_take_bounded_memory() {
-        let mut rule = rule("{name: a, when: {decision: [DENY]}, by: [actor], rate: {count: 2, within: 1d}}");
+        let mut rule =
+            rule("{name: a, when: {decision: [DENY]}, by: [actor], rate: {count: 2, within: 1d}}");
         for actor in 0..3000 {
             rule.take(&denied(1, &format!("a{actor}")), at(actor));
             rule.take(&denied(1, &format!("a{actor}")), at(actor));

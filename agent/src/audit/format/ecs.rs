@@ -21,7 +21,10 @@ const VERSION: &str = "9.4.0";
 pub(super) fn event(entry: &Entry<'_>, number: usize, part: Part<'_>, origin: &Origin) -> String {
     let (category, kinds) = kind_of(entry, part);
     let finding = matches!(part, Part::Finding(_))
-        || matches!((part, entry.subject()), (Part::Whole, Subject::Definition(_) | Subject::Alert));
+        || matches!(
+            (part, entry.subject()),
+            (Part::Whole, Subject::Definition(_) | Subject::Alert)
+        );
     let message = match part {
         Part::Effect(effect, true) => format!("without a warrant: {effect}"),
         Part::Effect(effect, false) => effect.to_string(),
