@@ -79,9 +79,14 @@ impl Rule {
 
     /// What was only counted and whose time is over.
     pub(super) fn flush(&mut self, now: Timestamp) -> Vec<Firing> {
-        let over = self.told.extract_if(.., |_, (until, _)| *until <= now);
-        let over = over.filter(|(_, (_, more))| *more > 0);
-        over.map(|(key, (_, count))| Firing { key, count, seq: None }).collect()
+        let mut firings = Vec::new();
+        self.told.retain(|key, (until, more)| {
+            if *until <= now && *more > 0 {
+                firings.push(Firing { key: key.clone(), count: *more, seq: None });
+            }
+            *until > now
+        });
+        firings
     }
 
     /// Begins the time in which more of the same is only counted.
