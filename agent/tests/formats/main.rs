@@ -101,10 +101,12 @@ fn passes(check: &mut Command, events: &[String]) -> Result<(), String> {
         .spawn()
         .map_err(|error| format!("{check:?}: {error}"))?;
     let text = events.join("\n");
-    if let Some(mut input) = child.stdin.take() {
-        input.write_all(text.as_bytes()).map_err(|error| error.to_string())?;
-    }
-    let output = child.wait_with_output().map_err(|error| error.to_string())?;
+    let input = child.stdin.take();
+    let output = std::thread::scope(|scope| {
+        // Meanwhile its answers are read: neither may wait for the other.
+        scope.spawn(|| input.map(|mut input| input.write_all(text.as_bytes())));
+        child.wait_with_output().map_err(|error| error.to_string())
+    })?;
     let said = String::from_utf8_lossy(&output.stdout);
     eprintln!("{}", said.lines().last().unwrap_or_default());
     if output.status.success() { Ok(()) } else { Err(said.into_owned()) }
