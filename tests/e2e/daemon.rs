@@ -338,15 +338,15 @@ fn broken() -> anyhow::Result<()> {
     let policy = rig.policy.display().to_string();
     let cases = [
         ("unknown key", right.replace("runtime_dir", "runtime_dri"), "warrantd.yaml:2:1"),
-        ("bad hash", right.replace("sha256:", "sha257:"), "warrantd.yaml:7:"),
-        ("bad method", right.replace("peer_uid", "peer"), "warrantd.yaml:15:"),
+        ("bad hash", right.replace("sha256:", "sha257:"), "warrantd.yaml:8:"),
+        ("bad method", right.replace("peer_uid", "peer"), "warrantd.yaml:16:"),
         ("missing policy", right.replace("policy.yaml", "absent.yaml"), "absent.yaml"),
         (
             "unknown actor",
             right.replace("id: assistant-service", "id: asistant"),
-            "warrantd.yaml:6:",
+            "warrantd.yaml:7:",
         ),
-        ("not YAML", right.replace("servers:", "servers: ]"), "warrantd.yaml:9:"),
+        ("not YAML", right.replace("servers:", "servers: ]"), "warrantd.yaml:10:"),
     ];
     for (name, config, place) in cases {
         let config = rig.scratch.file("warrantd.yaml", config)?;
