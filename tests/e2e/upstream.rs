@@ -155,7 +155,7 @@ impl Drop for Service {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
         let _ = self.process.wait();
-        let _ = within_seconds(2, || fs::remove_dir(&self.cgroup).is_ok());
+        let _ = within_seconds(20, || fs::remove_dir(&self.cgroup).is_ok());
     }
 }
 
