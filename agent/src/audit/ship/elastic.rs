@@ -8,7 +8,8 @@ use url::Url;
 
 use super::ShipError;
 use super::error::{Failure, excerpt};
-use super::post::{NDJSON, Post, is_final};
+use super::portions::post_all;
+use super::post::{NDJSON, Post};
 use super::sink::Delivered;
 use crate::audit::format::Formatted;
 use crate::config::ShipConfig;
@@ -22,52 +23,23 @@ pub(super) struct Elastic {
 
 impl Elastic {
     pub(super) fn open(config: &ShipConfig, url: &Url, base: &Path) -> Result<Self, ShipError> {
-        let post = Post::open(config, url, base, "ApiKey ")?;
+        let mut post = Post::open(config, url, base, "ApiKey ")?;
+        post.path = format!("{}/_bulk", post.path.trim_end_matches('/'));
         Ok(Self { post, index: config.index.clone().unwrap_or_default() })
     }
 
     pub(super) async fn deliver(&mut self, events: &[Formatted]) -> Result<Delivered, Failure> {
-        let (mut rejected, mut why) = (0, String::new());
-        let mut waiting = vec![events];
-        while let Some(events) = waiting.pop() {
-            if events.is_empty() {
-                continue;
-            }
-            let path = format!("{}/_bulk", self.post.path.trim_end_matches('/'));
-            let body = self.encode(events).into_bytes();
-            let (status, answer) = self.post.post(&path, &[NDJSON], body).await?;
-            match events {
-                _ if status.is_success() => {
-                    let (more, reason) = read(&answer, events)?;
-                    rejected += more;
-                    if more > 0 {
-                        why = reason;
-                    }
-                }
-                [event] if is_final(status) => {
-                    rejected += 1;
-                    why = format!("record {} was refused: {}", event.seq, excerpt(&answer));
-                }
-                _ if is_final(status) => {
-                    let (first, second) = events.split_at(events.len() / 2);
-                    waiting.extend([second, first]);
-                }
-                _ => return Err(Failure::Status(status.as_u16())),
-            }
-        }
-        Ok(Delivered::Acknowledged { rejected, why })
+        let index = &self.index;
+        let encode = |events: &[Formatted]| encode(events, index);
+        post_all(&mut self.post, events, NDJSON, encode, read).await
     }
+}
 
-    fn encode(&self, events: &[Formatted]) -> String {
-        let one = |event: &Formatted| {
-            format!(
-                "{}\n{}\n",
-                json!({"create": {"_index": self.index, "_id": event.id}}),
-                event.text
-            )
-        };
-        events.iter().map(one).collect()
-    }
+fn encode(events: &[Formatted], index: &str) -> String {
+    let one = |event: &Formatted| {
+        format!("{}\n{}\n", json!({"create": {"_index": index, "_id": event.id}}), event.text)
+    };
+    events.iter().map(one).collect()
 }
 
 /// How many events an answer says were refused for good. When one may be taken later, all are sent again: those

@@ -6,7 +6,8 @@ use url::Url;
 
 use super::ShipError;
 use super::error::Failure;
-use super::post::{JSON, NDJSON, Post, is_final};
+use super::portions::post_all;
+use super::post::{JSON, NDJSON, Post};
 use super::sink::Delivered;
 use crate::audit::format::Formatted;
 use crate::config::{ShipBody, ShipConfig, ShipFormat};
@@ -45,45 +46,6 @@ impl Http {
                 ShipBody::Ndjson => texts.join("\n") + "\n",
             }
         };
-        all(&mut self.post, events, header, encode, |_| (0, String::new())).await
+        post_all(&mut self.post, events, header, encode, |_, _| Ok((0, String::new()))).await
     }
-}
-
-/// Posts events together. What a receiver refuses for good is halved until it is one event, which is passed
-/// over; `count` says how many it refused in an answer of success.
-pub(super) async fn all(
-    post: &mut Post,
-    events: &[Formatted],
-    header: (&'static str, &str),
-    encode: impl Fn(&[Formatted]) -> String,
-    count: impl Fn(&[u8]) -> (u64, String),
-) -> Result<Delivered, Failure> {
-    let path = post.path.clone();
-    let (mut rejected, mut why) = (0, String::new());
-    let mut waiting = vec![events];
-    while let Some(events) = waiting.pop() {
-        if events.is_empty() {
-            continue;
-        }
-        let (status, answer) = post.post(&path, &[header], encode(events).into_bytes()).await?;
-        match events {
-            _ if status.is_success() => {
-                let (more, reason) = count(&answer);
-                rejected += more;
-                if more > 0 {
-                    why = reason;
-                }
-            }
-            [event] if is_final(status) => {
-                rejected += 1;
-                why = format!("record {} was refused with HTTP status {status}", event.seq);
-            }
-            _ if is_final(status) => {
-                let (first, second) = events.split_at(events.len() / 2);
-                waiting.extend([second, first]);
-            }
-            _ => return Err(Failure::Status(status.as_u16())),
-        }
-    }
-    Ok(Delivered::Acknowledged { rejected, why })
 }

@@ -29,6 +29,7 @@ mod journald;
 mod nats;
 mod nats_wire;
 mod otlp;
+mod portions;
 mod post;
 mod progress;
 mod shipper;

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::ShipError;
 use super::error::{Failure, excerpt};
-use super::http::all;
+use super::portions::post_all;
 use super::post::{JSON, Post};
 use super::sink::Delivered;
 use crate::audit::format::{Formatted, Origin};
@@ -38,7 +38,8 @@ impl Otlp {
 
     pub(super) async fn deliver(&mut self, events: &[Formatted]) -> Result<Delivered, Failure> {
         let origin = &self.origin;
-        all(&mut self.post, events, JSON, |events| encode(events, origin), refused).await
+        let encode = |events: &[Formatted]| encode(events, origin);
+        post_all(&mut self.post, events, JSON, encode, |answer, _| Ok(refused(answer))).await
     }
 }
 

@@ -10,7 +10,8 @@ use url::Url;
 
 use super::ShipError;
 use super::error::{Failure, excerpt};
-use super::post::{JSON, Post, is_final};
+use super::portions::Portions;
+use super::post::{JSON, Post};
 use super::sink::Delivered;
 use crate::audit::format::{Formatted, Origin};
 use crate::config::{ShipConfig, ShipFormat};
@@ -48,26 +49,16 @@ impl Splunk {
     }
 
     pub(super) async fn deliver(&mut self, events: &[Formatted]) -> Result<Delivered, Failure> {
-        let (mut rejected, mut why, mut known) = (0, String::new(), true);
-        let mut waiting = vec![events];
-        while let Some(events) = waiting.pop() {
-            if events.is_empty() {
-                continue;
-            }
+        let (mut portions, mut known) = (Portions::of(events), true);
+        while let Some(events) = portions.next() {
             let (status, answer) = self.ask("event", self.encode(events)).await?;
-            match events {
-                _ if status.is_success() => known &= self.acknowledge(&answer).await?,
-                [event] if is_final(status) => {
-                    rejected += 1;
-                    why = format!("record {} was refused: {}", event.seq, excerpt(&answer));
-                }
-                _ if is_final(status) => {
-                    let (first, second) = events.split_at(events.len() / 2);
-                    waiting.extend([second, first]);
-                }
-                _ => return Err(Failure::Status(status.as_u16())),
+            if status.is_success() {
+                known &= self.acknowledge(&answer).await?;
+            } else {
+                portions.refused(events, status, &answer)?;
             }
         }
+        let (rejected, why) = portions.done();
         Ok(if known {
             Delivered::Acknowledged { rejected, why }
         } else {
