@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use clap::Args;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::sync::watch;
 
 use super::{Failure, kernel, signals};
 use crate::audit::{AuditKey, Keeping, Log, Options, Reason, keep};
-use crate::serve::{Daemon, Shipping, load};
+use crate::serve::{Daemon, Shipping, load, notify};
 
 /// Serve the configured MCP servers on Unix sockets and over HTTP
 ///
@@ -65,7 +66,11 @@ impl Serve {
             if let Some(url) = daemon.metrics_url() {
                 tracing::info!("metrics on {url}");
             }
+            let watched = tokio::spawn(notify::watchdog(daemon.control().to_owned()));
+            notify::ready();
+            tokio::spawn(say_stopping(stop.clone()));
             let done = daemon.run(stop).await;
+            watched.abort();
             layer.close().await;
             keeper.abort();
             done.map_err(Failure::other)?;
@@ -74,6 +79,13 @@ impl Serve {
             signed
         })?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Tells the service manager when the end was asked for: sessions may take a while to end.
+async fn say_stopping(mut stop: watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_ok() {
+        notify::stopping();
     }
 }
 

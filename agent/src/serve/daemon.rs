@@ -124,6 +124,11 @@ impl Daemon {
         self.http.iter().map(Listener::url)
     }
 
+    /// The control socket.
+    pub fn control(&self) -> &Path {
+        self.control.path()
+    }
+
     /// Where metrics are read.
     pub fn metrics_url(&self) -> Option<String> {
         self.metrics.as_ref().map(Endpoint::url)

@@ -12,6 +12,7 @@ mod keyring;
 mod listen;
 mod load;
 mod metrics;
+pub mod notify;
 mod shipping;
 
 pub use authenticate::AUTHENTICATE;
