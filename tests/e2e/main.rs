@@ -9,6 +9,7 @@ mod argv;
 mod attribution;
 mod audit_disk;
 mod audit_kill;
+mod broken;
 mod clients;
 mod conformance;
 mod crash;
@@ -42,6 +43,7 @@ mod python;
 mod race;
 mod real;
 mod refused;
+mod reload;
 mod rig;
 mod rogue;
 mod rust_client;
@@ -80,6 +82,8 @@ fn main() -> ExitCode {
         network::tests(),
         names::tests(),
         daemon::tests(),
+        reload::tests(),
+        broken::tests(),
         http::tests(),
         http_streams::tests(),
         http_tls::tests(),

@@ -167,7 +167,7 @@ fn targets() -> anyhow::Result<Vec<Target>> {
     Ok(targets)
 }
 
-fn try_peers(client: &mut Client, targets: &[Target]) -> anyhow::Result<Vec<String>> {
+pub(crate) fn try_peers(client: &mut Client, targets: &[Target]) -> anyhow::Result<Vec<String>> {
     let names: Vec<_> = targets.iter().map(Target::to_string).collect();
     let reply = client.call("try_peers", &json!({"targets": names}))?;
     let mut outcomes = Vec::new();

@@ -4,6 +4,7 @@
 mod alert;
 mod chain;
 mod checkpoint;
+mod configuration;
 mod context;
 mod error;
 mod files;
@@ -29,6 +30,7 @@ mod writer;
 pub use alert::{AlertRecord, Alerts};
 pub use chain::{Chain, ChainError};
 pub use checkpoint::{CheckpointRecord, Reason};
+pub use configuration::{ConfigurationRecord, FileHash, FileHashes};
 pub use context::{CallContext, ContextRules};
 pub use error::AuditError;
 pub use files::{LogFiles, LogPart, logs_in, logs_of};

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::alert::AlertRecord;
 use super::checkpoint::CheckpointRecord;
+use super::configuration::ConfigurationRecord;
 use crate::auth::Method;
 use crate::config::{Action, Mode};
 use crate::warrant::{Effect, Observation, Standing, Verdict, Warrant, WarrantForm};
@@ -57,6 +58,8 @@ pub enum Event {
     Start,
     /// The daemon stopped.
     Stop,
+    /// The configuration was read anew; `configuration` says what changed, `error` why it stays as it was.
+    Reload,
     /// Effects that a warrantd which was killed had not told any more.
     Gap,
     /// A line that was cut by a crash was taken off the end of the log.
@@ -151,10 +154,14 @@ pub struct Record {
     pub effects: Option<EffectsRecord>,
     /// What a server says of a tool, where that is not what was accepted.
     pub definition: Option<DefinitionRecord>,
-    /// The user who thawed or killed a session (`SO_PEERCRED`, unix(7)).
+    /// The user who thawed or killed a session or ordered a reload (`SO_PEERCRED`, unix(7)); null for a
+    /// signal.
     pub operator_uid: Option<u32>,
-    /// Generation of the policy in the kernel.
+    /// Number of the configuration that the record was made under: 1 since the start, one more with each
+    /// reload.
     pub policy_generation: Option<u32>,
+    /// What was read at the start, or anew.
+    pub configuration: Option<ConfigurationRecord>,
     /// The first record that is still kept; in `retention` alone.
     pub kept_from: Option<u64>,
     /// Which rule holds, and for what.
@@ -199,6 +206,7 @@ impl Record {
             definition: None,
             operator_uid: None,
             policy_generation: None,
+            configuration: None,
             kept_from: None,
             alert: None,
             checkpoint: None,

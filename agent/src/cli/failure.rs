@@ -15,6 +15,8 @@ pub enum Failure {
     Setup(String),
     /// The command line does not fit together: exit 2.
     Usage(String),
+    /// A running daemon refused its new configuration, with the lines that say why: exit 78.
+    Unchanged(String),
     /// Anything else: exit 1.
     Other(String),
 }
@@ -31,6 +33,9 @@ impl Failure {
         let (text, code) = match self {
             Self::Config(error) => (error.to_string(), 78),
             Self::Setup(text) => (format!("error: {text}"), 78),
+            Self::Unchanged(text) => {
+                (format!("{text}\nnothing was changed: the configuration stays as it was"), 78)
+            }
             Self::Usage(text) => (format!("error: {text}"), 2),
             Self::Other(text) => (format!("error: {text}"), 1),
         };

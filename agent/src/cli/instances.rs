@@ -25,24 +25,8 @@ impl Instances {
         let found = instances(&self.runtime_dir)
             .map_err(|error| Failure::Other(format!("cannot read {dir}: {error}")))?;
         for instance in found {
-            match instance.ask(request) {
-                Ok(Answer::Refused { reason: Refusal::Permission, message }) => {
-                    return Err(Failure::Other(format!("{message}: use sudo")));
-                }
-                Ok(answer) => answers.push((instance, answer)),
-                // Its process was killed, or has ended meanwhile.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::ConnectionRefused | ErrorKind::NotFound
-                    ) => {}
-                Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                    return Err(Failure::Other("only root may do this: use sudo".to_owned()));
-                }
-                Err(error) => {
-                    let name = instance.name();
-                    return Err(Failure::Other(format!("{name} does not answer: {error}")));
-                }
+            if let Some(answer) = Self::one(&instance, request)? {
+                answers.push((instance, answer));
             }
         }
         if answers.is_empty() {
@@ -52,6 +36,43 @@ impl Instances {
             )));
         }
         Ok(answers)
+    }
+
+    /// Asks one, and gives nothing when its process was killed, or has ended meanwhile.
+    fn one(instance: &Instance, request: &Request) -> Result<Option<Answer>, Failure> {
+        match instance.ask(request) {
+            Ok(Answer::Refused { reason: Refusal::Permission, message }) => {
+                Err(Failure::Other(format!("{message}: use sudo")))
+            }
+            Ok(answer) => Ok(Some(answer)),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) =>
+            {
+                Ok(None)
+            }
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                Err(Failure::Other("only root may do this: use sudo".to_owned()))
+            }
+            Err(error) => {
+                let name = instance.name();
+                Err(Failure::Other(format!("{name} does not answer: {error}")))
+            }
+        }
+    }
+
+    /// Asks the daemon.
+    pub(super) fn daemon(&self, request: &Request) -> Result<Answer, Failure> {
+        let none = || {
+            let dir = self.runtime_dir.display();
+            Failure::Other(format!(
+                "no warrantd serve runs here: {dir} has no control socket of one that answers; name \
+                 its runtime_dir with --runtime-dir"
+            ))
+        };
+        let found = instances(&self.runtime_dir).map_err(|_| none())?;
+        let daemon = found.into_iter().find(Instance::is_daemon).ok_or_else(none)?;
+        let asked = Self::one(&daemon, request)?;
+        asked.ok_or_else(none)
     }
 
     /// Gives an order about a session to the one that has it, and prints `done`.
@@ -69,7 +90,7 @@ impl Instances {
                         refused = Some(message);
                     }
                 }
-                Answer::Sessions(_) => {}
+                Answer::Sessions(_) | Answer::Reloaded(_) => {}
             }
         }
         Err(Failure::Other(refused.unwrap_or_else(|| "it answered something else".to_owned())))

@@ -17,6 +17,7 @@ mod learn;
 mod output;
 mod pin;
 mod probe;
+mod reload;
 mod run;
 mod schema;
 mod serve;
@@ -47,6 +48,7 @@ enum Command {
     Serve(serve::Serve),
     Connect(connect::Connect),
     Status(status::Status),
+    Reload(reload::Reload),
     Thaw(thaw::Thaw),
     Kill(kill::Kill),
     Check(check::Check),
@@ -78,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Serve(command) => command.execute(),
         Command::Connect(command) => command.execute(),
         Command::Status(command) => command.execute(),
+        Command::Reload(command) => command.execute(),
         Command::Thaw(command) => command.execute(),
         Command::Kill(command) => command.execute(),
         Command::Check(command) => command.execute(),

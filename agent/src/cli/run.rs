@@ -90,7 +90,7 @@ impl Run {
             .build()
             .map_err(Failure::other)?;
         let ending = runtime.block_on(async {
-            let stop = signals::stop_signal().map_err(Failure::other)?;
+            let stop = signals::end_or_hangup().map_err(Failure::other)?;
             kernel::check_floor(server.wants_floor())?;
             let layer = kernel::start(self.kernel, instance)?;
             kernel::check_enforcement(server.wants_enforcement(), layer.kernel.as_ref())?;
@@ -116,7 +116,9 @@ impl Run {
                 delivered: Arc::new(|| None),
             };
             let keeper = tokio::spawn(keep(log.clone(), keeping));
-            let context = Context { server, kernel, log: log.clone(), sessions };
+            // Nothing is reloaded: what it runs was given on the command line.
+            let latest = watch::channel(server.clone()).1;
+            let context = Context { server, latest, kernel, log: log.clone(), sessions };
             let ending = converse(context, identity, client, writer, stop).await;
             if let Some(control) = control {
                 control.abort();
@@ -187,7 +189,7 @@ impl Run {
             way: Way::PerSession,
             protocol: ProtocolChoice::Auto,
         };
-        let server = Server::prepare(&spec, &policy).map_err(|error| match error {
+        let server = Server::prepare(&spec, &policy, None).map_err(|error| match error {
             ServerError::Policy(problem) => Failure::Config(source.error(problem)),
             ServerError::Pins(error) => Failure::Config(error),
             other => Failure::Setup(other.to_string()),

@@ -16,7 +16,8 @@ use crate::serve::{Daemon, Shipping, load, notify};
 ///
 /// Every server gets a socket, `<runtime_dir>/<id>.sock`, and each of the listeners under `listen` has
 /// it at `/<id>/mcp`. Each connection to a socket and each HTTP session is a session with a process of its
-/// own. SIGTERM ends every session and then the daemon.
+/// own. SIGTERM ends every session and then the daemon. SIGHUP, as `warrantd reload`, reads the configuration
+/// anew: nothing changes unless all of it is valid, and sessions go on.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  warrantd serve --config /etc/warrantd/warrantd.yaml")]
 pub(super) struct Serve {
@@ -29,34 +30,37 @@ impl Serve {
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
         let loaded = load(&self.config)?;
         raise_descriptor_limit();
-        let key = loaded.audit_key();
+        let key = loaded.fixed.audit_key();
         let key = AuditKey::open_or_make(&key).map_err(|e| Failure::Setup(e.to_string()))?;
-        let durability = loaded.audit.durability;
-        let options = Options { rotate: loaded.audit.rotate, key: Some(Arc::new(key)), durability };
+        let fixed = loaded.fixed.clone();
+        let durability = fixed.audit.durability;
+        let options = Options { rotate: fixed.audit.rotate, key: Some(Arc::new(key)), durability };
         let keeping = Keeping {
-            interval: loaded.audit.checkpoint.interval.0,
-            keep: Some(loaded.audit.keep),
+            interval: fixed.audit.checkpoint.interval.0,
+            keep: Some(fixed.audit.keep),
             delivered: Arc::new(|| None),
         };
         let log =
-            Arc::new(Log::open_with(&loaded.audit.dir, "audit", options).map_err(Failure::other)?);
+            Arc::new(Log::open_with(&fixed.audit.dir, "audit", options).map_err(Failure::other)?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .map_err(Failure::other)?;
         runtime.block_on(async {
-            let stop = signals::stop_signal().map_err(Failure::other)?;
+            let stop = signals::end().map_err(Failure::other)?;
+            let hangup = signals::hangup().map_err(Failure::other)?;
             kernel::check_floor(loaded.servers.iter().any(|server| server.server.wants_floor()))?;
             let enforce = loaded.servers.iter().any(|server| server.server.wants_enforcement());
-            let layer = kernel::start(loaded.kernel, "serve".to_owned())?;
+            let layer = kernel::start(fixed.kernel, "serve".to_owned())?;
             kernel::check_enforcement(enforce, layer.kernel.as_ref())?;
-            let shipping = Shipping::start(&loaded.audit, &loaded.state_dir, &log);
+            let shipping = Shipping::start(&fixed.audit, &fixed.state_dir, &log);
             let shipping = shipping.map_err(|e| Failure::Setup(e.to_string()))?;
             let keeping = Keeping { delivered: shipping.delivered(), ..keeping };
             let keeper = tokio::spawn(keep(log.clone(), keeping));
             let receivers = shipping.progress().clone();
-            let daemon = Daemon::listen(loaded, layer.kernel.clone(), log.clone(), receivers).await;
-            let daemon = daemon.map_err(Failure::other)?;
+            let daemon =
+                Daemon::listen(&self.config, loaded, layer.kernel.clone(), log.clone(), receivers);
+            let daemon = daemon.await.map_err(Failure::other)?;
             for socket in daemon.sockets() {
                 tracing::info!("listening on {}", socket.display());
             }
@@ -69,6 +73,7 @@ impl Serve {
             let watched = tokio::spawn(notify::watchdog(daemon.control().to_owned()));
             notify::ready();
             tokio::spawn(say_stopping(stop.clone()));
+            tokio::spawn(signals::reload_on(hangup, daemon.orders()));
             let done = daemon.run(stop).await;
             watched.abort();
             layer.close().await;

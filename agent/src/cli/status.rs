@@ -33,7 +33,7 @@ impl Status {
             match answer {
                 Answer::Sessions(sessions) => all.push((instance.name(), sessions)),
                 Answer::Refused { message, .. } => return Err(Failure::Other(message)),
-                Answer::Done => {}
+                Answer::Done | Answer::Reloaded(_) => {}
             }
         }
         if self.json {

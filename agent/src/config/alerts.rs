@@ -17,7 +17,7 @@ use super::Problem;
 use super::units::Span;
 
 /// A rule, and who is told when it holds. An alert is a record of its own, so every receiver of the log gets it.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AlertConfig {
     /// Its name, as the alert has it.
@@ -54,7 +54,7 @@ fn quiet() -> Span {
 }
 
 /// Values of a record, of each field one of those that are listed.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AlertWhen {
     /// `call`, `unsolicited`, `authentication`, …
@@ -74,7 +74,7 @@ pub struct AlertWhen {
 }
 
 /// So many within a time.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AlertRate {
     /// How many; 2 to 10,000.
@@ -108,7 +108,7 @@ pub enum AlertBy {
 }
 
 /// A command that is told of an alert: its record comes on standard input, a line of JSON.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AlertCommand {
     /// The program, by its absolute path, and its arguments.

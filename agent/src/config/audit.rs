@@ -10,7 +10,7 @@ use super::ship::ShipConfig;
 use super::units::{Size, Span};
 
 /// The audit log.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuditConfig {
     /// Its directory.
@@ -67,7 +67,7 @@ pub enum OnAuditError {
 }
 
 /// Signed statements of how far the log has come.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointConfig {
     /// How often one is written, if there is something new to sign.
@@ -84,7 +84,7 @@ impl Default for CheckpointConfig {
 }
 
 /// When a file of the log is put away.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RotateConfig {
     /// Before it grows beyond this.
@@ -100,7 +100,7 @@ impl Default for RotateConfig {
 }
 
 /// How much of the log is kept.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeepConfig {
     /// All files together.

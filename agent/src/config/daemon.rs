@@ -42,6 +42,7 @@ pub struct DaemonConfig {
     #[serde(default)]
     pub metrics: Option<MetricsConfig>,
     /// The MCP servers behind warrantd.
+    #[serde(default)]
     pub servers: Vec<ServerConfig>,
 }
 

@@ -11,6 +11,7 @@ mod cases;
 mod certificate;
 mod context;
 mod daemon;
+mod drop_ins;
 mod effects;
 mod error;
 mod key_hash;
@@ -40,6 +41,7 @@ pub use cases::{Case, CasesFile};
 pub use certificate::CertificateName;
 pub use context::{ContextSection, ContextSource};
 pub use daemon::{ActorConfig, DaemonConfig, KernelMode};
+pub use drop_ins::Written;
 pub use effects::{
     AmbientSection, EffectsSection, ExecEntry, Invocation, NetworkOpening, OnStartup, OnVerdict,
     StartupSection, ToolEffects,

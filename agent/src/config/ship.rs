@@ -16,7 +16,7 @@ use url::Url;
 use super::Problem;
 
 /// One receiver.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ShipConfig {
     /// Its name: letters, digits, `-` and `_`. How far it has got is in `<state_dir>/ship/<name>.json`.

@@ -57,6 +57,11 @@ impl Source {
         &self.file
     }
 
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether the file has a key of this path.
     pub fn has(&self, key: &str) -> bool {
         self.positions.has(key)

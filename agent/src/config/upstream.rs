@@ -24,7 +24,7 @@ use url::{Host, Url};
 use super::Problem;
 
 /// Where a server is that speaks Streamable HTTP.
-#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamConfig {
     /// Its endpoint: `http://127.0.0.1:9000/mcp`, `https://…`.
@@ -95,6 +95,18 @@ pub enum HeaderSource {
     /// A file, relative to the configuration file. A line end after the value does not count.
     File(PathBuf),
 }
+
+impl PartialEq for HeaderSource {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Value(one), Self::Value(other)) => one.expose_secret() == other.expose_secret(),
+            (Self::File(one), Self::File(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for HeaderSource {}
 
 /// Headers that the transport itself sets.
 const OWN: [&str; 16] = [

@@ -1,13 +1,13 @@
 //! Addresses that a session may reach because a name led to them.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
-use crate::policy::network::Allowed;
+use crate::policy::network::{Allowed, merge};
 
 use super::KernelError;
 use super::leave::Leave;
@@ -116,6 +116,42 @@ impl NamedAddresses {
                 known.open = open;
             }
         }
+        Ok(())
+    }
+
+    /// Judges anew what every name opened that led somewhere, and closes what none opens any more. On an error
+    /// some of what was open before may still be.
+    pub fn judge_anew(
+        &self,
+        allowed: impl Fn(IpAddr, &str) -> Option<Vec<Allowed>>,
+    ) -> Result<(), KernelError> {
+        let mut state = self.lock();
+        let Some(State { addresses, leave }) = state.as_mut() else {
+            return Err(KernelError::SessionOver);
+        };
+        let tables = self.inner.tables();
+        let mut closed = Vec::new();
+        for (key, known) in addresses.iter_mut() {
+            let address = IpAddr::V6(Ipv6Addr::from(*key)).to_canonical();
+            let mut all = Vec::new();
+            known.names.retain(|name| {
+                let opens = allowed(address, name);
+                all.extend(opens.iter().flatten().copied());
+                opens.is_some()
+            });
+            known.allowed = merge(all.into_iter());
+            if known.names.is_empty() {
+                tables.close_name(self.cgroup_id, *key);
+                closed.push(*key);
+                continue;
+            }
+            let open = leave.named(&known.names, &known.allowed);
+            if open != known.open {
+                tables.open_name(self.cgroup_id, *key, &open, known.until)?;
+                known.open = open;
+            }
+        }
+        addresses.retain(|key, _| !closed.contains(key));
         Ok(())
     }
 

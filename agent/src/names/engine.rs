@@ -1,7 +1,7 @@
 //! From a query's bytes to an answer's bytes, for one session.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
 use hickory_proto::op::ResponseCode;
@@ -16,15 +16,16 @@ use super::query::{Asked, Question};
 use super::reply::{Reply, Transport, bare};
 use super::{AddressBook, LINGER, Upstream};
 use crate::policy::network::looked_up_as;
-use crate::policy::{NameDenial, NameMatch, Names};
+use crate::policy::{NameDenial, Names};
 
 /// Questions that name servers are asked at once for a session; more wait.
 const MAX_FORWARDED: usize = 64;
 
 /// What answers a session's questions.
 pub(super) struct Engine {
-    names: Arc<Names>,
-    upstream: Upstream,
+    /// Held while an address is opened, so that none is by names that were replaced.
+    names: RwLock<Arc<Names>>,
+    upstream: Mutex<Arc<Upstream>>,
     book: Arc<dyn AddressBook>,
     pub(super) ledger: Ledger,
     known: Mutex<Known>,
@@ -36,8 +37,8 @@ pub(super) struct Engine {
 impl Engine {
     pub(super) fn new(names: Arc<Names>, upstream: Upstream, book: Arc<dyn AddressBook>) -> Self {
         Self {
-            names,
-            upstream,
+            names: RwLock::new(names),
+            upstream: Mutex::new(Arc::new(upstream)),
             book,
             ledger: Ledger::default(),
             known: Mutex::default(),
@@ -45,6 +46,16 @@ impl Engine {
             started: Instant::now(),
             slots: Semaphore::new(MAX_FORWARDED),
         }
+    }
+
+    /// Goes by other names, and asks others for them.
+    pub(super) fn renew(&self, names: Arc<Names>, upstream: Upstream) {
+        *self.upstream.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(upstream);
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
+    }
+
+    fn names(&self) -> RwLockReadGuard<'_, Arc<Names>> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The answer to a packet; `None` when it gets none.
@@ -65,7 +76,7 @@ impl Engine {
             return self.refuse(question, ResponseCode::Refused, "the session asks too much");
         }
         let listed = question.name.as_deref().ok_or(NameDenial::NoName);
-        let listed = listed.and_then(|name| Ok((name, self.names.find(name)?)));
+        let listed = listed.and_then(|name| Ok((name, self.names().find(name)?)));
         let (name, listed) = match listed {
             Ok(listed) => listed,
             Err(denial) => return self.refuse(question, ResponseCode::NXDomain, &denial),
@@ -80,7 +91,7 @@ impl Engine {
             return self.refuse(question, ResponseCode::Refused, why);
         }
         match self.look_up(question, name).await {
-            Ok(found) => self.open(question, name, &listed, found),
+            Ok(found) => self.open(question, name, found),
             Err(why) => {
                 self.note(question, &why, false);
                 // Who was asked is nothing that a server needs to know.
@@ -94,12 +105,19 @@ impl Engine {
         let _slot = self.slots.acquire().await.map_err(|error| error.to_string())?;
         let name = Name::from_ascii(format!("{name}.")).map_err(|error| error.to_string())?;
         let kind = question.query.query_type();
-        let answer = self.upstream.ask(&name, kind).await.map_err(|error| error.to_string())?;
+        let upstream = self.upstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let answer = upstream.ask(&name, kind).await.map_err(|error| error.to_string())?;
         answer::read(&answer, &name, kind).map_err(|error| error.to_string())
     }
 
     /// Opens the addresses, and answers with those that are open.
-    fn open(&self, question: &Question, name: &str, listed: &NameMatch, found: Found) -> Reply {
+    fn open(&self, question: &Question, name: &str, found: Found) -> Reply {
+        // Anew: the names may be others by now.
+        let names = self.names();
+        let listed = match names.find(name) {
+            Ok(listed) => listed,
+            Err(denial) => return self.refuse(question, ResponseCode::NXDomain, &denial),
+        };
         if !found.exists && found.addresses.is_empty() {
             return Reply::empty(ResponseCode::NXDomain);
         }
@@ -108,7 +126,7 @@ impl Engine {
         let mut failed = None;
         let mut addresses = Vec::new();
         for address in found.addresses {
-            match self.names.judge_address(address, &listed.allowed) {
+            match names.judge_address(address, &listed.allowed) {
                 Err(denial) => denied = Some(denial),
                 Ok(allowed) => match self.book.open(looked_up_as(address), name, &allowed, lives) {
                     Ok(()) => addresses.push(address),

@@ -44,6 +44,11 @@ impl Resolver {
         Ok(Self { engine, v4_port, v6_port, _tasks: tasks })
     }
 
+    /// Answers by these names from now on. What was found by the others is open when this returns, or will not be.
+    pub fn renew(&self, names: Arc<Names>, upstream: Upstream) {
+        self.engine.renew(names, upstream);
+    }
+
     /// Its port on 127.0.0.1, for UDP and for TCP.
     pub fn v4_port(&self) -> u16 {
         self.v4_port

@@ -14,10 +14,11 @@ use std::time::Duration;
 
 use nix::unistd::Uid;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::timeout;
 
 use super::control_messages::{Answer, REQUEST_BYTES, Refusal, Request};
+use super::reload::{Order, Orders};
 use crate::session::{Sessions, stopped};
 use crate::transport::{Line, LineReader, LineWriter};
 
@@ -35,31 +36,40 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Control {
     listener: UnixListener,
     path: PathBuf,
+    desk: Desk,
+}
+
+/// Who does what operators order.
+#[derive(Debug, Clone)]
+struct Desk {
     sessions: Arc<Sessions>,
+    /// The daemon, which reads its configuration anew; nobody in a `warrantd run`.
+    orders: Option<Orders>,
 }
 
 impl Control {
     /// The control socket of the daemon in its runtime directory, which exists. It replaces one that
     /// nobody listens on.
-    pub fn of_daemon(dir: &Path, sessions: Arc<Sessions>) -> io::Result<Self> {
-        Self::bind(dir.join(DAEMON), sessions)
+    pub fn of_daemon(dir: &Path, sessions: Arc<Sessions>, orders: Orders) -> io::Result<Self> {
+        Self::bind(dir.join(DAEMON), Desk { sessions, orders: Some(orders) })
     }
 
     /// The control socket of this process, a `warrantd run`.
     pub fn of_run(dir: &Path, sessions: Arc<Sessions>) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
         remove_stale(dir);
-        Self::bind(dir.join(format!("run-{}.{ENDING}", std::process::id())), sessions)
+        let path = dir.join(format!("run-{}.{ENDING}", std::process::id()));
+        Self::bind(path, Desk { sessions, orders: None })
     }
 
-    fn bind(path: PathBuf, sessions: Arc<Sessions>) -> io::Result<Self> {
+    fn bind(path: PathBuf, desk: Desk) -> io::Result<Self> {
         // Made aside, so that it is never there with another mode.
         let aside = path.with_extension(format!("{}.new", std::process::id()));
         remove(&aside)?;
         let listener = UnixListener::bind(&aside)?;
         fs::set_permissions(&aside, Permissions::from_mode(0o600))?;
         fs::rename(&aside, &path)?;
-        Ok(Self { listener, path, sessions })
+        Ok(Self { listener, path, desk })
     }
 
     /// The socket.
@@ -78,9 +88,9 @@ impl Control {
             };
             match accepted {
                 Ok((stream, _)) => {
-                    let sessions = self.sessions.clone();
+                    let desk = self.desk.clone();
                     tokio::spawn(async move {
-                        attend(stream, &sessions).await;
+                        desk.attend(stream).await;
                         drop(permit);
                     });
                 }
@@ -118,39 +128,62 @@ fn remove_stale(dir: &Path) {
     }
 }
 
-/// One connection.
-async fn attend(stream: UnixStream, sessions: &Sessions) {
-    let Ok(peer) = stream.peer_cred() else { return };
-    let (reader, writer) = stream.into_split();
-    let writer = LineWriter::new(writer, 1);
-    let answer = if peer.uid() == 0 || peer.uid() == Uid::effective().as_raw() {
-        let mut reader = LineReader::new(reader, REQUEST_BYTES);
-        let Ok(Ok(Some(Line::Whole(line)))) = timeout(PATIENCE, reader.next()).await else {
-            return;
+impl Desk {
+    /// One connection.
+    async fn attend(&self, stream: UnixStream) {
+        let Ok(peer) = stream.peer_cred() else { return };
+        let (reader, writer) = stream.into_split();
+        let writer = LineWriter::new(writer, 1);
+        let answer = if peer.uid() == 0 || peer.uid() == Uid::effective().as_raw() {
+            let mut reader = LineReader::new(reader, REQUEST_BYTES);
+            let Ok(Ok(Some(Line::Whole(line)))) = timeout(PATIENCE, reader.next()).await else {
+                return;
+            };
+            match serde_json::from_slice(&line) {
+                Ok(request) => self.answer(request, peer.uid()).await,
+                Err(error) => {
+                    Answer::refused(Refusal::Request, format!("no such request: {error}"))
+                }
+            }
+        } else {
+            tracing::warn!(uid = peer.uid(), "refused on the control socket");
+            Answer::refused(Refusal::Permission, "only root may do this".to_owned())
         };
-        match serde_json::from_slice(&line) {
-            Ok(request) => answer(request, peer.uid(), sessions).await,
-            Err(error) => Answer::refused(Refusal::Request, format!("no such request: {error}")),
-        }
-    } else {
-        tracing::warn!(uid = peer.uid(), "refused on the control socket");
-        Answer::refused(Refusal::Permission, "only root may do this".to_owned())
-    };
-    let text = serde_json::to_vec(&answer).unwrap_or_default();
-    let _ = timeout(PATIENCE, async move {
-        writer.send(text).await;
-        writer.finish().await;
-    })
-    .await; // Whoever does not read has asked in vain.
-}
+        let text = serde_json::to_vec(&answer).unwrap_or_default();
+        let _ = timeout(PATIENCE, async move {
+            writer.send(text).await;
+            writer.finish().await;
+        })
+        .await; // Whoever does not read has asked in vain.
+    }
 
-async fn answer(request: Request, uid: u32, sessions: &Sessions) -> Answer {
-    let done = match request {
-        Request::Status {} => return Answer::Sessions(sessions.status().await),
-        Request::Thaw { session } => sessions.thaw(&session, uid).await,
-        Request::Kill { session } => sessions.kill(&session, uid).await,
-    };
-    done.map_or_else(Answer::from, |()| Answer::Done)
+    async fn answer(&self, request: Request, uid: u32) -> Answer {
+        let done = match request {
+            Request::Status {} => return Answer::Sessions(self.sessions.status().await),
+            Request::Reload {} => return self.reload(uid).await,
+            Request::Thaw { session } => self.sessions.thaw(&session, uid).await,
+            Request::Kill { session } => self.sessions.kill(&session, uid).await,
+        };
+        done.map_or_else(Answer::from, |()| Answer::Done)
+    }
+
+    async fn reload(&self, uid: u32) -> Answer {
+        let Some(orders) = &self.orders else {
+            let why = "what `warrantd run` does was given on its command line";
+            return Answer::refused(Refusal::Unknown, why.to_owned());
+        };
+        let (answer, done) = oneshot::channel();
+        let order = Order { by: Some(uid), answer: Some(answer) };
+        let ending = || Answer::refused(Refusal::Busy, "warrantd is ending".to_owned());
+        if orders.send(order).await.is_err() {
+            return ending();
+        }
+        match done.await {
+            Ok(Ok(reloaded)) => Answer::Reloaded(reloaded),
+            Ok(Err(error)) => error.into(),
+            Err(_) => ending(),
+        }
+    }
 }
 
 #[cfg(test)]

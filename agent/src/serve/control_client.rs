@@ -5,11 +5,13 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::control::ENDING;
+use super::control::{DAEMON, ENDING};
 use super::control_messages::{ANSWER_BYTES, Answer, Request};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same where every file is read and every session adopts what it says.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A warrantd that has a control socket.
 #[derive(Debug)]
@@ -47,11 +49,20 @@ impl Instance {
         }
     }
 
-    /// Asks, and waits for the answer for at most 10 s. Refused connections mean that its process is
+    /// Whether it is a `warrantd serve`.
+    pub fn is_daemon(&self) -> bool {
+        self.socket.file_name().is_some_and(|name| name == DAEMON)
+    }
+
+    /// Asks, and waits for the answer for at most 10 s; a minute where the configuration is read anew. Refused connections mean that its process is
     /// gone.
     pub fn ask(&self, request: &Request) -> io::Result<Answer> {
         let mut stream = UnixStream::connect(&self.socket)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        let patience = match request {
+            Request::Reload {} => RELOAD_PATIENCE,
+            _ => PATIENCE,
+        };
+        stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');

@@ -3,10 +3,12 @@
 //! {"command":"status"}                  {"sessions":[…]}
 //! {"command":"thaw","session":"ID"}     "done"
 //! {"command":"kill","session":"ID"}     {"refused":{"reason":"unknown","message":"…"}}
+//! {"command":"reload"}                  {"reloaded":{…}}
 //! ```
 
 use serde::{Deserialize, Serialize};
 
+use super::reload::{ReloadError, Reloaded};
 use crate::session::{OrderError, SessionStatus};
 
 /// A request may have this many bytes.
@@ -30,6 +32,8 @@ pub enum Request {
         /// Its id.
         session: String,
     },
+    /// To read the configuration anew.
+    Reload {},
 }
 
 /// What an operator is answered.
@@ -40,6 +44,8 @@ pub enum Answer {
     Sessions(Vec<SessionStatus>),
     /// It was done.
     Done,
+    /// The configuration was read anew.
+    Reloaded(Reloaded),
     /// It was not done.
     Refused {
         /// Why, for programs.
@@ -65,6 +71,8 @@ pub enum Refusal {
     NotFrozen,
     /// The kernel refused.
     Kernel,
+    /// The configuration cannot be put in force; the message has all lines of why.
+    Configuration,
 }
 
 impl Answer {
@@ -83,6 +91,12 @@ impl From<OrderError> for Answer {
             OrderError::Kernel(..) => Refusal::Kernel,
         };
         Self::refused(reason, error.to_string())
+    }
+}
+
+impl From<ReloadError> for Answer {
+    fn from(error: ReloadError) -> Self {
+        Self::refused(Refusal::Configuration, error.to_string())
     }
 }
 

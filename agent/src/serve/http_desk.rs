@@ -1,59 +1,41 @@
 //! What HTTP listeners ask of the daemon: who a caller is, and a session with a server.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::load::LoadedServer;
+use super::roster::Roster;
 use crate::audit::{Event, Log, Record, Status};
 use crate::auth::{Identity, Method};
 use crate::mcp::{Era, ParamHeader};
-use crate::session::{Context, Part, Pool, converse};
+use crate::session::{Part, converse};
 use crate::transport::http::{Complaint, Desk, Peer, TurnedAway, Visit};
 use crate::transport::{Inbox, Outbox};
 
 /// The servers of a daemon, for its HTTP listeners.
 pub(super) struct HttpDesk {
-    servers: BTreeMap<String, Served>,
+    servers: Roster,
     log: Arc<Log>,
-    stop: watch::Receiver<bool>,
     /// Held by every session, so that the daemon knows when all have ended.
     alive: mpsc::Sender<()>,
 }
 
-/// A server, and who may come in.
-#[derive(Clone)]
-pub(super) struct Served {
-    pub(super) server: Arc<LoadedServer>,
-    pub(super) context: Context,
-    /// The conversations that clients share.
-    pub(super) pool: Pool,
-}
-
 impl HttpDesk {
-    pub(super) fn new(
-        servers: Vec<Served>,
-        log: Arc<Log>,
-        stop: watch::Receiver<bool>,
-        alive: mpsc::Sender<()>,
-    ) -> Self {
-        let id = |served: &Served| served.context.server.id.clone();
-        let servers = servers.into_iter().map(|served| (id(&served), served)).collect();
-        Self { servers, log, stop, alive }
+    pub(super) fn new(servers: Roster, log: Arc<Log>, alive: mpsc::Sender<()>) -> Self {
+        Self { servers, log, alive }
     }
 }
 
 impl Desk for HttpDesk {
     fn has(&self, server: &str) -> bool {
-        self.servers.contains_key(server)
+        self.servers.get(server).is_some()
     }
 
-    fn only(&self) -> Option<&str> {
-        let mut ids = self.servers.keys();
-        ids.next().filter(|_| ids.next().is_none()).map(String::as_str)
+    fn only(&self) -> Option<String> {
+        self.servers.only()
     }
 
     fn authenticate(
@@ -63,18 +45,20 @@ impl Desk for HttpDesk {
         peer: &Peer,
     ) -> Result<Identity, TurnedAway> {
         let unknown = |why: &str| Err(TurnedAway::Unknown(why.to_owned()));
-        let Some(Served { server, context, .. }) = self.servers.get(server) else {
+        let Some(entry) = self.servers.get(server) else {
             return unknown("there is no such server");
         };
-        let identity = match identify(server, key, peer) {
+        let loaded = entry.loaded();
+        let identity = match identify(&loaded, key, peer) {
             Ok(identity) => identity,
             Err(why) => return unknown(why),
         };
-        let policy = &context.server.policy;
-        if !context.server.is_observed() && policy.expect_actor(&identity.actor).is_err() {
+        let server = &loaded.server;
+        let policy = &server.policy;
+        if !server.is_observed() && policy.expect_actor(&identity.actor).is_err() {
             let message = format!(
                 "denied by policy: actor `{}` may do nothing with server `{}`",
-                identity.actor, context.server.id
+                identity.actor, server.id
             );
             return Err(TurnedAway::NotAllowed(identity, message));
         }
@@ -82,18 +66,19 @@ impl Desk for HttpDesk {
     }
 
     fn begin(&self, visit: Visit) -> Result<(), String> {
-        let Some(Served { context, pool, .. }) = self.servers.get(&visit.server) else {
+        let Some(served) = self.servers.get(&visit.server) else {
             return Err("there is no such server".to_owned());
         };
+        let (context, stop) = (served.context(&served.loaded()), served.stop());
         let Visit { identity, era, arrivals, departures, .. } = visit;
         let (inbox, out) = (Inbox::Queue(arrivals), Outbox::Queue(departures));
         let shared = context.server.is_shared();
         if shared || era == Era::Modern {
             let part = if era == Era::Modern { Part::Request } else { Part::Session };
-            let joined = pool.join(context, identity, !shared, part, (inbox, out), &self.stop);
+            let joined = served.pool().join(&context, identity, !shared, part, (inbox, out), &stop);
             return joined.map(drop).map_err(|error| error.to_string());
         }
-        let (context, stop, alive) = (context.clone(), self.stop.clone(), self.alive.clone());
+        let alive = self.alive.clone();
         tokio::spawn(async move {
             let (id, actor) = (context.server.id.clone(), identity.actor.clone());
             match converse(context, identity, inbox, out, stop).await {
@@ -134,13 +119,12 @@ impl Desk for HttpDesk {
 
     fn param_headers(&self, server: &str, tool: &str) -> Vec<ParamHeader> {
         let found = self.servers.get(server);
-        found.map(|served| served.context.server.param_headers(tool)).unwrap_or_default()
+        found.map(|entry| entry.loaded().server.param_headers(tool)).unwrap_or_default()
     }
 
     fn noted_headers(&self, server: &str) -> Vec<String> {
-        let found = self.servers.get(server).into_iter();
-        let headers = found.flat_map(|served| served.context.server.headers_for_audit());
-        headers.map(str::to_owned).collect()
+        let Some(entry) = self.servers.get(server) else { return Vec::new() };
+        entry.loaded().server.headers_for_audit().map(str::to_owned).collect()
     }
 }
 

@@ -2,15 +2,16 @@
 //! is checked before anything starts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use super::fixed::Fixed;
 use super::keyring::Keyring;
 use super::{listen, shipping};
+use crate::audit::FileHashes;
 use crate::config::{
-    AuditConfig, AuthMethod, CertificateName, ConfigError, DaemonConfig, Instances, KernelMode,
-    LimitsConfig, ListenerConfig, MetricsConfig, PolicyFile, Problem, ServerConfig, Source,
-    suggestion,
+    AuthMethod, CertificateName, ConfigError, DaemonConfig, Instances, LimitsConfig,
+    ListenerConfig, PolicyFile, Problem, ServerConfig, Source, Written, suggestion,
 };
 use crate::session::{RunAs, Server, ServerError, ServerSpec, Way};
 use crate::transport::Upstream;
@@ -19,30 +20,18 @@ use crate::transport::upstream::UpstreamError;
 /// A configuration that was checked whole.
 #[derive(Debug)]
 pub struct Loaded {
-    /// Directory of the sockets.
-    pub runtime_dir: PathBuf,
-    /// Directory of what outlives the daemon.
-    pub state_dir: PathBuf,
-    /// The audit log.
-    pub audit: AuditConfig,
-    /// Whether the kernel enforces and observes.
-    pub kernel: KernelMode,
+    /// Its number: 1 at the start, one more with each reload.
+    pub generation: u32,
+    /// The files that it was read from.
+    pub files: FileHashes,
+    /// What takes a restart to change.
+    pub fixed: Fixed,
     /// The servers.
     pub servers: Vec<LoadedServer>,
     /// Where clients connect over HTTP.
     pub listen: Vec<ListenerConfig>,
     /// How much HTTP clients may take.
     pub limits: LimitsConfig,
-    /// Where metrics are read.
-    pub metrics: Option<MetricsConfig>,
-}
-
-impl Loaded {
-    /// The file of the key that the audit log is signed with.
-    pub fn audit_key(&self) -> PathBuf {
-        let key = self.audit.checkpoint.key.clone();
-        key.unwrap_or_else(|| self.state_dir.join("audit.key"))
-    }
 }
 
 /// A server and who may connect to it.
@@ -60,8 +49,19 @@ pub struct LoadedServer {
 
 /// Reads and checks the daemon's file and every policy it names.
 pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
-    let source = Source::read(file)?;
-    let mut config: DaemonConfig = source.parse()?;
+    load_after(file, 1, &|_| None)
+}
+
+/// The same, to replace what runs: `running` are the servers as they are configured until now, and
+/// `generation` is the number of the configuration.
+pub(super) fn load_after(
+    file: &Path,
+    generation: u32,
+    running: &dyn Fn(&str) -> Option<Arc<Server>>,
+) -> Result<Loaded, ConfigError> {
+    let (source, mut config) = Written::read(file)?;
+    let mut files = FileHashes::default();
+    source.sources().for_each(|source| files.add(source));
     let base = file.parent().unwrap_or(Path::new(""));
     shipping::check(&mut config.audit.ship, base).map_err(|problem| source.error(problem))?;
     shipping::check_alerts(&config.audit).map_err(|problem| source.error(problem))?;
@@ -97,13 +97,16 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
             let dot = if field.is_empty() { "" } else { "." };
             source.error(Problem::new(format!("{key}.upstream{dot}{field}"), error.to_string()))
         })?;
-        let prepared = Server::prepare(&spec, &policy).map_err(|error| match error {
-            ServerError::Policy(problem) => policy_source.error(problem),
-            ServerError::Pins(error) => error,
-            other => {
-                source.error(Problem::new(format!("{key}.{}", field_of(&other)), other.to_string()))
-            }
-        })?;
+        files.add(&policy_source);
+        let before = running(&server.id);
+        let mut prepared =
+            Server::prepare(&spec, &policy, before.as_deref()).map_err(|error| match error {
+                ServerError::Policy(problem) => policy_source.error(problem),
+                ServerError::Pins(error) => error,
+                other => source
+                    .error(Problem::new(format!("{key}.{}", field_of(&other)), other.to_string())),
+            })?;
+        prepared.generation = generation;
         known.extend(prepared.policy.actor_ids().map(str::to_owned));
         let (keys, uids) = callers(&config, server).map_err(|problem| source.error(problem))?;
         let certificates =
@@ -122,14 +125,18 @@ pub fn load(file: &Path) -> Result<Loaded, ConfigError> {
         }
     }
     Ok(Loaded {
-        runtime_dir: config.runtime_dir,
-        state_dir: config.state_dir,
-        audit: config.audit,
-        kernel: config.kernel,
+        generation,
+        files,
+        fixed: Fixed {
+            runtime_dir: config.runtime_dir,
+            state_dir: config.state_dir,
+            audit: config.audit,
+            kernel: config.kernel,
+            metrics: config.metrics,
+        },
         servers,
         listen: config.listen.iter().map(|listener| listen::beside(listener, base)).collect(),
         limits: config.limits,
-        metrics: config.metrics,
     })
 }
 

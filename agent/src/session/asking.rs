@@ -5,6 +5,7 @@
 //! a server could ask for.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
@@ -14,6 +15,7 @@ use super::clients::{ClientKey, Key};
 use super::conversation::{Conversation, SessionError};
 use super::request::Request;
 use super::resolve::real_path;
+use super::server::Server;
 use super::terms::Terms;
 use crate::audit::{AuditError, Event, Record, Status};
 use crate::config::Action;
@@ -29,6 +31,8 @@ const OPEN: usize = 64;
 pub(super) struct Asking {
     method: String,
     arrived: Instant,
+    /// Whose limits count it, as they were when it came.
+    counted: Arc<Server>,
     /// All that is known of it.
     record: Record,
 }
@@ -92,7 +96,8 @@ impl Conversation {
         };
         match target.filter(|_| decision.action == Action::Allow) {
             Some(client) => {
-                let asking = Asking { method, arrived: Instant::now(), record };
+                let counted = self.context.server.clone();
+                let asking = Asking { method, arrived: Instant::now(), counted, record };
                 self.asking.insert(Key { client, id }, asking);
                 let route = self.route(client);
                 self.send(client, line, route).await;
@@ -202,13 +207,13 @@ impl Conversation {
         error: Option<&str>,
         more: impl FnOnce(Record) -> Record,
     ) -> Result<(), AuditError> {
-        let Asking { method, arrived, record } = asking;
+        let Asking { method, arrived, counted, record } = asking;
         // A ping asks for nothing.
         if method == "ping" {
             return Ok(());
         }
         let actor = record.actor.as_deref().unwrap_or_default();
-        self.context.server.let_go(actor, Subject::Method(&method));
+        counted.let_go(actor, Subject::Method(&method));
         let duration = u64::try_from(arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
         let status = if error.is_some() { Status::Failure } else { Status::Success };
         self.append(&more(Record {

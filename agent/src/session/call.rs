@@ -1,5 +1,6 @@
 //! What is known of a call, from the decision to its audit record.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -29,8 +30,8 @@ pub(super) struct CallInfo {
     pub(super) rule: String,
     /// Why policy denied it.
     pub(super) denied: Option<String>,
-    /// Whether it takes a slot of its limits.
-    pub(super) counted: bool,
+    /// Whose limits count it, as they were when it came.
+    pub(super) counted: Option<Arc<Server>>,
     /// What it may do.
     pub(super) warrant: Warrant,
     /// How long it may take.
@@ -59,7 +60,7 @@ impl CallInfo {
             action: decision.action,
             rule: decision.rule.clone(),
             denied: (decision.action == Action::Deny).then(|| decision.reason.clone()),
-            counted: true,
+            counted: None,
             warrant,
             timeout: decision.timeout,
             task: call.task,
@@ -82,7 +83,7 @@ impl CallInfo {
             action: decision.action,
             rule: decision.rule.clone(),
             denied: (decision.action == Action::Deny).then(|| decision.reason.clone()),
-            counted: false,
+            counted: None,
             warrant,
             timeout: decision.timeout,
             task: false,
@@ -144,15 +145,12 @@ pub(super) struct Recorder {
     pub(super) mode: Mode,
     /// The caller, once authenticated.
     pub(super) identity: Option<Identity>,
-    pub(super) generation: Option<u32>,
+    /// The configuration that it goes by.
+    pub(super) generation: u32,
 }
 
 impl Recorder {
-    pub(super) fn new(
-        server: &Server,
-        identity: Option<Identity>,
-        generation: Option<u32>,
-    ) -> Self {
+    pub(super) fn new(server: &Server, identity: Option<Identity>) -> Self {
         Self {
             session_id: new_id(),
             server_id: server.id.clone(),
@@ -160,7 +158,7 @@ impl Recorder {
             uid: server.uid(),
             mode: server.policy.mode,
             identity,
-            generation,
+            generation: server.generation,
         }
     }
 
@@ -174,8 +172,14 @@ impl Recorder {
             uid: None,
             mode: Mode::Enforce,
             identity: None,
-            generation: None,
+            generation: 1,
         }
+    }
+
+    /// The same under another configuration of the server.
+    pub(super) fn under(&self, server: &Server) -> Self {
+        let (mode, generation) = (server.policy.mode, server.generation);
+        Self { mode, generation, ..self.clone() }
     }
 
     /// The actor; empty where there is none.
@@ -192,7 +196,7 @@ impl Recorder {
             auth_method: self.identity.as_ref().map(|i| i.method),
             effective_principal: Some(self.principal.clone()).filter(|name| !name.is_empty()),
             effective_uid: self.uid,
-            policy_generation: self.generation,
+            policy_generation: Some(self.generation),
             mode: Some(self.mode),
             ..Record::new(event)
         }

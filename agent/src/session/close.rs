@@ -1,5 +1,6 @@
 //! The end of a conversation, and of a client's part in it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::process::Child;
@@ -19,6 +20,8 @@ const UNUSED: Duration = Duration::from_secs(300);
 impl Conversation {
     /// Lets a client take part.
     pub(super) fn welcome(&mut self, key: ClientKey, client: Client) -> Result<(), SessionError> {
+        let mut client = client;
+        client.who = Arc::new(client.who.under(&self.context.server));
         if client.recorded {
             let root = self.context.server.root.to_string_lossy().into_owned();
             let record = client.who.record(Event::SessionStart);
@@ -83,7 +86,7 @@ impl Conversation {
         let waiting = self.unqueue_all().into_iter().map(|(key, request)| (key, request, false));
         let flying = self.gate.end_all().into_iter().map(|(key, request)| (key, request, true));
         for (key, request, forwarded) in flying.chain(waiting) {
-            self.ended(&request);
+            request.let_go();
             let Some(call) = &request.call else { continue };
             if request.task.is_some() {
                 let error = Some("the session ended before the task".to_owned());

@@ -19,7 +19,6 @@ use super::names;
 use super::news::Subscriptions;
 use super::pins::Seen;
 use super::queue::Waiting;
-use super::request::Request;
 use super::rounds::Rounds;
 use super::server::Server;
 use super::sessions::Sessions;
@@ -46,12 +45,21 @@ const IDLE_DRAIN: Duration = Duration::from_millis(250);
 pub struct Context {
     /// The server that is talked to.
     pub server: Arc<Server>,
+    /// The same as it is configured now.
+    pub latest: watch::Receiver<Arc<Server>>,
     /// The kernel view; `None` when it was switched off by hand.
     pub kernel: Option<Arc<Kernel>>,
     /// The audit log.
     pub log: Arc<Log>,
     /// The sessions of this process.
     pub sessions: Arc<Sessions>,
+}
+
+impl Context {
+    /// With the server as it is configured now.
+    pub(super) fn renewed(&self) -> Self {
+        Self { server: self.latest.borrow().clone(), ..self.clone() }
+    }
 }
 
 /// How a session ended.
@@ -90,6 +98,9 @@ pub enum SessionError {
     /// What calls may do to files cannot be taken back.
     #[error(transparent)]
     Opening(#[from] super::opening::OpeningError),
+    /// Its server is configured so that it has to be started anew.
+    #[error("`{0}` of its server was changed, which takes a new start: a new session has it")]
+    Outdated(&'static str),
     /// Its output is not there to be read.
     #[error("the server has no standard output")]
     NoOutput,
@@ -171,6 +182,7 @@ impl Conversation {
             self.come_to_terms().await;
         }
         loop {
+            self.adopt()?;
             // One client alone may hold up its own server.
             let only = self.clients.values().next().filter(|_| !self.shared);
             let room = only.is_none_or(|client| client.out.has_room());
@@ -213,6 +225,8 @@ impl Conversation {
                     self.give_up_asking().await?;
                 }
                 () = stopped(stop) => return Ok(Ending::ClientLeft),
+                // Adopted above, before anything else is heard.
+                Ok(()) = self.context.latest.changed() => {}
                 Some(order) = place.order() => {
                     self.obey(order)?;
                     // Without its client a session that was thawed has nothing to go on for.
@@ -305,15 +319,6 @@ impl Conversation {
         let status = error.is_some().then_some(Status::Failure);
         let record = self.recorder.record(event);
         self.append(&Record { effects: Some(effects), error, status, ..record })
-    }
-
-    /// Frees the slot that a call took of its limits.
-    pub(super) fn ended(&self, request: &Request) {
-        if let (Some(call), Some(identity)) = (&request.call, &request.who.identity)
-            && call.counted
-        {
-            self.context.server.let_go(&identity.actor, request.subject());
-        }
     }
 
     pub(super) fn append(&self, record: &Record) -> Result<(), AuditError> {

@@ -56,7 +56,7 @@ impl Conversation {
         self.give_up_asked(None, "the session was frozen")?;
         self.drain();
         for (key, request) in self.gate.end_all() {
-            self.ended(&request);
+            request.let_go();
             let correlation = request.call.as_ref().map(|call| call.correlation_id.clone());
             let waits = request.task.is_none();
             if request.call.is_some() {
@@ -69,7 +69,7 @@ impl Conversation {
             }
         }
         for (key, request) in self.unqueue_all() {
-            self.ended(&request);
+            request.let_go();
             self.append(&request.who.never_forwarded(&request, TOLD))?;
             let correlation = request.call.map(|call| call.correlation_id);
             self.tell_frozen(&key, correlation).await;
@@ -133,6 +133,11 @@ impl Conversation {
         let (Some(watch), true) = (&self.watch, self.frozen.is_some()) else {
             return Ok(Err(OrderError::NotFrozen(id)));
         };
+        if let Some(what) = self.is_outdated() {
+            let why =
+                format!("`{what}` of its server was changed meanwhile; it can only be killed");
+            return Ok(Err(OrderError::Kernel(id, why)));
+        }
         // Recorded first: what the processes do then is not without its reason in the log.
         self.record_order(Event::Thawed, by)?;
         if let Err(error) = watch.freeze(false) {

@@ -46,6 +46,13 @@ impl Gate {
         }
     }
 
+    /// Replaces the leave for the start, while it lasts.
+    pub(super) fn renew_startup(&mut self, leave: &Warrant) {
+        if let Some((startup, _)) = &mut self.startup {
+            startup.clone_from(leave);
+        }
+    }
+
     /// Judges and enters what a drain brought. What is entered is what `shown` makes of each effect:
     /// it is judged before, because what is taken out for the log may be what policy asks for.
     pub(super) fn enter(

@@ -172,7 +172,7 @@ impl Conversation {
         }
         let continues = call.state.as_deref().and_then(|state| self.rounds.continued(state));
         let info = CallInfo {
-            counted,
+            counted: counted.then(|| server.clone()),
             continues: continues.map(str::to_owned),
             circumstances,
             ..CallInfo::new(correlation, &call, logged, &decision, warrant)
@@ -196,7 +196,7 @@ impl Conversation {
     /// The same for a request by its key.
     pub(super) async fn call_off(&mut self, key: &Key) -> Result<bool, SessionError> {
         if let Some(request) = self.unqueue(key) {
-            self.ended(&request);
+            request.let_go();
             let why = "cancelled by the client before it was forwarded";
             self.append(&request.who.never_forwarded(&request, why))?;
             return Ok(true);
@@ -211,7 +211,7 @@ impl Conversation {
         if !self.shares_link(key.client) {
             self.wire.owe(key);
         }
-        self.ended(&request);
+        request.let_go();
         if request.call.is_some() {
             let error = Some("cancelled by the client".to_owned());
             let effects = self.effects_of(&request);

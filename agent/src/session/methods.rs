@@ -111,7 +111,7 @@ impl Conversation {
         let state = params.get("requestState").and_then(Value::as_str);
         let continues = state.and_then(|state| self.rounds.continued(state)).map(str::to_owned);
         let info = CallInfo {
-            counted,
+            counted: counted.then(|| server.clone()),
             continues,
             circumstances,
             ..CallInfo::of_method(correlation, logged, &decision, warrant)

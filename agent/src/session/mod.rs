@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod adopt;
 mod asking;
 mod bridge;
 mod call;
@@ -38,6 +39,7 @@ mod start;
 mod startup;
 mod status;
 mod stock;
+mod succession;
 mod tasks;
 mod terms;
 mod way;

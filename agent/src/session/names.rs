@@ -21,11 +21,38 @@ pub(super) fn start(server: &Server, book: Arc<dyn AddressBook>) -> io::Result<O
     if reach.names.is_empty() {
         return Ok(None);
     }
-    let upstream = match reach.resolvers.as_slice() {
-        [] => Upstream::of_host()?,
-        servers => Upstream::new(servers.to_vec()),
+    Resolver::start(Arc::clone(&reach.names), upstream(server)?, book).map(Some)
+}
+
+/// A running session's resolver for the names that its policy lists now. What names led to before stays open
+/// as far as they still lead there.
+pub(super) fn renew(
+    watch: &kernel::Session,
+    running: Option<Resolver>,
+    next: &Server,
+) -> io::Result<Option<Resolver>> {
+    let names = Arc::clone(&next.policy.reach.names);
+    let resolver = match running {
+        Some(resolver) if !names.is_empty() => {
+            resolver.renew(Arc::clone(&names), upstream(next)?);
+            Some(resolver)
+        }
+        _ => start(next, book(watch))?,
     };
-    Resolver::start(Arc::clone(&reach.names), upstream, book).map(Some)
+    let allowed = |address: IpAddr, name: &str| {
+        let listed = names.find(name).ok()?;
+        Some(names.judge_address(address, &listed.allowed).ok()?.into_owned())
+    };
+    watch.names().judge_anew(allowed).map_err(io::Error::other)?;
+    Ok(resolver)
+}
+
+/// Who is asked for names.
+fn upstream(server: &Server) -> io::Result<Upstream> {
+    match server.policy.reach.resolvers.as_slice() {
+        [] => Upstream::of_host(),
+        servers => Ok(Upstream::new(servers.to_vec())),
+    }
 }
 
 /// Where the session's addresses are opened.
@@ -47,12 +74,16 @@ pub(super) fn book(watch: &kernel::Session) -> Arc<dyn AddressBook> {
 
 /// What the session's policy says beside addresses, and where its resolver is.
 pub(super) fn doors(server: &Server, resolver: Option<&Resolver>) -> Doors {
-    Doors {
+    let doors = Doors {
         listen: server.policy.reach.listen.clone(),
         mark: None,
         resolver: resolver.map(|resolver| (resolver.v4_port(), resolver.v6_port())),
         unix: server.policy.reach.unix_sockets.clone(),
         any_unix: server.policy.reach.any_unix_socket,
+    };
+    match server.upstream() {
+        Some(upstream) => upstream.doors(doors),
+        None => doors,
     }
 }
 

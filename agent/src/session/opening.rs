@@ -27,7 +27,7 @@ pub(super) fn at_start(server: &Server) -> Leave {
 }
 
 /// Whether the server may use all that its policy lists at any time.
-fn stays_open(server: &Server) -> bool {
+pub(super) fn stays_open(server: &Server) -> bool {
     server.is_observed() || server.policy.effects.network == NetworkOpening::Always
 }
 
@@ -67,7 +67,7 @@ impl Conversation {
         let message = format!("the kernel did not open what the call may do: {error}");
         let mut answer = RpcError::new(code::DENIED, message.clone(), "not_opened");
         if let Some(request) = self.gate.end(&key) {
-            self.ended(&request);
+            request.let_go();
             answer.correlation_id = request.call.as_ref().map(|call| call.correlation_id.clone());
             let effects = self.effects_of(&request);
             let end = End { error: Some(message), ..End::default() };

@@ -160,7 +160,7 @@ impl Conversation {
         let withheld = self.holds_back(verdict);
         let task = self.becomes(&request, result).filter(|_| !withheld);
         if task.is_none() {
-            self.ended(&request);
+            request.let_go();
             // It would have become a task, and what it may reach is open yet.
             if self.becomes(&request, result).is_some() {
                 self.settle(None)?;
@@ -249,7 +249,7 @@ impl Conversation {
             if !self.shares_link(key.client) && request.task.is_none() {
                 self.wire.owe(&key);
             }
-            self.ended(&request);
+            request.let_go();
             if request.task.is_some() {
                 self.abandon_task(&request, "the task's time is up").await?;
                 continue;

@@ -113,9 +113,7 @@ impl Pool {
             shared
         });
         let who = match part {
-            Part::Session => {
-                Recorder::new(&context.server, Some(identity), shared.recorder.generation)
-            }
+            Part::Session => Recorder::new(&context.server, Some(identity)),
             Part::Request => {
                 Recorder { identity: Some(identity), ..shared.recorder.as_ref().clone() }
             }
@@ -145,7 +143,7 @@ impl Pool {
                 let mut live = self.lock();
                 let shared = live.get(&None).filter(|shared| !shared.said.is_closed()).cloned();
                 let shared = shared.unwrap_or_else(|| {
-                    let shared = self.start(&context, None, None, stop.clone());
+                    let shared = self.start(&context.renewed(), None, None, stop.clone());
                     live.insert(None, shared.clone());
                     shared
                 });
@@ -177,8 +175,7 @@ impl Pool {
         stop: watch::Receiver<bool>,
     ) -> Shared {
         let (said, hears) = mpsc::channel(QUEUE);
-        let generation = context.kernel.as_ref().map(|kernel| kernel.generation());
-        let recorder = Arc::new(Recorder::new(&context.server, identity, generation));
+        let recorder = Arc::new(Recorder::new(&context.server, identity));
         let source = Source::Shared(hears, Membership { pool: self.clone(), name });
         let (context, of, alive) = (context.clone(), recorder.clone(), self.alive.clone());
         tokio::spawn(async move {

@@ -34,7 +34,7 @@ impl Conversation {
             return Ok(());
         }
         if waits && !self.context.server.is_observed() {
-            self.ended(&request);
+            request.let_go();
             let Some(call) = &request.call else { return Ok(()) };
             let (rule, reason) =
                 ("effects.serialize_calls", format!("{WAITING} calls wait already"));

@@ -57,6 +57,15 @@ pub(super) struct Task {
 }
 
 impl Request {
+    /// Frees the slot that a call took of its limits.
+    pub(super) fn let_go(&self) {
+        if let (Some(call), Some(identity)) = (&self.call, &self.who.identity)
+            && let Some(server) = &call.counted
+        {
+            server.let_go(&identity.actor, self.subject());
+        }
+    }
+
     pub(super) fn new(
         who: Arc<Recorder>,
         method: String,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::mcp::{ParamHeader, param_header};
 use crate::policy::schema::{ArgumentSchema, SchemaOptions};
@@ -48,6 +48,16 @@ impl Schemas {
         }
     }
 
+    /// Takes over what was published, to be read in another manner.
+    pub(super) fn learn_from(&self, other: &Self, options: SchemaOptions) {
+        let published: Vec<Value> = {
+            let tools = other.lock();
+            let tool = |(name, entry): (&String, &Entry)| json!({ "name": name, "inputSchema": entry.published });
+            tools.iter().map(tool).collect()
+        };
+        self.learn(&published, options);
+    }
+
     /// The schema of a tool; the error is why its calls cannot be judged.
     pub(super) fn of(&self, tool: &str) -> Result<Option<Arc<ArgumentSchema>>, String> {
         self.with(tool, |entry| entry.compiled.clone()).transpose()
@@ -70,7 +80,7 @@ impl Schemas {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, json};
+    use serde_json::Map;
 
     use super::*;
 

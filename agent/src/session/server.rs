@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use nix::unistd::{Gid, Uid};
@@ -12,9 +12,10 @@ use secrecy::SecretSlice;
 use super::floor;
 use super::pins::Pins;
 use super::schemas::Schemas;
+use super::succession::{pins, schemas, way};
 use super::way::{Start, Way};
 use crate::audit::{ContextRules, Sanitizer};
-use crate::config::{ConfigError, Mode, PolicyFile, Problem, ProtocolChoice};
+use crate::config::{ConfigError, Mode, PinningSection, PolicyFile, Problem, ProtocolChoice};
 use crate::kernel::{Floor, User};
 use crate::policy::{Policy, RateLimiter, Subject, TooSoon, method_remarks};
 use crate::transport::Upstream;
@@ -112,22 +113,31 @@ pub struct Server {
     /// What callers say of the circumstances of a call.
     pub(super) said: ContextRules,
     /// What the tools take.
-    pub(super) schemas: Schemas,
+    pub(super) schemas: Arc<Schemas>,
     /// What was accepted of what it says of its tools.
-    pub(super) pins: Pins,
+    pub(super) pins: Arc<Pins>,
+    /// What the policy says of that.
+    pub(super) pinning: Option<PinningSection>,
     pub(super) way: Way,
     pub(super) protocol: ProtocolChoice,
-    limiter: Mutex<RateLimiter>,
+    /// Which configuration of the daemon it comes from: 1 is the first.
+    pub generation: u32,
+    pub(super) limiter: Arc<Mutex<RateLimiter>>,
     /// Where the limiter's clock starts.
-    prepared: Instant,
+    pub(super) prepared: Instant,
 }
 
 /// Directories in which a server's programs are looked for.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl Server {
-    /// Checks the whole specification; starts nothing.
-    pub fn prepare(spec: &ServerSpec, policy: &PolicyFile) -> Result<Self, ServerError> {
+    /// Checks the whole specification; starts nothing. What was known of the server as it was configured
+    /// `before` goes over: what was called, how its tools are defined, which of them were accepted.
+    pub fn prepare(
+        spec: &ServerSpec,
+        policy: &PolicyFile,
+        before: Option<&Self>,
+    ) -> Result<Self, ServerError> {
         for remark in policy.remarks().into_iter().chain(method_remarks(policy)) {
             tracing::warn!(server = spec.id, "{}: {}", remark.key, remark.message);
         }
@@ -153,7 +163,7 @@ impl Server {
             (policy.effects.landlock && !observed).then(|| whole.clone()),
             (policy.effects.enforce && !observed).then_some(whole),
         );
-        let pins = Pins::open(policy.pinning.as_ref()).map_err(ServerError::Pins)?;
+        let pins = pins(policy.pinning.as_ref(), before).map_err(ServerError::Pins)?;
         let own = || (Uid::effective().as_raw(), Gid::effective().as_raw());
         let (uid, gid) = user.as_ref().map_or_else(own, |user| (user.uid, user.gid));
         if let Some(file) = pins.writable_by(uid, gid) {
@@ -164,14 +174,16 @@ impl Server {
                 file.display()
             );
         }
+        let compiled = Policy::compile(policy, root_text).map_err(ServerError::Policy)?;
+        let way = way(spec, before);
         Ok(Self {
             id: spec.id.clone(),
+            generation: 1,
             argv,
             env: environment(spec, path, &home),
             root: root.clone(),
             user,
             principal,
-            policy: Policy::compile(policy, root_text).map_err(ServerError::Policy)?,
             // Starting the server runs its programs; reading its files is ambient.
             startup: rules.startup(&install.programs),
             rules,
@@ -180,12 +192,14 @@ impl Server {
             enforced,
             sanitizer: sanitizer(policy)?,
             said: ContextRules::compile(&policy.context).map_err(ServerError::Policy)?,
-            schemas: Schemas::default(),
+            schemas: schemas(&compiled, before),
             pins,
-            way: spec.way.clone(),
+            pinning: policy.pinning.clone(),
+            way,
             protocol: spec.protocol,
-            limiter: Mutex::default(),
-            prepared: Instant::now(),
+            limiter: before.map(|before| before.limiter.clone()).unwrap_or_default(),
+            prepared: before.map_or_else(Instant::now, |before| before.prepared),
+            policy: compiled,
         })
     }
 
@@ -280,15 +294,18 @@ impl Server {
 /// The policy's sanitizer. Its key for hashes is new with every start unless the policy names a
 /// file: equal values are then recognisable within one run of the daemon.
 fn sanitizer(policy: &PolicyFile) -> Result<Sanitizer, ServerError> {
+    static OWN: OnceLock<SecretSlice<u8>> = OnceLock::new();
     let problem = |why: String| ServerError::Policy(Problem::new("sanitize", why));
-    let mut key = vec![0; 32];
-    if let Some(file) = &policy.sanitize_key_file {
-        key = std::fs::read(file)
+    let key = if let Some(file) = &policy.sanitize_key_file {
+        let read = std::fs::read(file)
             .map_err(|error| problem(format!("cannot read {}: {error}", file.display())))?;
+        SecretSlice::from(read)
     } else {
-        getrandom::fill(&mut key).map_err(|error| problem(error.to_string()))?;
-    }
-    Sanitizer::new(&policy.sanitize, SecretSlice::from(key)).map_err(|e| problem(e.to_string()))
+        let mut fresh = vec![0; 32];
+        getrandom::fill(&mut fresh).map_err(|error| problem(error.to_string()))?;
+        OWN.get_or_init(|| SecretSlice::from(fresh)).clone()
+    };
+    Sanitizer::new(&policy.sanitize, key).map_err(|e| problem(e.to_string()))
 }
 
 fn invalid(why: &str) -> std::io::Error {

@@ -41,8 +41,7 @@ pub async fn converse(
     out: Outbox,
     stop: watch::Receiver<bool>,
 ) -> Result<Ending, SessionError> {
-    let generation = context.kernel.as_ref().map(|kernel| kernel.generation());
-    let who = Arc::new(Recorder::new(&context.server, Some(identity), generation));
+    let who = Arc::new(Recorder::new(&context.server, Some(identity)));
     let key = ClientKey(0);
     let client = Client {
         who: who.clone(),
@@ -187,11 +186,7 @@ fn start(context: &Context, session_id: &str) -> Result<Started, SessionError> {
             let book = names::book(&watch);
             let resolver = names::start(server, book).map_err(SessionError::Names)?;
             watch.set_leave(&opening::at_start(server))?;
-            let doors = names::doors(server, resolver.as_ref());
-            watch.set_doors(match server.upstream() {
-                Some(upstream) => upstream.doors(doors),
-                None => doors,
-            })?;
+            watch.set_doors(names::doors(server, resolver.as_ref()))?;
             let files = opening::files_at_start(server).map_err(SessionError::Files)?;
             if let Some(files) = &files {
                 watch.set_files(Some(files.now().map_err(SessionError::Files)?))?;

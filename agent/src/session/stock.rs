@@ -85,7 +85,7 @@ impl Conversation {
         key: &Key,
         request: &Request,
     ) -> Result<(), SessionError> {
-        self.ended(request);
+        request.let_go();
         let Some(call) = &request.call else { return Ok(()) };
         let reason = "the server did more than it may, and the session does not go on";
         let record = request.who.denied_call(call, &request.method, "effects", reason);

@@ -156,7 +156,7 @@ impl Conversation {
         line: &[u8],
         result: &Result<Value, Value>,
     ) -> Result<(EffectsRecord, Verdict), SessionError> {
-        self.ended(request);
+        request.let_go();
         let effects = self.effects_of(request);
         let mut end = End { result: Some(result_metadata(line.len(), result)), ..End::default() };
         if self.holds_back(effects.verdict) {

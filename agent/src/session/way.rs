@@ -38,6 +38,19 @@ impl Way {
         }
     }
 
+    /// Whether it leads to the same place in the same manner.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::PerSession, Self::PerSession) | (Self::Shared, Self::Shared) => true,
+            (Self::Managed(one), Self::Managed(other))
+            | (Self::Unobserved(one), Self::Unobserved(other)) => one.is(other),
+            (Self::Attached(one, cgroup), Self::Attached(other, there)) => {
+                one.is(other) && cgroup == there
+            }
+            _ => false,
+        }
+    }
+
     /// Whether warrantd starts its processes.
     fn is_run(&self) -> bool {
         matches!(self, Self::PerSession | Self::Shared | Self::Managed(_))

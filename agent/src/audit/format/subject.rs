@@ -55,6 +55,7 @@ impl Subject {
             Event::Alert => Self::Alert,
             Event::Gap | Event::LogFailure => Self::Lifecycle(Change::Told, High),
             Event::Repair => Self::Lifecycle(Change::Told, Medium),
+            Event::Reload => Self::Lifecycle(Change::Told, Low),
         }
     }
 

@@ -19,7 +19,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::super::daemon::{DaemonError, bind};
+use super::super::accept::bind;
+use super::super::daemon::DaemonError;
 use super::Metrics;
 use crate::config::MetricsConfig;
 use crate::session::stopped;
@@ -180,7 +181,7 @@ mod tests {
     use super::*;
 
     fn status(host: &str, method: Method, path: &str) -> StatusCode {
-        let metrics = Metrics::new([], super::super::Watched::nothing());
+        let metrics = Metrics::new(|_| false, super::super::Watched::nothing());
         let request = Request::builder().method(method).uri(path).header(HOST, host);
         answer(&request.body(()).expect("a request"), &metrics, true).status()
     }
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn not_ready_says_why() {
-        let metrics = Metrics::new([], super::super::Watched::nothing());
+        let metrics = Metrics::new(|_| false, super::super::Watched::nothing());
         crate::audit::Observer::failed(&metrics);
         let request = Request::builder().uri("/ready").body(()).expect("a request");
         let answered = answer(&request, &metrics, false);

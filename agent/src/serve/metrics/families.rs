@@ -1,6 +1,5 @@
 //! What is counted, and how it is called (Prometheus naming: base units, `_total` for counters).
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -50,7 +49,8 @@ struct OfEffect {
 /// The counts of a daemon.
 pub(crate) struct Metrics {
     registry: Registry,
-    servers: BTreeSet<String>,
+    /// Whether there is a server of this id.
+    is_server: Box<dyn Fn(&str) -> bool + Send + Sync>,
     records: Family<OfEvent, Counter>,
     calls: Family<OfCall, Counter>,
     durations: Family<OfServer, Histogram, fn() -> Histogram>,
@@ -65,7 +65,7 @@ pub(crate) struct Metrics {
 
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metrics").field("servers", &self.servers).finish_non_exhaustive()
+        f.debug_struct("Metrics").finish_non_exhaustive()
     }
 }
 
@@ -74,11 +74,14 @@ fn durations() -> Histogram {
 }
 
 impl Metrics {
-    /// Counts from zero, for servers with these ids.
-    pub(crate) fn new(servers: impl IntoIterator<Item = String>, watched: Watched) -> Self {
+    /// Counts from zero. Ids that are no server's become no labels.
+    pub(crate) fn new(
+        is_server: impl Fn(&str) -> bool + Send + Sync + 'static,
+        watched: Watched,
+    ) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("warrantd"),
-            servers: servers.into_iter().collect(),
+            is_server: Box::new(is_server),
             records: Family::default(),
             calls: Family::default(),
             durations: Family::new_with_constructor(durations),
@@ -129,7 +132,7 @@ impl Metrics {
 
     /// A server's label. What somebody asked for that is not configured is nobody's.
     fn server(&self, record: &Record) -> String {
-        let known = record.server_id.as_ref().filter(|id| self.servers.contains(*id));
+        let known = record.server_id.as_ref().filter(|id| (self.is_server)(id.as_str()));
         known.map_or_else(|| NO_SERVER.to_owned(), Clone::clone)
     }
 
@@ -201,7 +204,7 @@ mod tests {
 
     #[test]
     fn records_are_counted_under_bounded_labels() {
-        let metrics = Metrics::new(["files".to_owned()], Watched::nothing());
+        let metrics = Metrics::new(|id| id == "files", Watched::nothing());
         metrics.written(&call("files"));
         metrics.written(&call("files"));
         for stranger in 0..100 {
@@ -222,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_log_that_cannot_be_written_is_trouble_until_it_can() {
-        let metrics = Metrics::new([], Watched::nothing());
+        let metrics = Metrics::new(|_| false, Watched::nothing());
         assert_eq!(metrics.trouble(), None);
         metrics.failed();
         assert!(metrics.trouble().is_some());

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,11 +35,20 @@ pub(super) struct Read {
 
 /// Memory for the bodies of all requests that are being read.
 #[derive(Debug, Clone)]
-pub(super) struct Room(Arc<Semaphore>);
+pub(super) struct Room {
+    pages: Arc<Semaphore>,
+    bytes: Arc<AtomicUsize>,
+}
 
 impl Room {
     pub(super) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes / PAGE)))
+        Self { pages: Arc::new(Semaphore::new(bytes / PAGE)), bytes: Arc::new(bytes.into()) }
+    }
+
+    /// Has room for so many bytes from now on, if it had less.
+    pub(super) fn grow(&self, bytes: usize) {
+        let before = self.bytes.fetch_max(bytes, Ordering::Relaxed);
+        self.pages.add_permits(bytes.saturating_sub(before) / PAGE);
     }
 }
 
@@ -83,7 +93,7 @@ pub(super) async fn read(
         while reserved < read.bytes.len() + data.len() {
             let more = (read.bytes.len() + data.len() - reserved).div_ceil(PAGE);
             let permits = u32::try_from(more).unwrap_or(u32::MAX);
-            let permit = timeout_at(deadline, room.0.clone().acquire_many_owned(permits)).await;
+            let permit = timeout_at(deadline, room.pages.clone().acquire_many_owned(permits)).await;
             let permit = permit.map_err(|_| {
                 Refusal::too_many(1, "too many large requests are being read; try again")
             })?;

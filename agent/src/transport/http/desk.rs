@@ -71,7 +71,7 @@ pub trait Desk: Send + Sync {
     fn has(&self, server: &str) -> bool;
 
     /// The only server, when there is no other.
-    fn only(&self) -> Option<&str>;
+    fn only(&self) -> Option<String>;
 
     /// Who a caller is. A key that was sent must be right.
     fn authenticate(

@@ -1,6 +1,7 @@
 //! One request from its headers to its response.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use http::header::{ALLOW, HeaderName, HeaderValue, ORIGIN, VARY};
@@ -33,10 +34,9 @@ const METHODS: &str = "POST, GET, DELETE, OPTIONS";
 /// What the listeners of a daemon share.
 pub struct Front {
     pub(super) desk: Arc<dyn Desk>,
-    pub(super) limits: LimitsConfig,
+    limits: RwLock<Arc<LimitsConfig>>,
     pub(super) lobby: Arc<Lobby>,
     pub(super) table: Arc<Table>,
-    pub(super) idle: Duration,
     rate: Rate,
     room: Room,
 }
@@ -61,21 +61,32 @@ struct Known {
 impl Front {
     /// A front for these servers.
     pub fn new(desk: Arc<dyn Desk>, limits: LimitsConfig) -> Arc<Self> {
-        let table = Arc::new(Table::new(limits.max_sessions, limits.max_sessions_per_actor));
         Arc::new(Self {
             desk,
-            lobby: Arc::new(Lobby::new(limits.max_connections)),
-            table,
-            idle: Duration::from_secs(limits.idle_session_seconds),
-            rate: Rate::new(limits.requests_per_second),
+            lobby: Arc::default(),
+            table: Arc::default(),
+            rate: Rate::default(),
             room: Room::new(BODIES.max(limits.body_bytes * 4)),
-            limits,
+            limits: RwLock::new(Arc::new(limits)),
         })
+    }
+
+    /// Goes by other limits from the next connection, session and request on.
+    pub fn limit(&self, limits: LimitsConfig) {
+        self.room.grow(BODIES.max(limits.body_bytes * 4));
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
+    }
+
+    /// The limits now.
+    pub(super) fn limits(&self) -> Arc<LimitsConfig> {
+        self.limits.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Room for a session or a request that stands alone.
     pub(super) fn ticket(&self, actor: &str) -> Result<Ticket, Refusal> {
-        self.table.ticket(actor).map_err(|full| match full {
+        let limits = self.limits();
+        let ticket = self.table.ticket(actor, limits.max_sessions, limits.max_sessions_per_actor);
+        ticket.map_err(|full| match full {
             Full::Actor(_) => Refusal::too_many(5, full.to_string()),
             Full::All(_) => {
                 let mut refusal = Refusal::too_many(5, full.to_string());
@@ -140,7 +151,7 @@ impl Front {
         connection.names.check_host(headers, &parts.uri, connection.local)?;
         connection.names.check_origin(headers)?;
         known.origin = headers.get(ORIGIN).cloned();
-        let server = self.server_of(parts.uri.path())?.to_owned();
+        let server = self.server_of(parts.uri.path())?.into_owned();
         known.server = Some(server.clone());
         if parts.method == Method::OPTIONS && known.origin.is_some() {
             return Ok(preflight());
@@ -150,16 +161,17 @@ impl Front {
         }
         let identity = self.authenticate(connection, headers, &server, known)?;
         known.identity = Some(identity.clone());
-        if !connection.guest.come_in() {
-            let most = self.limits.max_connections;
+        let limits = self.limits();
+        if !connection.guest.come_in(limits.max_connections) {
+            let most = limits.max_connections;
             let message =
                 format!("there are {most} connections already (`limits.max_connections`)");
             let mut refusal = Refusal::too_many(1, message);
             refusal.status = StatusCode::SERVICE_UNAVAILABLE;
             return Err(refusal);
         }
-        self.rate.take(&identity.actor, Instant::now()).map_err(|wait| {
-            let most = self.limits.requests_per_second;
+        let most = limits.requests_per_second;
+        self.rate.take(&identity.actor, most, Instant::now()).map_err(|wait| {
             let message =
                 format!("more than {most} requests a second (`limits.requests_per_second`)");
             Refusal::too_many(wait.as_secs() + 1, message)
@@ -191,9 +203,10 @@ impl Front {
     ) -> Result<Response<Body>, Refusal> {
         check_content_type(headers)?;
         check_accept(headers, &["application/json", "text/event-stream"])?;
-        let most = self.limits.body_bytes;
+        let limits = self.limits();
+        let most = limits.body_bytes;
         let Some(incoming) = body.take() else { return Err(Refusal::bad("no body")) };
-        let patience = Duration::from_secs(self.limits.body_timeout_seconds);
+        let patience = Duration::from_secs(limits.body_timeout_seconds);
         let read = body::read(headers, incoming, most, patience, &self.room).await?;
         let message = match Message::parse(&read.bytes) {
             Ok(message) => message,
@@ -278,15 +291,15 @@ impl Front {
     }
 
     /// The server at a path: `/SERVER/mcp` and `/SERVER`, and `/mcp` when there is only one.
-    fn server_of<'a>(&'a self, path: &'a str) -> Result<&'a str, Refusal> {
+    fn server_of<'a>(&self, path: &'a str) -> Result<Cow<'a, str>, Refusal> {
         let path = path.strip_prefix('/').unwrap_or(path);
         let path = path.strip_suffix('/').unwrap_or(path);
         let server = path.strip_suffix("/mcp").unwrap_or(path);
         if self.desk.has(server) {
-            return Ok(server);
+            return Ok(server.into());
         }
         match self.desk.only() {
-            Some(only) if path == "mcp" => Ok(only),
+            Some(only) if path == "mcp" => Ok(only.into()),
             _ => {
                 let message = "there is no server at this path; the path is `/SERVER/mcp`";
                 Err(Refusal::not_found("server_not_found", message))

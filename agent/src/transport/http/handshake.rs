@@ -52,7 +52,12 @@ pub(super) async fn initialize(
         .desk
         .begin(Visit { server, identity, era, arrivals, departures })
         .map_err(Refusal::unavailable)?;
-    let carried = session.clone().carry(from_server, front.idle, front.table.clone(), ticket);
+    let carried = session.clone().carry(
+        from_server,
+        Duration::from_secs(front.limits().idle_session_seconds),
+        front.table.clone(),
+        ticket,
+    );
     tokio::spawn(carried);
     // A client that leaves before it knows its session's id leaves for good.
     let guard = Guard(Some(session.clone()));

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -54,10 +54,30 @@ pub enum ListenError {
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
+    url: String,
+    manner: Mutex<Arc<Manner>>,
+}
+
+/// How connections are taken in.
+#[derive(Debug)]
+pub struct Manner {
     names: Arc<Names>,
     tls: Option<Certificates>,
     speaks_for: Option<Arc<str>>,
-    url: String,
+    /// Becomes true when others are taken in otherwise.
+    over: watch::Sender<bool>,
+}
+
+impl Manner {
+    /// Reads what the configuration names.
+    pub fn new(config: &ListenerConfig) -> Result<Self, ListenError> {
+        Ok(Self {
+            names: Arc::new(Names::new(config)),
+            tls: config.tls.as_ref().map(Certificates::new).transpose()?,
+            speaks_for: config.actor.as_deref().map(Arc::from),
+            over: watch::Sender::new(false),
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -79,8 +99,8 @@ pub(super) struct Connection {
 impl Listener {
     /// Makes the socket.
     pub async fn bind(config: &ListenerConfig) -> Result<Self, ListenError> {
-        let tls = config.tls.as_ref().map(Certificates::new).transpose()?;
-        let scheme = if tls.is_some() { "https" } else { "http" };
+        let manner = Manner::new(config)?;
+        let scheme = if manner.tls.is_some() { "https" } else { "http" };
         let (socket, url) = match (&config.address, &config.unix) {
             (Some(address), _) => {
                 let failed = |source| ListenError::Socket { place: address.to_string(), source };
@@ -94,8 +114,18 @@ impl Listener {
                 (Socket::Unix(bind(&path).await?, path), url)
             }
         };
-        let speaks_for = config.actor.as_deref().map(Arc::from);
-        Ok(Self { socket, names: Arc::new(Names::new(config)), tls, speaks_for, url })
+        Ok(Self { socket, url, manner: Mutex::new(Arc::new(manner)) })
+    }
+
+    /// Takes in connections in another manner from now on. Those that there are end with the response that is
+    /// under way.
+    pub fn renew(&self, manner: Manner) {
+        let before = std::mem::replace(&mut *self.lock(), Arc::new(manner));
+        before.over.send_replace(true);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Manner>> {
+        self.manner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where it listens: `http://ADDRESS:PORT`, `https://ADDRESS:PORT` or `unix:PATH`.
@@ -104,15 +134,14 @@ impl Listener {
     }
 
     /// Takes in connections until `stop` becomes true, and returns when all have ended.
-    pub async fn run(self, front: Arc<Front>, mut stop: watch::Receiver<bool>) {
-        let this = Arc::new(self);
+    pub async fn run(self: Arc<Self>, front: Arc<Front>, mut stop: watch::Receiver<bool>) {
+        let this = self;
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 accepted = this.accept() => match accepted {
                     Ok(arrived) => {
-                        let (this, front, stop) = (this.clone(), front.clone(), stop.clone());
-                        connections.spawn(async move { this.connection(arrived, front, stop).await });
+                        connections.spawn(connection(arrived, front.clone(), stop.clone()));
                     }
                     Err(error) => {
                         tracing::warn!(listener = this.url, "cannot accept: {error}");
@@ -136,46 +165,63 @@ impl Listener {
                 let local = stream.local_addr()?;
                 let _ = stream.set_nodelay(true); // Slower without, and no worse.
                 let address = Some(address.ip().to_canonical());
-                let peer = Peer { address, speaks_for: self.speaks_for.clone(), ..Peer::default() };
-                Ok(Arrived { stream: Box::new(stream), peer, local: Some(local) })
+                let manner = self.lock().clone();
+                let peer =
+                    Peer { address, speaks_for: manner.speaks_for.clone(), ..Peer::default() };
+                Ok(Arrived { stream: Box::new(stream), peer, local: Some(local), manner })
             }
             Socket::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
                 let uid = Some(stream.peer_cred()?.uid());
-                let peer = Peer { uid, speaks_for: self.speaks_for.clone(), ..Peer::default() };
-                Ok(Arrived { stream: Box::new(stream), peer, local: None })
+                let manner = self.lock().clone();
+                let peer = Peer { uid, speaks_for: manner.speaks_for.clone(), ..Peer::default() };
+                Ok(Arrived { stream: Box::new(stream), peer, local: None, manner })
             }
         }
     }
+}
 
-    async fn connection(&self, arrived: Arrived, front: Arc<Front>, stop: watch::Receiver<bool>) {
-        let Arrived { stream, mut peer, local } = arrived;
-        let (guest, mut way) = front.lobby.enter();
-        let deadline = Instant::now() + Duration::from_secs(front.limits.header_timeout_seconds);
-        let Some(tls) = &self.tls else {
-            let connection = Connection { peer, local, names: self.names.clone(), guest };
-            return serve(stream, connection, front, way, deadline, stop).await;
-        };
-        let secured = tokio::select! {
-            secured = timeout_at(deadline, tls.acceptor().accept(stream)) => secured,
-            Ok(()) = &mut way => return,
-        };
-        let Ok(secured) = secured else { return };
-        let stream = match secured {
-            Ok(stream) => stream,
-            Err(error) => return front.note(&peer, &format!("TLS: {error}")),
-        };
-        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        peer.certificate = certificate.map(|der| Arc::new(ClientCertificate::read(der)));
-        let connection = Connection { peer, local, names: self.names.clone(), guest };
-        serve(Box::new(stream), connection, front, way, deadline, stop).await;
-    }
+async fn connection(arrived: Arrived, front: Arc<Front>, stop: watch::Receiver<bool>) {
+    let Arrived { stream, mut peer, local, manner } = arrived;
+    let limits = front.limits();
+    let (guest, mut way) = front.lobby.enter(limits.max_connections);
+    let deadline = Instant::now() + Duration::from_secs(limits.header_timeout_seconds);
+    let names = manner.names.clone();
+    let ends = Ends { deadline, stop, over: manner.over.subscribe() };
+    let Some(tls) = &manner.tls else {
+        let connection = Connection { peer, local, names, guest };
+        return serve(stream, connection, front, way, ends).await;
+    };
+    let secured = tokio::select! {
+        secured = timeout_at(deadline, tls.acceptor().accept(stream)) => secured,
+        Ok(()) = &mut way => return,
+    };
+    let Ok(secured) = secured else { return };
+    let stream = match secured {
+        Ok(stream) => stream,
+        Err(error) => return front.note(&peer, &format!("TLS: {error}")),
+    };
+    let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    peer.certificate = certificate.map(|der| Arc::new(ClientCertificate::read(der)));
+    let connection = Connection { peer, local, names, guest };
+    serve(Box::new(stream), connection, front, way, ends).await;
 }
 
 struct Arrived {
     stream: Box<dyn Stream>,
     peer: Peer,
     local: Option<SocketAddr>,
+    manner: Arc<Manner>,
+}
+
+/// When a connection ends that its client does not end.
+struct Ends {
+    /// If it has not authenticated by then.
+    deadline: Instant,
+    /// The daemon stops.
+    stop: watch::Receiver<bool>,
+    /// Connections are taken in otherwise.
+    over: watch::Receiver<bool>,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -188,15 +234,16 @@ async fn serve(
     connection: Connection,
     front: Arc<Front>,
     mut way: oneshot::Receiver<()>,
-    deadline: Instant,
-    mut stop: watch::Receiver<bool>,
+    ends: Ends,
 ) {
+    let Ends { deadline, mut stop, mut over } = ends;
+    let header_bytes = front.limits().header_bytes;
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .max_headers(HEADERS)
-        .max_buf_size(front.limits.header_bytes.max(8 << 10))
-        .max_header_size(front.limits.header_bytes)
+        .max_buf_size(header_bytes.max(8 << 10))
+        .max_header_size(header_bytes)
         .header_read_timeout(IDLE);
     let connection = Arc::new(connection);
     let service = service_fn(|request| {
@@ -205,6 +252,7 @@ async fn serve(
     });
     let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut stopping = None;
+    let mut is_over = false;
     loop {
         tokio::select! {
             done = served.as_mut() => {
@@ -222,6 +270,10 @@ async fn serve(
             () = crate::transport::stopped(&mut stop), if stopping.is_none() => {
                 served.as_mut().graceful_shutdown();
                 stopping = Some(Instant::now() + FAREWELL);
+            }
+            () = crate::transport::stopped(&mut over), if !is_over => {
+                served.as_mut().graceful_shutdown();
+                is_over = true;
             }
             () = sleep_until(stopping.unwrap_or(deadline)), if stopping.is_some() => return,
         }

@@ -3,16 +3,16 @@
 //! an honest client has authenticated before its turn comes.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 /// The connections of all listeners.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Lobby {
     waiting: Mutex<Waiting>,
-    most: usize,
-    inside: Arc<Semaphore>,
+    inside: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -32,21 +32,16 @@ pub(super) struct Guest {
 #[derive(Debug)]
 enum Place {
     Outside,
-    Inside { _permit: OwnedSemaphorePermit, _quiet: Option<oneshot::Sender<()>> },
+    Inside { _quiet: Option<oneshot::Sender<()>> },
 }
 
 impl Lobby {
-    /// Room for `most` connections, and a quarter as many that have not authenticated yet.
-    pub(super) fn new(most: usize) -> Self {
-        let waiting = Mutex::default();
-        Self { waiting, most: (most / 4).max(16), inside: Arc::new(Semaphore::new(most)) }
-    }
-
-    /// Takes in a connection. The receiver gets a word when it must give way.
-    pub(super) fn enter(self: &Arc<Self>) -> (Guest, oneshot::Receiver<()>) {
+    /// Takes in a connection, where there may be `most`, and a quarter as many that have not authenticated
+    /// yet. The receiver gets a word when it must give way.
+    pub(super) fn enter(self: &Arc<Self>, most: usize) -> (Guest, oneshot::Receiver<()>) {
         let (sender, way) = oneshot::channel();
         let mut waiting = self.lock();
-        if waiting.guests.len() >= self.most
+        if waiting.guests.len() >= (most / 4).max(16)
             && let Some((_, oldest)) = waiting.guests.pop_front()
         {
             let _ = oldest.send(()); // It may have left already.
@@ -71,15 +66,18 @@ impl Lobby {
 }
 
 impl Guest {
-    /// Its caller has authenticated. False when there is no room for it.
-    pub(super) fn come_in(&self) -> bool {
+    /// Its caller has authenticated. False when there are `most` already.
+    pub(super) fn come_in(&self, most: usize) -> bool {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*place, Place::Inside { .. }) {
             return true;
         }
-        let Ok(permit) = self.lobby.inside.clone().try_acquire_owned() else { return false };
-        *place = Place::Inside { _permit: permit, _quiet: self.lobby.leave(self.id) };
-        true
+        let room = |inside: usize| (inside < most).then_some(inside + 1);
+        let taken = self.lobby.inside.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room);
+        if taken.is_ok() {
+            *place = Place::Inside { _quiet: self.lobby.leave(self.id) };
+        }
+        taken.is_ok()
     }
 
     /// Whether its caller has authenticated.
@@ -91,7 +89,11 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.lobby.leave(self.id);
+        if self.is_inside() {
+            self.lobby.inside.fetch_sub(1, Ordering::Relaxed);
+        } else {
+            self.lobby.leave(self.id);
+        }
     }
 }
 
@@ -101,10 +103,10 @@ mod tests {
 
     #[test]
     fn the_oldest_gives_way_and_those_inside_do_not() {
-        let lobby = Arc::new(Lobby::new(64));
-        let (first, mut first_way) = lobby.enter();
-        assert!(first.come_in() && first.is_inside());
-        let mut crowd: Vec<_> = (0..40).map(|_| lobby.enter()).collect();
+        let lobby = Arc::new(Lobby::default());
+        let (first, mut first_way) = lobby.enter(64);
+        assert!(first.come_in(64) && first.is_inside());
+        let mut crowd: Vec<_> = (0..40).map(|_| lobby.enter(64)).collect();
         let asked_to_go: Vec<_> = crowd.iter_mut().map(|(_, way)| way.try_recv().is_ok()).collect();
         assert_eq!(asked_to_go.iter().filter(|gone| **gone).count(), 24);
         assert!(asked_to_go[..24].iter().all(|gone| *gone), "the oldest ones");
@@ -115,11 +117,12 @@ mod tests {
 
     #[test]
     fn there_is_room_inside_for_some() {
-        let lobby = Arc::new(Lobby::new(2));
-        let guests: Vec<_> = (0..3).map(|_| lobby.enter().0).collect();
-        assert!(guests[0].come_in() && guests[0].come_in() && guests[1].come_in());
-        assert!(!guests[2].come_in());
+        let lobby = Arc::new(Lobby::default());
+        let guests: Vec<_> = (0..3).map(|_| lobby.enter(2).0).collect();
+        assert!(guests[0].come_in(2) && guests[0].come_in(2) && guests[1].come_in(2));
+        assert!(!guests[2].come_in(2));
+        assert!(guests[2].come_in(3), "there may be more now");
         drop(guests);
-        assert!(lobby.enter().0.come_in());
+        assert!(lobby.enter(2).0.come_in(1));
     }
 }

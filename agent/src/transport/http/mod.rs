@@ -29,5 +29,5 @@ pub use certificate::ClientCertificate;
 pub use desk::{Complaint, Desk, Peer, TurnedAway, Visit};
 pub use examine::examine;
 pub use front::Front;
-pub use listener::{ListenError, Listener};
+pub use listener::{ListenError, Listener, Manner};
 pub use tls::{TlsError, check_tls};

@@ -5,9 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The buckets. Each is filled at a steady rate and holds what flows in within two seconds.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Rate {
-    per_second: u32,
     buckets: Mutex<HashMap<String, Bucket>>,
 }
 
@@ -21,13 +20,9 @@ struct Bucket {
 const SPAN: Duration = Duration::from_secs(2);
 
 impl Rate {
-    pub(super) fn new(per_second: u32) -> Self {
-        Self { per_second: per_second.max(1), buckets: Mutex::default() }
-    }
-
-    /// Takes a request of an actor out of its bucket. The error is how long until there is one again.
-    pub(super) fn take(&self, actor: &str, now: Instant) -> Result<(), Duration> {
-        let price = Duration::from_secs(1) / self.per_second;
+    /// Takes a request of an actor out of its bucket, which `per_second` flow into. The error is how long until there is one again.
+    pub(super) fn take(&self, actor: &str, per_second: u32, now: Instant) -> Result<(), Duration> {
+        let price = Duration::from_secs(1) / per_second.max(1);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let full = Bucket { saved: SPAN, at: now };
         let bucket = buckets.entry(actor.to_owned()).or_insert(full);
@@ -49,13 +44,13 @@ mod tests {
 
     #[test]
     fn a_burst_is_let_through_and_then_the_rate() {
-        let rate = Rate::new(10);
+        let rate = Rate::default();
         let start = Instant::now();
-        let through = (0..100).filter(|_| rate.take("a", start).is_ok()).count();
+        let through = (0..100).filter(|_| rate.take("a", 10, start).is_ok()).count();
         assert_eq!(through, 20);
-        assert_eq!(rate.take("a", start), Err(Duration::from_millis(100)));
-        assert!(rate.take("b", start).is_ok(), "another actor has its own");
+        assert_eq!(rate.take("a", 10, start), Err(Duration::from_millis(100)));
+        assert!(rate.take("b", 10, start).is_ok(), "another actor has its own");
         let later = start + Duration::from_secs(1);
-        assert_eq!((0..100).filter(|_| rate.take("a", later).is_ok()).count(), 10);
+        assert_eq!((0..100).filter(|_| rate.take("a", 10, later).is_ok()).count(), 10);
     }
 }

@@ -182,8 +182,8 @@ mod tests {
     ) -> (Arc<Session>, mpsc::Receiver<Arrival>, mpsc::Sender<Departure>, Arc<Table>) {
         let (arrivals, heard) = mpsc::channel(1);
         let (said, departures) = mpsc::channel(1);
-        let table = Arc::new(Table::new(10, 10));
-        let ticket = table.ticket("a").expect("room");
+        let table = Arc::new(Table::default());
+        let ticket = table.ticket("a", 10, 10).expect("room");
         let session = Session::new("s".into(), "a".into(), arrivals);
         let session = Arc::new(Session { patience: Duration::from_millis(50), ..session });
         tokio::spawn(session.clone().carry(departures, idle, table.clone(), ticket));

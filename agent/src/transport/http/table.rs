@@ -18,11 +18,9 @@ pub(super) enum Full {
 }
 
 /// The sessions.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Table {
     state: Mutex<State>,
-    most: usize,
-    most_of_actor: usize,
 }
 
 #[derive(Debug, Default)]
@@ -40,19 +38,20 @@ pub(super) struct Ticket {
 }
 
 impl Table {
-    pub(super) fn new(most: usize, most_of_actor: usize) -> Self {
-        Self { state: Mutex::default(), most, most_of_actor }
-    }
-
-    /// Room for one more of an actor.
-    pub(super) fn ticket(self: &Arc<Self>, actor: &str) -> Result<Ticket, Full> {
+    /// Room for one more of an actor, where there may be so many at `most`.
+    pub(super) fn ticket(
+        self: &Arc<Self>,
+        actor: &str,
+        most: usize,
+        most_of_actor: usize,
+    ) -> Result<Ticket, Full> {
         let mut state = self.lock();
-        if state.all >= self.most {
-            return Err(Full::All(self.most));
+        if state.all >= most {
+            return Err(Full::All(most));
         }
         let own = state.by_actor.entry(actor.to_owned()).or_insert(0);
-        if *own >= self.most_of_actor {
-            return Err(Full::Actor(self.most_of_actor));
+        if *own >= most_of_actor {
+            return Err(Full::Actor(most_of_actor));
         }
         *own += 1;
         state.all += 1;
@@ -100,19 +99,19 @@ mod tests {
 
     #[test]
     fn there_are_so_many_and_no_more() {
-        let table = Arc::new(Table::new(3, 2));
-        let first = table.ticket("a").expect("room");
-        let _second = table.ticket("a").expect("room");
-        assert_eq!(table.ticket("a").err(), Some(Full::Actor(2)));
-        let _third = table.ticket("b").expect("room");
-        assert_eq!(table.ticket("b").err(), Some(Full::All(3)));
+        let table = Arc::new(Table::default());
+        let first = table.ticket("a", 3, 2).expect("room");
+        let _second = table.ticket("a", 3, 2).expect("room");
+        assert_eq!(table.ticket("a", 3, 2).err(), Some(Full::Actor(2)));
+        let _third = table.ticket("b", 3, 2).expect("room");
+        assert_eq!(table.ticket("b", 3, 2).err(), Some(Full::All(3)));
         drop(first);
-        assert!(table.ticket("a").is_ok());
+        assert!(table.ticket("a", 3, 2).is_ok());
     }
 
     #[test]
     fn ids_are_new_and_visible() {
-        let table = Table::new(1, 1);
+        let table = Table::default();
         let (arrivals, _heard) = tokio::sync::mpsc::channel(1);
         let session = Arc::new(Session::new("s".into(), "a".into(), arrivals));
         let (a, b) =

@@ -71,6 +71,9 @@ pub struct Upstream {
     pub(super) server: String,
     pub(super) endpoint: Endpoint,
     pub(super) pool: Arc<Pool>,
+    /// What it was made of.
+    config: UpstreamConfig,
+    ca: Option<Vec<u8>>,
 }
 
 /// What every request to it begins with.
@@ -99,6 +102,7 @@ impl Upstream {
         }
         let bad = |why: &str| UpstreamError::Config(Problem::new("upstream.url", why));
         let host = url.host().ok_or_else(|| bad("the URL has no host"))?;
+        let mut authorities = None;
         let tls = if url.scheme() == "https" {
             let name = match &host {
                 Host::Domain(name) => ServerName::try_from((*name).to_owned())
@@ -107,6 +111,7 @@ impl Upstream {
                 Host::Ipv6(v6) => ServerName::IpAddress((*v6).into()),
             };
             let ca = config.ca.as_ref().map(|ca| base.join(ca));
+            authorities = ca.as_ref().and_then(|ca| std::fs::read(ca).ok());
             Some((tls::config(ca.as_deref())?, name))
         } else {
             None
@@ -126,7 +131,14 @@ impl Upstream {
             server: server.to_owned(),
             endpoint: Endpoint { path: path.into(), host: host_header(&url)?, headers },
             pool: Pool::new(Connector { place, tls, mark }),
+            config: config.clone(),
+            ca: authorities,
         }))
+    }
+
+    /// Whether another was made of the same. Files of headers are read while they are used, so they are.
+    pub fn is(&self, other: &Self) -> bool {
+        self.config == other.config && self.ca == other.ca
     }
 
     /// A new conversation with the server, and where its messages come out. They end when the link is
