@@ -42,7 +42,7 @@ impl Session {
             r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{params}}}"#
         ))?;
         if let Some(id) = answer.header("mcp-session-id") {
-            session.head.push_str(&format!("Mcp-Session-Id: {id}\r\n"));
+            session.head = format!("{}Mcp-Session-Id: {id}\r\n", session.head);
         }
         session.head.push_str("MCP-Protocol-Version: 2025-06-18\r\n");
         session.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)?;
@@ -52,7 +52,8 @@ impl Session {
         let name = listed.body.split("\"name\":").skip(1).find_map(|rest| {
             rest.trim_start().strip_prefix('"')?.split('"').next()?.strip_suffix("t00")
         });
-        session.prefix = name.with_context(|| format!("no tools: {}", listed.body))?.to_owned();
+        let prefix = name.with_context(|| format!("no tools: {}", listed.body))?;
+        prefix.clone_into(&mut session.prefix);
         Ok(session)
     }
 

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use serde::Serialize;
 
-/// Memory of a process, in KiB (`/proc/<pid>/smaps_rollup`, proc_pid_smaps(5)).
+/// Memory of a process, in KiB (`/proc/<pid>/smaps_rollup`, `proc_pid_smaps(5)`).
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Memory {
     /// All pages that it has in memory, its program's included.

@@ -20,7 +20,7 @@ use crate::stage::Stage;
 /// Somebody else's proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
-    /// `mcp-proxy` of PyPI (Python).
+    /// `mcp-proxy` of `PyPI` (Python).
     PyPi,
     /// `supergateway` of npm (Node.js).
     Supergateway,

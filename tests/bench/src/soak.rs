@@ -146,11 +146,9 @@ impl Pace<'_> {
             for channel in self.channels.iter_mut() {
                 let at = begun + Duration::from_secs_f64(due / self.rate);
                 due += 1.0;
-                let now = Instant::now();
-                // What sleeps wakes up late: short waits are sat out by letting others run.
-                if at > now + Duration::from_micros(200) {
-                    thread::sleep(at - now - Duration::from_micros(100));
-                }
+                let early = at.saturating_duration_since(Instant::now());
+                // What sleeps wakes up late: the end is sat out by letting others run.
+                thread::sleep(early.saturating_sub(Duration::from_micros(100)));
                 while Instant::now() < at {
                     thread::yield_now();
                 }

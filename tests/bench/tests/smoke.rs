@@ -1,5 +1,7 @@
 //! The null server and the load client do what they are for. Nothing here is about time.
 
+#![allow(clippy::expect_used)] // Also in what tests call.
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;

@@ -94,6 +94,6 @@ fn against_best(
     let row = bench.row(id, title, limit, "×");
     match best {
         Some(best) => measured.fill(row, "warrantd", best, figure),
-        None => row.figures = "no peer is installed".to_owned(),
+        None => "no peer is installed".clone_into(&mut row.figures),
     }
 }
