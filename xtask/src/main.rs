@@ -33,8 +33,7 @@ enum Command {
     Ebpf,
     /// Show in a minute what warrantd does (as root)
     Demo(demo::Demo),
-    /// Measure what warrantd costs
-    #[command(subcommand)]
+    /// Measure what warrantd costs (as root)
     Bench(bench::Bench),
     /// Test everything that can be tested on one machine (`WARRANTD_TEST_CALLS=1000` makes that many calls
     /// where verdicts are counted)

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, bail};
+use warrantd_bench::peers::Peer;
 
 use crate::cache;
 use crate::ebpf;
@@ -55,6 +56,13 @@ const OCSF: [Package; 2] = [
 /// The field list of the Elastic Common Schema.
 const ECS: Package = Package { name: "@elastic/ecs", version: "9.4.0" };
 
+/// Others that `bench` compares with.
+const PEERS: [(Peer, Package); 3] = [
+    (Peer::PyPi, Package { name: "mcp-proxy", version: Peer::PyPi.version() }),
+    (Peer::Supergateway, Package { name: "supergateway", version: Peer::Supergateway.version() }),
+    (Peer::Crate, Package { name: "mcp-proxy", version: Peer::Crate.version() }),
+];
+
 struct Package {
     name: &'static str,
     version: &'static str,
@@ -100,10 +108,45 @@ pub(crate) fn for_machines() -> anyhow::Result<()> {
     programs(&[EMULATOR, NETWORK])
 }
 
+/// What measurements need: a relay as their floor, and peers. One that cannot be had is no reason to stop; what is
+/// given is why.
+pub(crate) fn for_bench() -> anyhow::Result<Vec<String>> {
+    programs(&[RELAY, NODE_RUNTIME, PYTHON])?;
+    let mut missing = Vec::new();
+    for (peer, package) in &PEERS {
+        let installed = match peer {
+            Peer::PyPi => {
+                let environment = cache::dir().join("bench/venv");
+                python(&environment, Path::new("python3"), &[Package { ..*package }])
+            }
+            Peer::Supergateway => npm(&cache::dir().join("bench/npm"), package),
+            Peer::Crate => cargo_program(&cache::dir().join("bench/cargo"), package),
+        };
+        if let Err(error) = installed {
+            missing.push(format!("{} {}: {error:#}", peer.name(), package.version));
+        }
+    }
+    Ok(missing)
+}
+
+/// Builds a program of crates.io, unless it is there in this version.
+fn cargo_program(prefix: &Path, package: &Package) -> anyhow::Result<()> {
+    let mut asked = Command::new(prefix.join("bin").join(package.name));
+    if output(asked.arg("--version")).is_some_and(|said| said.ends_with(package.version)) {
+        return Ok(());
+    }
+    let (name, version) = (package.name, package.version);
+    say(&format!("building {name} {version} into {} (minutes, once)", prefix.display()));
+    let mut install = crate::shell::cargo(&["install", name, "--version", version, "--locked"]);
+    // Its build is not kept with ours.
+    run(install.arg("--root").arg(prefix).env_remove("CARGO_TARGET_DIR"))
+}
+
 /// How to see whether something is there, and the Debian packages that bring it.
 type Program = (&'static [&'static str], &'static [&'static str]);
 const NETWORK: Program = (&["ip", "-V"], &["iproute2"]);
 const EMULATOR: Program = (&["qemu-system-x86_64", "--version"], &["qemu-system-x86"]);
+const RELAY: Program = (&["socat", "-V"], &["socat"]);
 const NODE_RUNTIME: Program = (&["npm", "--version"], &["nodejs", "npm"]);
 const PYTHON: Program =
     (&["python3", "-c", "import ensurepip, venv"], &["python3", "python3-venv"]);

@@ -1,0 +1,259 @@
+//! A long time at half the peak rate, with reloads and with sessions that come and go.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use memchr::memmem;
+use serde::Serialize;
+
+use crate::daemon::Daemon;
+use crate::figures::{Figures, Stretch, count};
+use crate::lines::Lines;
+use crate::load::{Channel, run};
+use crate::memory::Memory;
+use crate::stage::{Plan, Stage};
+
+/// Sessions that stay.
+const STEADY: usize = 4;
+/// Calls in flight in each while the peak is measured.
+const IN_FLIGHT: usize = 4;
+/// How often the daemon reads its configuration anew.
+const RELOAD: Duration = Duration::from_secs(10);
+
+/// How long it goes on, and what is told when.
+#[derive(Debug, Clone, Copy)]
+pub struct Soak {
+    /// All in all.
+    pub length: Duration,
+    /// A line of figures for each.
+    pub every: Duration,
+    /// Whether the daemon is told to reload.
+    pub reloads: bool,
+}
+
+/// What was found in a part of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Part {
+    /// Seconds since the beginning.
+    pub seconds: u64,
+    /// Calls of sessions that stay.
+    pub figures: Figures,
+    /// The daemon's memory at its end.
+    pub memory: Memory,
+    /// Sessions that came, made a call and went.
+    pub visits: usize,
+    /// Reloads.
+    pub reloads: usize,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Found {
+    /// Calls in a second at the peak, which was measured before.
+    pub peak: f64,
+    /// Each part.
+    pub parts: Vec<Part>,
+    /// Calls that were answered, those of visits and of the peak included.
+    pub answered: usize,
+    /// Records of calls in the audit log.
+    pub recorded: usize,
+    /// What went wrong, at most ten of each kind.
+    pub errors: Vec<String>,
+}
+
+/// What threads have counted.
+#[derive(Debug, Default)]
+struct Counts {
+    over: AtomicBool,
+    visits: AtomicUsize,
+    reloads: AtomicUsize,
+}
+
+impl Soak {
+    /// Does it. `tell` gets each part when it ends.
+    pub fn run(self, stage: &Stage, mut tell: impl FnMut(&Part)) -> anyhow::Result<Found> {
+        let mut daemon = Daemon::start(stage, "soak", &[Plan::small("null")])?;
+        let mut channels: Vec<Lines> =
+            (0..STEADY).map(|_| daemon.lines("null")).collect::<anyhow::Result<_>>()?;
+        let mut serial = 0;
+        let peak = run(&mut channels, IN_FLIGHT, Duration::from_secs(5), &mut serial)?.figures();
+        let mut found = Found {
+            peak: peak.rate,
+            parts: Vec::new(),
+            answered: peak.calls,
+            recorded: 0,
+            errors: Vec::new(),
+        };
+        let counts = Counts::default();
+        let (pid, socket, reloaded) = (daemon.pid(), daemon.socket("null"), &mut daemon);
+        let errors = thread::scope(|scope| -> anyhow::Result<Vec<String>> {
+            let visits = scope.spawn(|| visit(&socket, &counts));
+            let reloads = self.reloads.then(|| scope.spawn(|| reload(reloaded, &counts)));
+            let mut errors = Vec::new();
+            let begun = Instant::now();
+            let mut pace =
+                Pace { channels: &mut channels, serial: &mut serial, rate: peak.rate / 2.0 };
+            while begun.elapsed() < self.length && errors.is_empty() {
+                match pace.stretch(self.every) {
+                    Ok(stretch) => {
+                        let part = Part {
+                            seconds: begun.elapsed().as_secs(),
+                            figures: stretch.figures(),
+                            memory: Memory::of(pid)?,
+                            visits: counts.visits.load(Ordering::Relaxed),
+                            reloads: counts.reloads.load(Ordering::Relaxed),
+                        };
+                        found.answered += part.figures.calls;
+                        tell(&part);
+                        found.parts.push(part);
+                    }
+                    Err(error) => errors.push(format!("steady: {error:#}")),
+                }
+            }
+            counts.over.store(true, Ordering::Relaxed);
+            errors.extend(visits.join().unwrap_or_default());
+            errors.extend(reloads.and_then(|reloads| reloads.join().ok()).unwrap_or_default());
+            Ok(errors)
+        })?;
+        found.errors = errors;
+        found.answered += counts.visits.load(Ordering::Relaxed);
+        let audit = daemon.audit();
+        drop((channels, daemon));
+        found.recorded = recorded(&audit)?;
+        Ok(found)
+    }
+}
+
+/// Calls at a rate: a call is sent when it is due, and its time counts from then.
+struct Pace<'a> {
+    channels: &'a mut [Lines],
+    serial: &'a mut u32,
+    rate: f64,
+}
+
+impl Pace<'_> {
+    fn stretch(&mut self, length: Duration) -> anyhow::Result<Stretch> {
+        let mut all = Stretch::default();
+        let begun = Instant::now();
+        let mut due = 0.0;
+        let mut answered = Vec::new();
+        while begun.elapsed() < length {
+            for channel in self.channels.iter_mut() {
+                let at = begun + Duration::from_secs_f64(due / self.rate);
+                due += 1.0;
+                let early = at.saturating_duration_since(Instant::now());
+                // What sleeps wakes up late: the end is sat out by letting others run.
+                thread::sleep(early.saturating_sub(Duration::from_micros(100)));
+                while Instant::now() < at {
+                    thread::yield_now();
+                }
+                channel.call(*self.serial)?;
+                *self.serial = crate::calls::wrapped(*self.serial + 1);
+                while answered.is_empty() {
+                    channel.read(&mut answered)?;
+                }
+                answered.clear();
+                let took = at.elapsed().as_nanos();
+                all.latencies.push(u32::try_from(took).unwrap_or(u32::MAX));
+            }
+        }
+        all.took = begun.elapsed();
+        Ok(all)
+    }
+}
+
+/// Sessions that come, make a call and go.
+fn visit(socket: &Path, counts: &Counts) -> Vec<String> {
+    let mut errors = Vec::new();
+    let mut serial = 0;
+    while !counts.over.load(Ordering::Relaxed) && errors.len() < 10 {
+        let visit = || -> anyhow::Result<()> {
+            let mut lines = Lines::connect(socket, Some(crate::daemon::KEY))?;
+            let mut answered = Vec::new();
+            lines.call(serial)?;
+            while answered.is_empty() {
+                lines.read(&mut answered)?;
+            }
+            ensure!(answered == [serial], "another call was answered: {answered:?}");
+            Ok(())
+        };
+        match visit() {
+            Ok(()) => drop(counts.visits.fetch_add(1, Ordering::Relaxed)),
+            Err(error) => errors.push(format!("visit: {error:#}")),
+        }
+        serial = crate::calls::wrapped(serial + 1);
+        thread::sleep(Duration::from_millis(100));
+    }
+    errors
+}
+
+fn reload(daemon: &mut Daemon, counts: &Counts) -> Vec<String> {
+    let mut errors = Vec::new();
+    let mut next = Instant::now() + RELOAD;
+    while !counts.over.load(Ordering::Relaxed) && errors.len() < 10 {
+        thread::sleep(Duration::from_millis(50));
+        if Instant::now() < next {
+            continue;
+        }
+        next += RELOAD;
+        match daemon.reload() {
+            Ok(()) => drop(counts.reloads.fetch_add(1, Ordering::Relaxed)),
+            Err(error) => errors.push(format!("reload: {error:#}")),
+        }
+    }
+    errors
+}
+
+/// Records of calls in a log.
+fn recorded(directory: &Path) -> anyhow::Result<usize> {
+    let mut records = 0;
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "jsonl") {
+            continue;
+        }
+        let mut reader = BufReader::new(File::open(&path)?);
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line).context("the audit log")? > 0 {
+            records += usize::from(memmem::find(&line, b"\"event\":\"call\"").is_some());
+            line.clear();
+        }
+    }
+    Ok(records)
+}
+
+impl Found {
+    /// What it shows, line by line: each with whether it is as it should be.
+    #[must_use]
+    pub fn verdicts(&self) -> Vec<(String, bool)> {
+        let third = (self.parts.len() / 3).max(1);
+        let first = self.parts.get(..third).unwrap_or_default();
+        let last = self.parts.get(self.parts.len().saturating_sub(third)..).unwrap_or_default();
+        let mean = |parts: &[Part], of: fn(&Part) -> f64| {
+            parts.iter().map(of).sum::<f64>() / count(parts.len().max(1))
+        };
+        let rss = |parts| mean(parts, |part| part.memory.rss) / 1024.0;
+        let p99 = |parts| mean(parts, |part| part.figures.p99_us);
+        let (rss, p99) = ((rss(first), rss(last)), (p99(first), p99(last)));
+        vec![
+            (format!("{} errors", self.errors.len()), self.errors.is_empty()),
+            (
+                format!("{} calls answered, {} recorded", self.answered, self.recorded),
+                self.answered == self.recorded,
+            ),
+            (
+                format!("memory {:.1} MiB in the first third, {:.1} in the last", rss.0, rss.1),
+                rss.1 <= rss.0 * 1.1 + 1.0,
+            ),
+            (
+                format!("p99 {:.0} µs in the first third, {:.0} in the last", p99.0, p99.1),
+                p99.1 <= p99.0 * 1.5,
+            ),
+        ]
+    }
+}
