@@ -14,6 +14,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
+/// How long listeners say nothing that have told all.
+const SILENCE: Duration = Duration::from_millis(300);
+
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// A network namespace, removed when dropped.
@@ -131,9 +134,10 @@ impl Listeners {
         }
     }
 
-    /// Whom they answered since the last time: `tcp ADDRESS:PORT` or `udp ADDRESS:PORT`.
+    /// Whom they answered since the last time: `tcp ADDRESS:PORT` or `udp ADDRESS:PORT`. They tell of it after
+    /// they have answered, so this returns when they have been silent for a while.
     pub fn answered(&self) -> Vec<String> {
-        self.lines.try_iter().collect()
+        std::iter::from_fn(|| self.lines.recv_timeout(SILENCE).ok()).collect()
     }
 
     fn stop(&mut self) {
