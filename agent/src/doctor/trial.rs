@@ -234,9 +234,11 @@ fn begin(place: &Place, kernel: Option<Arc<Kernel>>) -> Result<(DuplexStream, Ar
     let log = Log::open(&place.log_dir(), "trial").map_err(|error| other(&error))?;
     let log = Arc::new(log);
     let policy: PolicyFile = serde_yaml::from_str(POLICY).map_err(|error| other(&error))?;
-    let server = Server::prepare(&spec(&place.dir), &policy).map_err(|error| other(&error))?;
+    let server = Server::prepare(&spec(&place.dir), &policy, None).map_err(|error| other(&error))?;
     let sessions = Arc::new(Sessions::default());
-    let context = Context { server: Arc::new(server), kernel, log: log.clone(), sessions };
+    let server = Arc::new(server);
+    let latest = watch::channel(server.clone()).1;
+    let context = Context { server, latest, kernel, log: log.clone(), sessions };
     let identity = Identity { actor: "doctor".to_owned(), method: Method::Invoker, uid: None };
     let (here, there) = duplex(LINE);
     let (reader, writer) = tokio::io::split(there);

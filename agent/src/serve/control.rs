@@ -54,7 +54,7 @@ impl Control {
     /// The control socket of the daemon in its runtime directory, which exists. It replaces one that
     /// nobody listens on.
     pub fn of_daemon(dir: &Path, sessions: Arc<Sessions>, orders: Orders) -> io::Result<Self> {
-        Self::bind(dir.join(DAEMON), Desk { sessions, orders: Some(orders) })
+        Self::bind(dir.join(DAEMON), Desk { sessions, orders: Some(orders), overseer: None })
     }
 
     /// The control socket of this process, a `warrantd run`.
@@ -62,7 +62,7 @@ impl Control {
         DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
         remove_stale(dir);
         let path = dir.join(format!("run-{}.{ENDING}", std::process::id()));
-        Self::bind(path, Desk { sessions, orders: None })
+        Self::bind(path, Desk { sessions, orders: None, overseer: None })
     }
 
     fn bind(path: PathBuf, desk: Desk) -> io::Result<Self> {

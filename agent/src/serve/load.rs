@@ -2,7 +2,7 @@
 //! is checked before anything starts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::fixed::Fixed;

@@ -71,7 +71,7 @@ fn stopped() -> Result<Arc<AtomicBool>, Failure> {
         .enable_all()
         .build()
         .map_err(Failure::other)?;
-    let mut asked = runtime.block_on(async { signals::stop_signal() }).map_err(Failure::other)?;
+    let mut asked = runtime.block_on(async { signals::end_or_hangup() }).map_err(Failure::other)?;
     thread::spawn(move || {
         let _ = runtime.block_on(asked.wait_for(|asked| *asked));
         stopped.store(true, Ordering::Relaxed);

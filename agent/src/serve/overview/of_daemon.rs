@@ -18,7 +18,8 @@ pub(in crate::serve) fn of_daemon(
 ) -> Overseer {
     let (file, roster) = (file.to_owned(), roster.clone());
     let configuration = move || {
-        let loaded: Vec<_> = roster.all().iter().map(|served| served.loaded()).collect();
+        let served = roster.ids().into_iter().filter_map(|id| roster.get(&id));
+        let loaded: Vec<_> = served.map(|served| served.loaded()).collect();
         let placed = |loaded: &Arc<crate::serve::LoadedServer>| PlacedServer {
             server: loaded.server.clone(),
             policy: loaded.policy.clone(),
