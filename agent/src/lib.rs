@@ -1,7 +1,8 @@
 //! warrantd: host enforcement agent for MCP servers.
 //!
 //! The modules stand in the order in which a call walks through them. A module imports only from
-//! those named before it, and from [`config`]; nothing imports [`cli`] or [`serve`].
+//! those named before it, and from [`config`]; nothing imports [`cli`], and nothing but [`doctor`] and
+//! `cli` imports [`serve`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod audit;
@@ -9,6 +10,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod discover;
+pub mod doctor;
 pub mod kernel;
 pub mod learn;
 pub mod mcp;

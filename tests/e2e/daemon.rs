@@ -125,6 +125,13 @@ impl Daemon {
         Ok(Self { rig, process, socket, _only: only })
     }
 
+    /// Starts it once more, when it has ended.
+    pub(crate) fn again(&self) -> anyhow::Result<Client> {
+        let mut serve = Command::new(self.rig.scratch.program("warrantd")?);
+        serve.arg("serve").arg("--config").arg(self.rig.scratch.path("warrantd.yaml")?);
+        Client::start(serve)
+    }
+
     /// `warrantd connect files`, with a key from a file if there is one.
     pub(crate) fn connect(&self, key: Option<&str>) -> anyhow::Result<Command> {
         let mut command = Command::new(self.rig.scratch.program("warrantd")?);

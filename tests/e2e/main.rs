@@ -15,6 +15,7 @@ mod conformance;
 mod crash;
 mod daemon;
 mod discover;
+mod doctor;
 mod enforce;
 mod eras;
 mod filesystem;
@@ -53,8 +54,10 @@ mod ssrf;
 mod stage;
 mod start_effects;
 mod startup;
+mod status;
 mod strict;
 mod tasks;
+mod top;
 mod upstream;
 mod vulnerable;
 mod web;
@@ -67,6 +70,9 @@ fn main() -> ExitCode {
         eras::tests(),
         rogue::tests(),
         metrics::tests(),
+        status::tests(),
+        top::tests(),
+        doctor::tests(),
         modes::tests(),
         late::tests(),
         race::tests(),

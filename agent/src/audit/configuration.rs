@@ -1,7 +1,7 @@
 //! Which configuration is in force, as records of the start and of reloads tell it.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::Source;
@@ -20,12 +20,12 @@ pub struct ConfigurationRecord {
 }
 
 /// Files and the hashes of their content.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct FileHashes(Vec<FileHash>);
 
 /// A file and the hash of its content.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileHash {
     /// Its path.
     pub path: String,

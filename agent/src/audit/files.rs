@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::segment::{Place, named, same};
+use super::segment::{Place, named, same, tail};
 
 /// One log: its files in their order.
 #[derive(Debug)]
@@ -83,6 +83,12 @@ fn log(dir: &Path, name: String) -> io::Result<LogFiles> {
         }
     }
     Ok(LogFiles { name, files, in_use, whole: true })
+}
+
+/// The number of a log's last whole record; `None` when it has none, or cannot be read.
+pub fn last_record(log: &LogFiles) -> Option<u64> {
+    // The file that is written to may be empty.
+    log.files.iter().rev().find_map(|part| tail(&mut part.open().ok()?).ok()?.last).map(|last| last.0)
 }
 
 /// Whether somebody owns a file. It is locked and let go at once.

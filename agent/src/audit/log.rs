@@ -115,6 +115,11 @@ impl Log {
         self.writer().last()
     }
 
+    /// Why the log cannot be written, if it could not be when that was last tried.
+    pub fn trouble(&self) -> Option<String> {
+        self.writer().trouble().map(str::to_owned)
+    }
+
     /// Has all records that follow looked at. The first observer stays.
     pub fn observe(&self, observer: Arc<dyn Observer>) {
         let _ = self.observer.set(observer);

@@ -33,7 +33,7 @@ pub use checkpoint::{CheckpointRecord, Reason};
 pub use configuration::{ConfigurationRecord, FileHash, FileHashes};
 pub use context::{CallContext, ContextRules};
 pub use error::AuditError;
-pub use files::{LogFiles, LogPart, logs_in, logs_of};
+pub use files::{LogFiles, LogPart, last_record, logs_in, logs_of};
 pub use keeper::{Delivered, Keeping, keep};
 pub use key::{AuditKey, AuditKeyError, AuditPublicKey};
 pub use log::{Log, Observer, Options};

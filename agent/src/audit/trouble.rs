@@ -30,6 +30,11 @@ impl Trouble {
         self.lost += 1;
     }
 
+    /// Why, in one line.
+    pub(super) fn why(&self) -> &str {
+        &self.why
+    }
+
     /// What the log says of it when it is over.
     pub(super) fn record(&self) -> Record {
         let Self { since, why, refused, lost } = self;

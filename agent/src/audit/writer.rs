@@ -186,6 +186,11 @@ impl Writer {
         self.seq
     }
 
+    /// Why the log cannot be written, if it could not be when that was last tried.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_ref().map(Trouble::why)
+    }
+
     /// Whether what happens from now on can be recorded. Calls are let through while it can: the disk has
     /// room for the records of those in flight.
     pub(super) fn is_ready(&mut self) -> Result<(), AuditError> {

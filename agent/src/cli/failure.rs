@@ -50,6 +50,18 @@ pub(super) fn warn(remark: &ConfigError) {
     eprintln!("{}", remark.as_warning());
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Setup(text)
+            | Self::Usage(text)
+            | Self::Unchanged(text)
+            | Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)

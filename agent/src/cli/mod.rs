@@ -16,6 +16,7 @@ mod kill;
 mod learn;
 mod output;
 mod pin;
+mod plain;
 mod probe;
 mod reload;
 mod run;
@@ -25,6 +26,8 @@ mod signals;
 mod status;
 mod test;
 mod thaw;
+mod top;
+mod words;
 
 use std::process::ExitCode;
 
@@ -49,6 +52,7 @@ enum Command {
     Connect(connect::Connect),
     Status(status::Status),
     Reload(reload::Reload),
+    Top(top::Top),
     Thaw(thaw::Thaw),
     Kill(kill::Kill),
     Check(check::Check),
@@ -81,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Connect(command) => command.execute(),
         Command::Status(command) => command.execute(),
         Command::Reload(command) => command.execute(),
+        Command::Top(command) => command.execute(),
         Command::Thaw(command) => command.execute(),
         Command::Kill(command) => command.execute(),
         Command::Check(command) => command.execute(),

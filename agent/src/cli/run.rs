@@ -17,7 +17,10 @@ use crate::auth::{Identity, Method};
 use crate::config::{
     CheckpointConfig, KernelMode, Mode, PolicyFile, Problem, ProtocolChoice, Source,
 };
-use crate::serve::{Control, load_policy, record_gaps};
+use crate::kernel::Kernel;
+use crate::serve::{
+    Configuration, Control, Overseer, PlacedServer, Tally, load_policy, record_gaps,
+};
 use crate::session::{
     Context, Ending, MAX_REQUEST, RunAs, Server, ServerError, ServerSpec, Sessions, Way, converse,
 };
@@ -109,7 +112,8 @@ impl Run {
             let writer = Outbox::lines(tokio::io::stdout(), 16);
             let (server, kernel) = (Arc::new(server), layer.kernel.clone());
             let sessions = Arc::new(Sessions::default());
-            let control = self.control(sessions.clone(), &stop);
+            let overseer = self.overseer((&server, kernel.as_deref()), &sessions, &log);
+            let control = self.control(sessions.clone(), overseer, &stop);
             let keeping = Keeping {
                 interval: CheckpointConfig::default().interval.0,
                 keep: None,
@@ -147,14 +151,33 @@ impl Run {
         Ok(Some(Arc::new(key)))
     }
 
+    /// Tells operators of the whole, as `warrantd status` does of a daemon.
+    fn overseer(
+        &self,
+        (server, kernel): (&Arc<Server>, Option<&Kernel>),
+        sessions: &Arc<Sessions>,
+        log: &Arc<Log>,
+    ) -> Overseer {
+        let id = server.id.clone();
+        let tally = Arc::new(Tally::new(move |server| server == id));
+        log.observe(tally.clone());
+        let served = PlacedServer { server: server.clone(), policy: self.policy.clone().unwrap_or_default() };
+        let configuration = Configuration { servers: vec![served], ..Configuration::default() };
+        let now = move || configuration.clone();
+        Overseer::new(sessions.clone(), kernel, log.clone(), tally, now)
+    }
+
     /// Answers operators, where that can be done: who runs without privileges has no directory for it.
     fn control(
         &self,
         sessions: Arc<Sessions>,
+        overseer: Overseer,
         stop: &watch::Receiver<bool>,
     ) -> Option<JoinHandle<()>> {
         match Control::of_run(&self.runtime_dir, sessions) {
-            Ok(control) => Some(tokio::spawn(control.serve(stop.clone()))),
+            Ok(control) => {
+                Some(tokio::spawn(control.with_overseer(overseer).serve(stop.clone())))
+            }
             Err(error) => {
                 let dir = self.runtime_dir.display();
                 tracing::warn!(

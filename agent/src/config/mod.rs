@@ -32,7 +32,7 @@ mod source;
 mod units;
 mod upstream;
 
-pub use alerts::{AlertBy, AlertCommand, AlertConfig, FirstSeen};
+pub use alerts::{AlertBy, AlertCommand, AlertConfig, AlertWhen, FirstSeen};
 pub use api_key::{ApiKeyConfig, KeyFileError, KeySource, Validity, key_file_hash};
 pub use audit::{
     AuditConfig, CheckpointConfig, Durability, KeepConfig, OnAuditError, RotateConfig,

@@ -162,6 +162,15 @@ impl InForce {
         Ok(())
     }
 
+    /// What of the network may be reached now, by address.
+    pub(super) fn open_now(&self) -> Table {
+        let state = self.lock();
+        match &state.needs {
+            None => state.network.as_ref().map(|(_, table)| table.clone()).unwrap_or_default(),
+            Some(needs) => state.part(needs).map(|part| part.table.clone()).unwrap_or_default(),
+        }
+    }
+
     fn insert_part(&self, whole: &Table, needs: Vec<Need>) -> Result<Part, KernelError> {
         let table = whole.narrowed(&needs);
         let generation = self.inner.next_generation();

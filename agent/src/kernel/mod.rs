@@ -33,6 +33,7 @@ mod names;
 mod object;
 mod observe;
 mod offsets;
+mod open_peers;
 mod path;
 mod privileges;
 mod process;
@@ -58,6 +59,7 @@ pub use leave::Leave;
 #[doc(hidden)]
 pub use measure::OpenHook;
 pub use names::NamedAddresses;
+pub use open_peers::OpenPeer;
 pub use runtime::{Kernel, KernelOptions};
 pub use sent::unacknowledged;
 pub use session::{Drained, Session};

@@ -11,6 +11,7 @@ use crate::policy::network::{Allowed, merge};
 
 use super::KernelError;
 use super::leave::Leave;
+use super::open_peers::OpenPeer;
 use super::runtime::Inner;
 
 /// Addresses that a session can have open at once. Beyond that, the one that expires first is closed,
@@ -153,6 +154,17 @@ impl NamedAddresses {
         }
         addresses.retain(|key, _| !closed.contains(key));
         Ok(())
+    }
+
+    /// The addresses that may be reached now, with the names that led there.
+    pub(super) fn open_now(&self) -> Vec<OpenPeer> {
+        let (state, now) = (self.lock(), since_boot());
+        let known = state.iter().flat_map(|state| &state.addresses);
+        let open = known.filter(|(_, known)| known.until > now && !known.open.is_empty());
+        open.map(|(address, known)| {
+            OpenPeer::named((*address).into(), known.names.clone(), known.open.clone())
+        })
+        .collect()
     }
 
     /// Closes all, for good.

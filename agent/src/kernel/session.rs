@@ -18,6 +18,7 @@ use super::in_force::InForce;
 use super::instance;
 use super::leave::Leave;
 use super::names::NamedAddresses;
+use super::open_peers::OpenPeer;
 use super::queue::Queue;
 use super::runtime::Inner;
 use super::spawn::{self, SpawnSpec};
@@ -229,6 +230,12 @@ impl Session {
     /// The addresses that names have opened, and may open.
     pub fn names(&self) -> &NamedAddresses {
         &self.names
+    }
+
+    /// Peers that may be reached now, as [`Self::set_leave`] and the names that were asked for have opened
+    /// them.
+    pub fn open_peers(&self) -> Vec<OpenPeer> {
+        OpenPeer::of_table(&self.policy.open_now()).chain(self.names.open_now()).collect()
     }
 
     /// Packets from elsewhere that were not let in since the session began.

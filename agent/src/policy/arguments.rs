@@ -52,6 +52,11 @@ pub fn means_url(name: &str) -> bool {
     Meaning::Url.well_known().contains(&name.to_ascii_lowercase().as_str())
 }
 
+/// Whether an argument of this name is SQL unless policy says otherwise.
+pub fn means_query(name: &str) -> bool {
+    Meaning::Query.well_known().contains(&name.to_ascii_lowercase().as_str())
+}
+
 /// A text that a call names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Named<'a> {

@@ -22,7 +22,7 @@ pub mod schema;
 pub mod sql;
 pub mod url;
 
-pub use arguments::{means_path, means_url};
+pub use arguments::{means_path, means_query, means_url};
 pub use compile::Policy;
 pub use decide::{ApprovedPath, Call, Decision, decide};
 pub use methods::{

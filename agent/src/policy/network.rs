@@ -382,8 +382,8 @@ pub(super) fn mapped_net(net: IpNet) -> Ipv6Net {
     }
 }
 
-/// The prefix as a person would write it.
-fn unmapped(net: Ipv6Net) -> IpNet {
+/// A prefix of a table as a person would write it.
+pub fn unmapped(net: Ipv6Net) -> IpNet {
     match net.network().to_ipv4_mapped() {
         Some(v4) if net.prefix_len() >= 96 => {
             Ipv4Net::new(v4, net.prefix_len() - 96).map_or(IpNet::V6(net), IpNet::V4)

@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::timeout;
 
 use super::control_messages::{Answer, REQUEST_BYTES, Refusal, Request};
+use super::overview::Overseer;
 use super::reload::{Order, Orders};
 use crate::session::{Sessions, stopped};
 use crate::transport::{Line, LineReader, LineWriter};
@@ -45,13 +46,15 @@ struct Desk {
     sessions: Arc<Sessions>,
     /// The daemon, which reads its configuration anew; nobody in a `warrantd run`.
     orders: Option<Orders>,
+    /// Tells of the whole.
+    overseer: Option<Arc<Overseer>>,
 }
 
 impl Control {
     /// The control socket of the daemon in its runtime directory, which exists. It replaces one that
     /// nobody listens on.
     pub fn of_daemon(dir: &Path, sessions: Arc<Sessions>, orders: Orders) -> io::Result<Self> {
-        Self::bind(dir.join(DAEMON), Desk { sessions, orders: Some(orders) })
+        Self::bind(dir.join(DAEMON), Desk { sessions, orders: Some(orders), overseer: None })
     }
 
     /// The control socket of this process, a `warrantd run`.
@@ -59,7 +62,7 @@ impl Control {
         DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
         remove_stale(dir);
         let path = dir.join(format!("run-{}.{ENDING}", std::process::id()));
-        Self::bind(path, Desk { sessions, orders: None })
+        Self::bind(path, Desk { sessions, orders: None, overseer: None })
     }
 
     fn bind(path: PathBuf, desk: Desk) -> io::Result<Self> {
@@ -70,6 +73,13 @@ impl Control {
         fs::set_permissions(&aside, Permissions::from_mode(0o600))?;
         fs::rename(&aside, &path)?;
         Ok(Self { listener, path, desk })
+    }
+
+    /// The same, which also tells of the whole.
+    #[must_use]
+    pub fn with_overseer(mut self, overseer: Overseer) -> Self {
+        self.desk.overseer = Some(Arc::new(overseer));
+        self
     }
 
     /// The socket.
@@ -160,6 +170,12 @@ impl Desk {
     async fn answer(&self, request: Request, uid: u32) -> Answer {
         let done = match request {
             Request::Status {} => return Answer::Sessions(self.sessions.status().await),
+            Request::Overview {} => {
+                return match &self.overseer {
+                    Some(overseer) => Answer::Overview(Box::new(overseer.look().await)),
+                    None => Answer::refused(Refusal::Request, "nobody tells of the whole".to_owned()),
+                };
+            }
             Request::Reload {} => return self.reload(uid).await,
             Request::Thaw { session } => self.sessions.thaw(&session, uid).await,
             Request::Kill { session } => self.sessions.kill(&session, uid).await,

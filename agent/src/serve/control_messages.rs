@@ -1,6 +1,7 @@
 //! What is said on the control socket:
 //! ```text
 //! {"command":"status"}                  {"sessions":[…]}
+//! {"command":"overview"}                {"overview":{…}}
 //! {"command":"thaw","session":"ID"}     "done"
 //! {"command":"kill","session":"ID"}     {"refused":{"reason":"unknown","message":"…"}}
 //! {"command":"reload"}                  {"reloaded":{…}}
@@ -8,6 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::overview::Overview;
 use super::reload::{ReloadError, Reloaded};
 use crate::session::{OrderError, SessionStatus};
 
@@ -22,6 +24,8 @@ pub(super) const ANSWER_BYTES: u64 = 64 << 20;
 pub enum Request {
     /// Which sessions there are, and what they do.
     Status {},
+    /// How the whole is.
+    Overview {},
     /// To let a frozen session go on.
     Thaw {
         /// Its id.
@@ -42,6 +46,8 @@ pub enum Request {
 pub enum Answer {
     /// The sessions.
     Sessions(Vec<SessionStatus>),
+    /// The whole.
+    Overview(Box<Overview>),
     /// It was done.
     Done,
     /// The configuration was read anew.

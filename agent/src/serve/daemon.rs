@@ -16,6 +16,7 @@ use super::gaps::record_gaps;
 use super::http_desk::HttpDesk;
 use super::load::{Loaded, LoadedServer};
 use super::metrics::{Endpoint, Metrics, Watched};
+use super::overview::{Tally, of_daemon};
 use super::reload::{Order, Orders};
 use super::roster::{Common, Roster};
 use super::running::Running;
@@ -94,19 +95,26 @@ impl Daemon {
             return Err(DaemonError::InUse(control_path));
         }
         let (sessions, roster) = (Arc::new(Sessions::default()), Roster::default());
+        let tally = Arc::new(tally(&roster));
         let orders = mpsc::channel(ORDERS);
+        let common = Common { kernel, log: log.clone(), sessions: sessions.clone() };
+        let overseer = of_daemon(file, &roster, &common, &tally, receivers.clone());
         let control = Control::of_daemon(&dir, sessions.clone(), orders.0.clone())
-            .map_err(|source| DaemonError::Listen { path: control_path, source })?;
+            .map_err(|source| DaemonError::Listen { path: control_path, source })?
+            .with_overseer(overseer);
         let metrics = match &loaded.fixed.metrics {
             Some(config) => {
-                let watched = Watched { sessions: sessions.clone(), log: log.clone(), receivers };
+                let watched = Watched { sessions, log: log.clone(), receivers, tally };
                 let known = roster.clone();
                 let is_server = move |id: &str| known.get(id).is_some();
                 let metrics = Arc::new(Metrics::new(is_server, watched));
                 log.observe(metrics.clone());
                 Some(Endpoint::bind(config, metrics).await?)
             }
-            None => None,
+            None => {
+                log.observe(tally);
+                None
+            }
         };
         let mut servers = Vec::new();
         for server in loaded.servers {
@@ -132,7 +140,7 @@ impl Daemon {
             servers,
             http,
             limits: loaded.limits,
-            common: Common { kernel, log, sessions },
+            common,
             roster,
             metrics,
             control,
@@ -205,6 +213,12 @@ impl Daemon {
         log.append(&Record::new(Event::Stop))?;
         Ok(())
     }
+}
+
+/// Counts how the calls of the servers end.
+fn tally(roster: &Roster) -> Tally {
+    let roster = roster.clone();
+    Tally::new(move |id| roster.get(id).is_some())
 }
 
 /// What HTTP listeners share.

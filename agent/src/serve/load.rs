@@ -2,7 +2,7 @@
 //! is checked before anything starts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::fixed::Fixed;
@@ -39,6 +39,8 @@ pub struct Loaded {
 pub struct LoadedServer {
     /// The server.
     pub server: Arc<Server>,
+    /// The file of its policy.
+    pub policy: PathBuf,
     /// Keys that it accepts.
     pub keys: Keyring,
     /// Users that it accepts, and who they are.
@@ -111,7 +113,8 @@ pub(super) fn load_after(
         let (keys, uids) = callers(&config, server).map_err(|problem| source.error(problem))?;
         let certificates =
             listen::certificates(&config, server).map_err(|problem| source.error(problem))?;
-        servers.push(LoadedServer { server: Arc::new(prepared), keys, uids, certificates });
+        let (server, policy) = (Arc::new(prepared), policy_file);
+        servers.push(LoadedServer { server, policy, keys, uids, certificates });
     }
     listen::check(&config, base, &known).map_err(|problem| source.error(problem))?;
     if let Some(metrics) = &config.metrics {

@@ -15,6 +15,7 @@ mod listen;
 mod load;
 mod metrics;
 pub mod notify;
+mod overview;
 mod reload;
 mod roster;
 mod running;
@@ -29,5 +30,9 @@ pub use fixed::Fixed;
 pub use gaps::record_gaps;
 pub use keyring::Keyring;
 pub use load::{Loaded, LoadedServer, load, load_policy};
+pub use overview::{
+    Configuration, ConfigurationView, Counts, Durations, KernelView, LogView, Overseer, Overview,
+    ReceiverView, PlacedServer, ServerState, ServerView, Tally,
+};
 pub use reload::{Order, Orders, ReloadError, Reloaded};
 pub use shipping::{Receivers, Shipping};

@@ -299,8 +299,9 @@ impl Conversation {
         if let Some(watch) = &self.watch {
             let drained = watch.drain();
             let (effects, ambient) = names::tell(drained.effects, self.resolver.as_ref());
-            let drain = Drain { effects, ambient, lost: drained.lost, cut: drained.incomplete };
             let server = &self.context.server;
+            self.context.sessions.reached.note(&server.id, &effects, jiff::Timestamp::now);
+            let drain = Drain { effects, ambient, lost: drained.lost, cut: drained.incomplete };
             self.gate.enter(drain, &server.ambient, |effect| sanitized(effect, &server.sanitizer));
         }
     }

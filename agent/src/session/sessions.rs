@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use super::reached::{Reached, ReachedPeer};
 use super::status::SessionStatus;
 
 /// Sessions that may be frozen at once. One more is terminated instead.
@@ -53,11 +54,17 @@ pub enum OrderError {
 pub struct Sessions {
     live: Mutex<BTreeMap<String, mpsc::Sender<Order>>>,
     room: Arc<Semaphore>,
+    /// Whom their servers reached.
+    pub(super) reached: Reached,
 }
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { live: Mutex::default(), room: Arc::new(Semaphore::new(FROZEN)) }
+        Self {
+            live: Mutex::default(),
+            room: Arc::new(Semaphore::new(FROZEN)),
+            reached: Reached::default(),
+        }
     }
 }
 
@@ -93,6 +100,11 @@ impl Sessions {
     /// Room for one more frozen session, as long as it is held.
     pub(super) fn room_for_frozen(&self) -> Option<OwnedSemaphorePermit> {
         self.room.clone().try_acquire_owned().ok()
+    }
+
+    /// Whom a server reached or tried to, over all its sessions; the latest first, some dozens at most.
+    pub fn reached_by(&self, server: &str) -> Vec<ReachedPeer> {
+        self.reached.of(server)
     }
 
     /// How many there are, and how many of them are frozen.

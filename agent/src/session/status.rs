@@ -23,6 +23,9 @@ pub struct SessionStatus {
     pub client_left: bool,
     /// Calls that the server works on.
     pub in_flight: Vec<FlyingCall>,
+    /// Calls that it works on and that are not listed.
+    #[serde(default)]
+    pub calls_left_out: usize,
     /// Calls that wait for those before them.
     pub waiting: usize,
     /// How its calls ended until now.
@@ -31,6 +34,9 @@ pub struct SessionStatus {
     pub frozen: Option<FrozenStatus>,
     /// Its processes.
     pub pids: Vec<u32>,
+    /// Peers that its server may reach now, as the kernel has them: `192.0.2.1 tcp/443 (api.example.com)`.
+    #[serde(default)]
+    pub open: Vec<String>,
 }
 
 /// A call that a server works on.
@@ -42,13 +48,19 @@ pub struct FlyingCall {
     pub tool: String,
     /// What it may do, as in audit records.
     pub warrant: Value,
+    /// Whose call it is.
+    #[serde(default)]
+    pub actor: String,
+    /// For how long the server has worked on it, in milliseconds.
+    #[serde(default)]
+    pub age_ms: u64,
     /// It was answered and goes on as this task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
 }
 
 /// Why a session is frozen.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct FrozenStatus {
     /// Since when: ISO 8601, UTC.
     pub since: String,
@@ -90,6 +102,8 @@ impl Conversation {
                 correlation_id: call.correlation_id.clone(),
                 tool: call.tool_name().unwrap_or_else(|| request.method.clone()),
                 warrant: serde_json::to_value(&call.warrant).unwrap_or_default(),
+                actor: request.who.actor().to_owned(),
+                age_ms: request.begun.map_or(0, |begun| milliseconds(begun.elapsed())),
                 task: request.task.as_ref().map(|task| task.id.clone()),
             })
         });
@@ -102,6 +116,7 @@ impl Conversation {
             since: self.since.clone(),
             client_left: self.client_left().is_some(),
             in_flight: calls.collect(),
+            calls_left_out: 0,
             waiting: self.queue.len(),
             verdicts: self.verdicts,
             frozen: self.frozen.as_ref().map(|frozen| frozen.status.clone()),
@@ -109,6 +124,13 @@ impl Conversation {
                 .watch
                 .as_ref()
                 .map_or_else(|| self.child_pid.into_iter().collect(), crate::kernel::Session::pids),
+            open: self.watch.as_ref().map_or_else(Vec::new, |watch| {
+                watch.open_peers().iter().map(ToString::to_string).collect()
+            }),
         }
     }
+}
+
+fn milliseconds(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use nix::unistd::{self, Uid};
+use serde::{Deserialize, Serialize};
 
 use super::install::{self, Install};
-use super::server::{RunAs, ServerError, ServerSpec};
+use super::server::{RunAs, Server, ServerError, ServerSpec};
 use crate::kernel::User;
 use crate::transport::Upstream;
 
@@ -25,6 +26,36 @@ pub enum Way {
     Attached(Arc<Upstream>, PathBuf),
     /// Over HTTP; nobody watches it.
     Unobserved(Arc<Upstream>),
+}
+
+/// How a server is run and spoken to, in a word.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Manner {
+    /// Standard streams, a process for each session.
+    #[default]
+    PerSession,
+    /// Standard streams, one process for all.
+    Shared,
+    /// HTTP, run by warrantd.
+    Managed,
+    /// HTTP, run by something else and watched in its cgroup.
+    Attached,
+    /// HTTP, seen by nobody.
+    Unobserved,
+}
+
+impl Server {
+    /// How it is run and spoken to.
+    pub fn manner(&self) -> Manner {
+        match self.way {
+            Way::PerSession => Manner::PerSession,
+            Way::Shared => Manner::Shared,
+            Way::Managed(_) => Manner::Managed,
+            Way::Attached(..) => Manner::Attached,
+            Way::Unobserved(_) => Manner::Unobserved,
+        }
+    }
 }
 
 impl Way {

@@ -1,7 +1,9 @@
 //! How far a shipper has got, for whoever asks.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
 
 /// How far a shipper has got. All counts are from the daemon's start on, but `delivered`.
 #[derive(Debug, Default)]
@@ -12,6 +14,8 @@ pub struct Progress {
     failures: AtomicU64,
     missed: AtomicU64,
     up: AtomicBool,
+    /// Seconds since 1970; 0 for never.
+    last_sent: AtomicI64,
     last_error: Mutex<Option<String>>,
 }
 
@@ -52,6 +56,12 @@ impl Progress {
         self.up.load(Ordering::Relaxed)
     }
 
+    /// When something was sent last.
+    pub fn last_sent(&self) -> Option<Timestamp> {
+        let seconds = self.last_sent.load(Ordering::Relaxed);
+        Timestamp::from_second(seconds).ok().filter(|_| seconds != 0)
+    }
+
     /// What went wrong last, in one line without credentials.
     pub fn last_error(&self) -> Option<String> {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -63,6 +73,7 @@ impl Progress {
 
     pub(in crate::audit) fn sent(&self, events: usize) {
         self.events.fetch_add(events as u64, Ordering::Relaxed);
+        self.last_sent.store(Timestamp::now().as_second(), Ordering::Relaxed);
         self.up.store(true, Ordering::Relaxed);
     }
 

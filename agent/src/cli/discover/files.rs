@@ -20,8 +20,8 @@ const MAX_PROJECTS: usize = 1000;
 
 /// The servers in the files of clients.
 #[derive(Debug, Default)]
-pub(super) struct Files {
-    pub(super) found: Vec<Found>,
+pub(in crate::cli) struct Files {
+    pub(in crate::cli) found: Vec<Found>,
     pub(super) unread: Vec<Unread>,
     /// Files that were looked into already.
     seen: BTreeSet<PathBuf>,
@@ -29,7 +29,7 @@ pub(super) struct Files {
 
 impl Files {
     /// Looks into the homes (without any: of all users that may be looked into) and projects.
-    pub(super) fn read(homes: &[PathBuf], projects: &[PathBuf]) -> Result<Self, Failure> {
+    pub(in crate::cli) fn read(homes: &[PathBuf], projects: &[PathBuf]) -> Result<Self, Failure> {
         let mut files = Self::default();
         let users = if homes.is_empty() {
             known_users()

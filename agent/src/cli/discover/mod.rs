@@ -13,8 +13,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use self::files::Files;
-use self::processes::Processes;
+pub(super) use self::files::Files;
+pub(super) use self::processes::Processes;
 use super::{Failure, output};
 use crate::discover::{Configured, Inventory, Mask, Sign, plan, sign};
 

@@ -17,18 +17,18 @@ const MAX_COMMAND: u64 = 64 << 10;
 
 /// The processes that may be looked at.
 #[derive(Debug, Default)]
-pub(super) struct Processes(BTreeMap<u32, Process>);
+pub(in crate::cli) struct Processes(BTreeMap<u32, Process>);
 
 impl Processes {
     /// Looks at everything that runs, but for this process and threads of the kernel.
-    pub(super) fn read() -> Self {
+    pub(in crate::cli) fn read() -> Self {
         let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         let others = pids.filter(|pid| *pid != std::process::id());
         Self(others.filter_map(|pid| Some((pid, process(pid)?))).collect())
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = &Process> {
+    pub(in crate::cli) fn all(&self) -> impl Iterator<Item = &Process> {
         self.0.values()
     }
 

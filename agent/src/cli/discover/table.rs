@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::cli::plain::safe;
 use crate::discover::{Configured, Inventory, Listening, Running};
 
 /// The inventory, line by line. Whatever others wrote is escaped.
@@ -115,27 +116,10 @@ fn command(words: &[String]) -> String {
     line.chars().take(WIDTH).chain(['…']).collect()
 }
 
-/// A text without anything that a terminal would act on.
-fn safe(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let shown = !c.is_control() && !is_invisible(c);
-            if shown { vec![c] } else { c.escape_default().collect() }
-        })
-        .collect()
-}
-
-/// Characters that turn the direction of a text, or that take no room.
-fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::plain::is_invisible;
     use crate::discover::Unread;
 
     fn configured(name: &str, command: &[&str]) -> Configured {

@@ -154,6 +154,7 @@ impl Metrics {
 
 impl Observer for Metrics {
     fn written(&self, record: &Record) {
+        self.watched.tally.written(record);
         self.failing.store(false, Ordering::Relaxed);
         let server = self.server(record);
         let event = OfEvent { server: server.clone(), event: word(Some(record.event)) };

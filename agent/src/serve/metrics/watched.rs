@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::audit::Log;
-use crate::serve::Receivers;
+use crate::serve::{Receivers, Tally};
 use crate::session::Sessions;
 
 /// What is looked at.
@@ -19,6 +19,8 @@ pub(crate) struct Watched {
     pub(crate) log: Arc<Log>,
     /// Receivers of the audit log.
     pub(crate) receivers: Receivers,
+    /// Looks on as the log is written, too.
+    pub(crate) tally: Arc<Tally>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -91,6 +93,7 @@ impl Watched {
     pub(super) fn nothing() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let log = Arc::new(Log::open(dir.path(), "audit").expect("a log"));
-        Self { sessions: Arc::default(), log, receivers: Receivers::new() }
+        let tally = Arc::new(Tally::new(|_| false));
+        Self { sessions: Arc::default(), log, receivers: Receivers::new(), tally }
     }
 }

@@ -1,64 +1,14 @@
-//! `warrantd status`: which sessions there are, and what they do.
+//! A session for people.
 
-use std::process::ExitCode;
-
-use clap::Args;
-use serde_json::json;
-
-use super::instances::Instances;
-use super::{Failure, output};
-use crate::serve::{Answer, Request};
+use crate::cli::plain::{safe, short};
+use crate::cli::words;
 use crate::session::{FlyingCall, SessionStatus};
 
-/// List the sessions of every warrantd that runs here
-///
-/// Of each: who calls which server since when, the calls in flight with what they may do, how calls
-/// ended, and whether it is frozen. Exits 1 when no warrantd runs.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  warrantd status\n  warrantd status --json | jq '.[].sessions[].frozen'"
-)]
-pub(super) struct Status {
-    /// Print JSON: a list of `{instance, sessions}`
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    instances: Instances,
-}
+/// Characters of a warrant that are shown.
+const WARRANT: usize = 400;
 
-impl Status {
-    pub(super) fn execute(self) -> Result<ExitCode, Failure> {
-        let mut all = Vec::new();
-        for (instance, answer) in self.instances.ask(&Request::Status {})? {
-            match answer {
-                Answer::Sessions(sessions) => all.push((instance.name(), sessions)),
-                Answer::Refused { message, .. } => return Err(Failure::Other(message)),
-                Answer::Done | Answer::Reloaded(_) => {}
-            }
-        }
-        if self.json {
-            let facts = |(instance, sessions)| json!({"instance": instance, "sessions": sessions});
-            let list: Vec<_> = all.into_iter().map(facts).collect();
-            let text = serde_json::to_string_pretty(&list).map_err(Failure::other)?;
-            output::line(&text)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        for (instance, sessions) in &all {
-            if sessions.is_empty() {
-                output::line(&format!("{instance}: no sessions"))?;
-            }
-            for session in sessions {
-                for line in describe(instance, session) {
-                    output::line(&line)?;
-                }
-            }
-        }
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// A session for people: its id, and below it a topic at the beginning of each line.
-fn describe(instance: &str, session: &SessionStatus) -> Vec<String> {
+/// Its id, and below it a topic at the beginning of each line.
+pub(super) fn describe(instance: &str, session: &SessionStatus) -> Vec<String> {
     if session.since.is_empty() {
         return vec![format!(
             "{}  ({instance}) does not answer: its client does not read",
@@ -72,10 +22,10 @@ fn describe(instance: &str, session: &SessionStatus) -> Vec<String> {
     let actor = actor.as_deref().unwrap_or("nobody");
     let uid = uid.map_or(String::new(), |uid| format!(" (uid {uid})"));
     let left = if session.client_left { "; the client has left" } else { "" };
-    topic("server", server.clone());
-    topic("caller", format!("{}{uid}, since {since}{left}", actor.escape_debug()));
+    topic("server", safe(server));
+    topic("caller", format!("{}{uid}, since {since}{left}", safe(actor)));
     if let Some(frozen) = frozen {
-        topic("frozen", format!("since {}: {}", frozen.since, frozen.why));
+        topic("frozen", format!("since {}: {}", frozen.since, safe(&frozen.why)));
     }
     let counts = [
         (verdicts.within, "within"),
@@ -87,25 +37,40 @@ fn describe(instance: &str, session: &SessionStatus) -> Vec<String> {
         counts.iter().filter(|(n, _)| *n > 0).map(|(n, name)| format!("{n} {name}")).collect();
     topic("calls", if counts.is_empty() { "none has ended".to_owned() } else { counts.join(", ") });
     for call in &session.in_flight {
-        topic("in flight", describe_call(call));
+        topic("in flight", describe_call(call, session.actor.as_deref()));
+    }
+    if session.calls_left_out > 0 {
+        topic("in flight", format!("and {} more", session.calls_left_out));
     }
     if session.waiting > 0 {
         topic("waiting", session.waiting.to_string());
+    }
+    for peer in &session.open {
+        topic("open", safe(peer));
     }
     let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
     topic("processes", if pids.is_empty() { "none".to_owned() } else { pids.join(" ") });
     lines
 }
 
-/// The tool and what the call may do.
-fn describe_call(call: &FlyingCall) -> String {
-    let task =
-        call.task.as_ref().map_or(String::new(), |task| format!(" (task {})", task.escape_debug()));
-    format!("{}{task} {}", call.tool.escape_debug(), call.warrant)
+/// The tool, for how long it works, and what the call may do.
+fn describe_call(call: &FlyingCall, of_session: Option<&str>) -> String {
+    let task = call.task.as_ref().map_or(String::new(), |task| format!(" (task {})", safe(task)));
+    // Where sessions share a process, calls have callers of their own.
+    let actor = match of_session {
+        Some(actor) if actor == call.actor => String::new(),
+        _ if call.actor.is_empty() => String::new(),
+        _ => format!(" of {}", safe(&call.actor)),
+    };
+    let age = words::duration(call.age_ms);
+    let warrant = short(&call.warrant.to_string(), WARRANT);
+    format!("{}{actor}{task} for {age} {warrant}", safe(&call.tool))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::session::{FrozenStatus, VerdictCounts};
 
@@ -114,9 +79,12 @@ mod tests {
         let call = FlyingCall {
             correlation_id: "c".into(),
             tool: "read\u{1b}[1m".into(),
-            warrant: json!({"read": ["/srv/a"]}),
+            warrant: json!({"read": ["/srv/\u{9b}31ma"]}),
+            actor: "assistant".into(),
+            age_ms: 1290,
             task: None,
         };
+        let other = FlyingCall { actor: "bob\u{202e}".into(), ..call.clone() };
         let frozen = FrozenStatus { since: "2026-11-23T18:00:01Z".into(), why: "exceeded".into() };
         let session = SessionStatus {
             id: "019a".into(),
@@ -124,10 +92,12 @@ mod tests {
             actor: Some("assistant".into()),
             uid: Some(1000),
             since: "2026-11-23T18:00:00Z".into(),
-            in_flight: vec![call],
+            in_flight: vec![call, other],
+            calls_left_out: 3,
             verdicts: VerdictCounts { within: 3, exceeded: 1, ..VerdictCounts::default() },
             frozen: Some(frozen),
             pids: vec![7, 8],
+            open: vec!["192.0.2.1 tcp/443 (a.example)".into()],
             ..SessionStatus::default()
         };
         let expected = r#"019a  FROZEN  (serve)
@@ -135,7 +105,10 @@ mod tests {
   caller     assistant (uid 1000), since 2026-11-23T18:00:00Z
   frozen     since 2026-11-23T18:00:01Z: exceeded
   calls      3 within, 1 exceeded
-  in flight  read\u{1b}[1m {"read":["/srv/a"]}
+  in flight  read\u{1b}[1m for 1.2s {"read":["/srv/\u{9b}31ma"]}
+  in flight  read\u{1b}[1m of bob\u{202e} for 1.2s {"read":["/srv/\u{9b}31ma"]}
+  in flight  and 3 more
+  open       192.0.2.1 tcp/443 (a.example)
   processes  7 8"#;
         assert_eq!(describe("serve", &session).join("\n"), expected);
         let silent = SessionStatus { id: "019b".into(), ..SessionStatus::default() };

@@ -1,0 +1,35 @@
+//! The daemon, whose servers change when its configuration is read anew.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::overseer::{Configuration, Overseer, PlacedServer};
+use super::tally::Tally;
+use crate::serve::Receivers;
+use crate::serve::roster::{Common, Roster};
+
+/// Tells of a daemon that starts now.
+pub(in crate::serve) fn of_daemon(
+    file: &Path,
+    roster: &Roster,
+    common: &Common,
+    tally: &Arc<Tally>,
+    receivers: Receivers,
+) -> Overseer {
+    let (file, roster) = (file.to_owned(), roster.clone());
+    let configuration = move || {
+        let served = roster.ids().into_iter().filter_map(|id| roster.get(&id));
+        let loaded: Vec<_> = served.map(|served| served.loaded()).collect();
+        let placed = |loaded: &Arc<crate::serve::LoadedServer>| PlacedServer {
+            server: loaded.server.clone(),
+            policy: loaded.policy.clone(),
+        };
+        Configuration {
+            file: Some(file.clone()),
+            servers: loaded.iter().map(placed).collect(),
+        }
+    };
+    let (sessions, kernel) = (common.sessions.clone(), common.kernel.as_deref());
+    Overseer::new(sessions, kernel, common.log.clone(), tally.clone(), configuration)
+        .with_receivers(receivers)
+}
