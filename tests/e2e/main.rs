@@ -42,6 +42,7 @@ mod python;
 mod race;
 mod real;
 mod refused;
+mod report;
 mod rig;
 mod rogue;
 mod rust_client;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         late::tests(),
         race::tests(),
         refused::tests(),
+        report::tests(),
         alerts::tests(),
         argv::tests(),
         real::tests(),

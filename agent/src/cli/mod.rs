@@ -17,6 +17,7 @@ mod learn;
 mod output;
 mod pin;
 mod probe;
+mod report;
 mod run;
 mod schema;
 mod serve;
@@ -57,6 +58,7 @@ enum Command {
     Key(key::Key),
     Pin(pin::Pin),
     Audit(audit::Audit),
+    Report(report::Report),
     Discover(discover::Discover),
     Doctor(doctor::Doctor),
     #[command(hide = true)]
@@ -88,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Key(command) => command.execute(),
         Command::Pin(command) => command.execute(),
         Command::Audit(command) => command.execute(),
+        Command::Report(command) => command.execute(),
         Command::Discover(command) => command.execute(),
         Command::Doctor(command) => command.execute(),
         Command::SelfTestProbe(command) => command.execute(),
