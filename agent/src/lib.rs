@@ -16,6 +16,7 @@ pub mod learn;
 pub mod mcp;
 pub mod names;
 pub mod policy;
+pub mod report;
 pub mod serve;
 pub mod session;
 pub mod transport;

@@ -45,6 +45,7 @@ mod race;
 mod real;
 mod refused;
 mod reload;
+mod report;
 mod rig;
 mod rogue;
 mod rust_client;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         late::tests(),
         race::tests(),
         refused::tests(),
+        report::tests(),
         alerts::tests(),
         argv::tests(),
         real::tests(),

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod asker;
+pub mod browser;
 pub mod client;
 pub mod corpus;
 pub mod count;

@@ -39,6 +39,8 @@ pub enum Need {
     ConformanceServer,
     /// The command line client of the MCP inspector.
     Inspector,
+    /// A browser.
+    Chromium,
     /// IPv6.
     Ipv6,
     /// A program of the system that servers can run, by its name.
@@ -61,6 +63,7 @@ pub fn missing(needs: &[Need]) -> Option<String> {
         Need::ConformanceSuite => places::conformance_suite().err(),
         Need::ConformanceServer => places::fixture_python().err(),
         Need::Inspector => places::inspector().err(),
+        Need::Chromium => places::chromium().err(),
         Need::Ipv6 => {
             (!Path::new("/proc/sys/net/ipv6").exists()).then(|| "the kernel has no IPv6".to_owned())
         }

@@ -117,6 +117,13 @@ pub fn fixture_python() -> Result<PathBuf, String> {
     Ok(python)
 }
 
+/// The browser.
+pub fn chromium() -> Result<PathBuf, String> {
+    let found = ["chromium", "chromium-browser", "google-chrome"].map(system_program);
+    let first = found.into_iter().find_map(Result::ok);
+    first.ok_or_else(|| format!("there is no Chromium; {SETUP}"))
+}
+
 /// A program of the system, where every user finds it. The error says that it is not there.
 pub fn system_program(name: &str) -> Result<PathBuf, String> {
     let places = ["/usr/local/bin", "/usr/bin", "/bin"];

@@ -84,7 +84,7 @@ pub(crate) fn for_demo() -> anyhow::Result<()> {
 
 /// What the tests need: also a real client.
 pub(crate) fn for_tests() -> anyhow::Result<()> {
-    programs(&[NETWORK, NODE_RUNTIME, PYTHON, SERVER_PYTHON, GIT])?;
+    programs(&[NETWORK, NODE_RUNTIME, PYTHON, SERVER_PYTHON, GIT, BROWSER])?;
     filesystem_server()?;
     for server in &NPM_SERVERS {
         npm(&cache::dir().join("npm-servers"), server)?;
@@ -155,6 +155,8 @@ const PYTHON: Program =
 const SYSTEM_PYTHON: &str = "/usr/bin/python3";
 const SERVER_PYTHON: Program =
     (&[SYSTEM_PYTHON, "-c", "import ensurepip, venv"], &["python3", "python3-venv"]);
+/// Reports are opened in it.
+const BROWSER: Program = (&["chromium", "--version"], &["chromium"]);
 const GIT: Program = (&["git", "--version"], &["git"]);
 
 /// Installs the packages of the programs that are missing.

@@ -44,4 +44,4 @@ pub use record::{
 };
 pub use sanitize::{SanitizeError, Sanitizer, is_redacted};
 pub use schema::record_schema;
-pub use verify::{Finding, KeptCheckpoint, Means, Report, verify};
+pub use verify::{Checked, Finding, KeptCheckpoint, Means, Report, verify, verify_each};

@@ -5,6 +5,7 @@
 //! the log's end, unless it was cut back to where an earlier process had ended in order: that shows by a
 //! later checkpoint that was kept elsewhere.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -17,8 +18,9 @@ use super::key::AuditPublicKey;
 use super::line::{Hash, Parts};
 use super::record::Event;
 
-/// Findings that a report lists.
+/// Findings that a report lists, and keys that it tells apart.
 const LISTED: usize = 100;
+const KEYS: usize = 20;
 /// Bytes of a line, at most; a record is far smaller.
 const LONGEST: u64 = 64 << 20;
 
@@ -71,6 +73,10 @@ pub struct Report {
     pub signed_at: Option<String>,
     /// Checkpoints.
     pub checkpoints: u64,
+    /// How many of them hold: they are whole, and if there is a key, it has signed them.
+    pub sound_checkpoints: u64,
+    /// The keys that checkpoints name, by their fingerprints, and how many name each.
+    pub keys: BTreeMap<String, u64>,
     /// Records after the last checkpoint, which are only chained.
     pub only_chained: u64,
     /// Whether signatures were checked.
@@ -123,8 +129,31 @@ struct Walk<'a> {
     met: Vec<u64>,
 }
 
+/// A line that was checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Checked<'a> {
+    /// The whole line, without the line feed.
+    pub bytes: &'a [u8],
+    /// Its place among the files.
+    pub file: &'a Path,
+    /// Its place in the file, counted from 1.
+    pub line: u64,
+    /// Whether nothing is wrong with it by itself, its place and, if it is a checkpoint, its signature.
+    pub sound: bool,
+}
+
 /// Verifies a log, reading each file once.
 pub fn verify(log: &LogFiles, means: &Means) -> io::Result<Report> {
+    verify_each(log, means, |_| ())
+}
+
+/// The same, and shows each line as it is read: what was checked is what was seen, also of a log that is
+/// written to or tampered with meanwhile.
+pub fn verify_each(
+    log: &LogFiles,
+    means: &Means,
+    mut visit: impl FnMut(Checked<'_>),
+) -> io::Result<Report> {
     let report = Report {
         name: log.name.clone(),
         files: log.files.len(),
@@ -145,7 +174,7 @@ pub fn verify(log: &LogFiles, means: &Means) -> io::Result<Report> {
     };
     for part in &log.files {
         let at = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", part.path.display()));
-        walk.file(part, log.in_use).map_err(at)?;
+        walk.file(part, log.in_use, &mut visit).map_err(at)?;
     }
     walk.beginning(log);
     walk.end(log);
@@ -153,6 +182,11 @@ pub fn verify(log: &LogFiles, means: &Means) -> io::Result<Report> {
 }
 
 impl<'a> Walk<'a> {
+    /// Findings so far.
+    fn count(&self) -> u64 {
+        self.report.findings.len() as u64 + self.report.further_findings
+    }
+
     fn found(&mut self, line: Option<u64>, seq: Option<u64>, what: impl Into<String>) {
         if self.report.findings.len() < LISTED {
             let file = self.file.to_owned();
@@ -162,7 +196,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn file(&mut self, part: &'a LogPart, in_use: bool) -> io::Result<()> {
+    fn file(
+        &mut self,
+        part: &'a LogPart,
+        in_use: bool,
+        visit: &mut dyn FnMut(Checked<'_>),
+    ) -> io::Result<()> {
         self.file = &part.path;
         self.line = 0;
         let mut text = BufReader::with_capacity(256 << 10, part.open()?);
@@ -175,7 +214,12 @@ impl<'a> Walk<'a> {
             }
             self.line += 1;
             match line.strip_suffix(b"\n") {
-                Some(line) => self.record(line, part.first),
+                Some(line) => {
+                    let before = self.count();
+                    self.record(line, part.first);
+                    let (file, number, sound) = (self.file, self.line, self.count() == before);
+                    visit(Checked { bytes: line, file, line: number, sound });
+                }
                 None if line.len() as u64 == LONGEST => {
                     let what =
                         format!("a line of more than {LONGEST} bytes; the rest was not read");
@@ -263,6 +307,10 @@ impl<'a> Walk<'a> {
     fn checkpoint(&mut self, checkpoint: Checkpoint, parts: &Parts, whole: bool) {
         let (at, seq) = (Some(self.line), Some(checkpoint.seq));
         self.report.checkpoints += 1;
+        let named = &checkpoint.says.key;
+        if self.report.keys.len() < KEYS || self.report.keys.contains_key(named) {
+            *self.report.keys.entry(named.clone()).or_default() += 1;
+        }
         if let Some(key) = &self.means.key {
             let says = &checkpoint.says.key;
             if says != key.fingerprint() {
@@ -287,6 +335,7 @@ impl<'a> Walk<'a> {
             }
             _ => self.report.log = Some(id),
         }
+        self.report.sound_checkpoints += 1;
         self.report.signed_to = seq;
         self.report.signed_at = Some(checkpoint.at);
         self.reason = Some(checkpoint.says.reason);

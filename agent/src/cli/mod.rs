@@ -19,6 +19,7 @@ mod pin;
 mod plain;
 mod probe;
 mod reload;
+mod report;
 mod run;
 mod schema;
 mod serve;
@@ -63,6 +64,7 @@ enum Command {
     Key(key::Key),
     Pin(pin::Pin),
     Audit(audit::Audit),
+    Report(report::Report),
     Discover(discover::Discover),
     Doctor(doctor::Doctor),
     #[command(hide = true)]
@@ -96,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Key(command) => command.execute(),
         Command::Pin(command) => command.execute(),
         Command::Audit(command) => command.execute(),
+        Command::Report(command) => command.execute(),
         Command::Discover(command) => command.execute(),
         Command::Doctor(command) => command.execute(),
         Command::SelfTestProbe(command) => command.execute(),

@@ -1,5 +1,7 @@
 //! Which records are wanted.
 
+use std::ops::RangeInclusive;
+
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -35,6 +37,9 @@ pub(super) struct Filter {
     /// With this correlation id, as an error names it
     #[arg(long, value_name = "ID")]
     correlation: Option<String>,
+    /// With this number, or with one of these: 4711, or 4711..4720
+    #[arg(long, value_name = "N|N..N", value_parser = numbers)]
+    seq: Option<RangeInclusive<u64>>,
     /// Not before: a time such as 2026-01-31T12:00:00Z, or so long ago, such as 15m or 2d
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
@@ -43,7 +48,18 @@ pub(super) struct Filter {
     until: Option<Timestamp>,
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+/// Takes `4711` or `4711..4720`, both ends included.
+fn numbers(text: &str) -> Result<RangeInclusive<u64>, String> {
+    let (from, to) = text.split_once("..").unwrap_or((text, text));
+    let number = |text: &str| text.parse::<u64>();
+    match (number(from), number(to)) {
+        (Ok(from), Ok(to)) => Ok(from..=to),
+        _ => Err("write a record's number, or the first and the last one: 4711..4720".to_owned()),
+    }
+}
+
+/// Takes a time, or how long ago it was.
+pub(in crate::cli) fn time(text: &str) -> Result<Timestamp, String> {
     if let Ok(Span(ago)) = text.parse::<Span>() {
         return Timestamp::now().checked_sub(ago).map_err(|error| error.to_string());
     }
@@ -90,7 +106,13 @@ impl Filter {
             && is(&self.event, "/event")
             && is(&self.session, "/session_id")
             && is(&self.correlation, "/correlation_id")
+            && self.is_in_order(record)
             && self.is_in_time(record)
+    }
+
+    fn is_in_order(&self, record: &Value) -> bool {
+        let seq = record.get("seq").and_then(Value::as_u64);
+        self.seq.as_ref().is_none_or(|wanted| seq.is_some_and(|seq| wanted.contains(&seq)))
     }
 
     fn is_in_time(&self, record: &Value) -> bool {
@@ -114,7 +136,7 @@ mod tests {
     fn a_record_must_be_all_that_is_asked_for() {
         let record = json!({
             "timestamp": "2026-01-31T12:00:00.000Z", "actor": "a", "policy_decision": "DENY",
-            "effects": {"verdict": "EXCEEDED"},
+            "effects": {"verdict": "EXCEEDED"}, "seq": 7,
         });
         let at = |text: &str| Some(time(text).expect("a time"));
         let with = |change: fn(&mut Filter)| {
@@ -131,6 +153,9 @@ mod tests {
         assert!(between(at("2026-01-31T12:00:00Z"), at("2026-01-31T12:00:00Z")));
         assert!(!between(at("2026-01-31T12:00:01Z"), None));
         assert!(!between(None, at("2026-01-31T11:59:59Z")));
+        let seq = |text| Filter { seq: numbers(text).ok(), ..Filter::default() }.accepts(&record);
+        assert!(seq("7") && seq("1..7") && !seq("8") && !seq("1..6"));
+        assert!(numbers("x").is_err() && numbers("1..").is_err());
         assert!(time("yesterday").is_err());
         assert!(time("15m").is_ok());
     }

@@ -12,6 +12,10 @@ use clap::{Args, Subcommand};
 
 use super::Failure;
 
+pub(super) use filter::time;
+pub(super) use show::logs;
+pub(super) use verify::With;
+
 /// Work with the audit log
 #[derive(Debug, Args)]
 pub(super) struct Audit {

@@ -188,7 +188,7 @@ fn each(
 }
 
 /// The logs that are meant by directories and files.
-pub(super) fn logs(paths: &[PathBuf]) -> Result<Vec<LogFiles>, Failure> {
+pub(in crate::cli) fn logs(paths: &[PathBuf]) -> Result<Vec<LogFiles>, Failure> {
     let (dirs, files): (Vec<&PathBuf>, Vec<&PathBuf>) =
         paths.iter().partition(|path| path.is_dir());
     let mut logs = logs_of(&files.into_iter().cloned().collect::<Vec<_>>());

@@ -22,18 +22,25 @@ pub(super) struct Verify {
     /// Directory of the log, or some of its files
     #[arg(value_name = "DIR|FILE", default_value = "/var/log/warrantd")]
     logs: Vec<PathBuf>,
+    #[command(flatten)]
+    with: With,
+    /// Print facts as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a log is verified with.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct With {
     /// Public key of the checkpoints (made beside the key, `audit.pub`)
     #[arg(long, value_name = "PUB")]
-    key: Option<PathBuf>,
+    pub(in crate::cli) key: Option<PathBuf>,
     /// Checkpoint records that were kept elsewhere, as shipped, one a line; the log must have them
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
     /// Accept an end that is not signed, as a killed warrantd leaves it
     #[arg(long)]
     open: bool,
-    /// Print facts as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// What `--json` prints.
@@ -46,7 +53,7 @@ struct Facts<'a> {
 
 impl Verify {
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
-        let means = self.means()?;
+        let means = self.with.means()?;
         let mut reports = Vec::new();
         for log in logs(&self.logs)? {
             reports.push(verify(&log, &means).map_err(Failure::other)?);
@@ -72,8 +79,11 @@ impl Verify {
         }
         Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
 
-    fn means(&self) -> Result<Means, Failure> {
+impl With {
+    /// Reads the files.
+    pub(in crate::cli) fn means(&self) -> Result<Means, Failure> {
         let key = self.key.as_deref().map(AuditPublicKey::read).transpose();
         let key = key.map_err(|error| Failure::Usage(format!("--key: {error}")))?;
         let mut kept = Vec::new();

@@ -12,4 +12,4 @@ mod visible;
 pub use canonical::canonical;
 pub use definition::{Definition, DefinitionError, MAX_DEFINITION, MAX_NAME};
 pub use near_name::near_name;
-pub use visible::{shortened, visible, visible_json};
+pub use visible::{is_hidden, shortened, visible, visible_json};
