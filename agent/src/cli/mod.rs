@@ -2,10 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod call;
 mod check;
 mod connect;
+mod demo_server;
 mod discover;
 mod doctor;
+mod door;
 mod explain;
 mod failure;
 mod instances;
@@ -47,6 +50,7 @@ enum Command {
     Run(run::Run),
     Serve(serve::Serve),
     Connect(connect::Connect),
+    Call(call::Call),
     Status(status::Status),
     Reload(reload::Reload),
     Thaw(thaw::Thaw),
@@ -61,6 +65,8 @@ enum Command {
     Audit(audit::Audit),
     Discover(discover::Discover),
     Doctor(doctor::Doctor),
+    #[command(hide = true)]
+    DemoServer(demo_server::DemoServer),
     #[command(hide = true)]
     SelfTestProbe(probe::Probe),
 }
@@ -79,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.execute(),
         Command::Serve(command) => command.execute(),
         Command::Connect(command) => command.execute(),
+        Command::Call(command) => command.execute(),
         Command::Status(command) => command.execute(),
         Command::Reload(command) => command.execute(),
         Command::Thaw(command) => command.execute(),
@@ -93,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Audit(command) => command.execute(),
         Command::Discover(command) => command.execute(),
         Command::Doctor(command) => command.execute(),
+        Command::DemoServer(command) => command.execute(),
         Command::SelfTestProbe(command) => command.execute(),
     };
     match done {
