@@ -31,7 +31,7 @@ mod thaw;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 pub use failure::Failure;
@@ -69,6 +69,11 @@ enum Command {
     DemoServer(demo_server::DemoServer),
     #[command(hide = true)]
     SelfTestProbe(probe::Probe),
+}
+
+/// The command line, for what is made from it: man pages, completions, the page of reference.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command line and says how it ended.
