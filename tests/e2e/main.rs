@@ -10,6 +10,7 @@ mod attribution;
 mod audit_disk;
 mod audit_kill;
 mod broken;
+mod call;
 mod clients;
 mod conformance;
 mod crash;
@@ -113,6 +114,7 @@ fn main() -> ExitCode {
         strict::tests(),
         discover::tests(),
         conformance::tests(),
+        call::tests(),
         clients::tests(),
         methods::tests(),
     ];

@@ -5,6 +5,7 @@
 mod bench;
 mod cache;
 mod demo;
+mod docs;
 mod ebpf;
 mod receivers;
 mod setup;
@@ -33,6 +34,7 @@ enum Command {
     Ebpf,
     /// Show in a minute what warrantd does (as root)
     Demo(demo::Demo),
+    Docs(docs::Docs),
     /// Measure what warrantd costs (as root)
     Bench(bench::Bench),
     /// Test everything that can be tested on one machine (`WARRANTD_TEST_CALLS=1000` makes that many calls
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Command::Setup => setup::everything().map(|()| ExitCode::SUCCESS),
         Command::Ebpf => ebpf::run().map(|()| ExitCode::SUCCESS),
         Command::Demo(demo) => demo.run().map(|()| ExitCode::SUCCESS),
+        Command::Docs(docs) => docs.run().map(|()| ExitCode::SUCCESS),
         Command::Bench(bench) => bench.run(),
         Command::Test => test::everything(),
         Command::Vm(vm) => vm.run(),

@@ -4,14 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
 use tokio::io::{AsyncWriteExt, copy};
 use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
 use super::Failure;
-use crate::serve::AUTHENTICATE;
+use super::door::Door;
 
 /// Connect a stdio client to a server of the daemon
 ///
@@ -21,23 +19,14 @@ use crate::serve::AUTHENTICATE;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  warrantd connect files --key-file ~/.config/warrantd/key")]
 pub(super) struct Connect {
-    /// The server's id in the daemon's configuration
-    server: String,
-    /// The daemon's socket [default: /run/warrantd/<SERVER>.sock]
-    #[arg(long, value_name = "PATH")]
-    socket: Option<PathBuf>,
-    /// File that holds the API key
-    #[arg(long, value_name = "FILE")]
-    key_file: Option<PathBuf>,
+    #[command(flatten)]
+    door: Door,
 }
 
 impl Connect {
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
-        let key = self.key()?;
-        let socket = self
-            .socket
-            .clone()
-            .unwrap_or_else(|| PathBuf::from(format!("/run/warrantd/{}.sock", self.server)));
+        let key = self.door.key_line()?;
+        let socket = self.door.socket();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -50,28 +39,11 @@ impl Connect {
         })?;
         Ok(ExitCode::SUCCESS)
     }
-
-    fn key(&self) -> Result<Option<SecretString>, Failure> {
-        let text = match &self.key_file {
-            Some(file) => std::fs::read_to_string(file).map_err(|error| {
-                Failure::Setup(format!("cannot read the key file {}: {error}", file.display()))
-            })?,
-            None => match std::env::var("WARRANTD_API_KEY") {
-                Ok(key) => key,
-                Err(_) => return Ok(None),
-            },
-        };
-        let text = Zeroizing::new(text);
-        Ok(Some(SecretString::from(text.trim())))
-    }
 }
 
-async fn relay(socket: &PathBuf, key: Option<SecretString>) -> std::io::Result<()> {
+async fn relay(socket: &PathBuf, key: Option<Zeroizing<String>>) -> std::io::Result<()> {
     let (mut from_daemon, mut to_daemon) = UnixStream::connect(socket).await?.into_split();
-    if let Some(key) = key {
-        let params = json!({ "api_key": key.expose_secret() });
-        let line = json!({ "jsonrpc": "2.0", "method": AUTHENTICATE, "params": params });
-        let line = Zeroizing::new(format!("{line}\n"));
+    if let Some(line) = key {
         to_daemon.write_all(line.as_bytes()).await?;
     }
     let up = async move {

@@ -2,10 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod call;
 mod check;
 mod connect;
+mod demo_server;
 mod discover;
 mod doctor;
+mod door;
 mod explain;
 mod failure;
 mod instances;
@@ -32,7 +35,7 @@ mod words;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 pub use failure::Failure;
@@ -51,6 +54,7 @@ enum Command {
     Run(run::Run),
     Serve(serve::Serve),
     Connect(connect::Connect),
+    Call(call::Call),
     Status(status::Status),
     Reload(reload::Reload),
     Top(top::Top),
@@ -68,7 +72,14 @@ enum Command {
     Discover(discover::Discover),
     Doctor(doctor::Doctor),
     #[command(hide = true)]
+    DemoServer(demo_server::DemoServer),
+    #[command(hide = true)]
     SelfTestProbe(probe::Probe),
+}
+
+/// The command line, for what is made from it: man pages, completions, the page of reference.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command line and says how it ended.
@@ -85,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.execute(),
         Command::Serve(command) => command.execute(),
         Command::Connect(command) => command.execute(),
+        Command::Call(command) => command.execute(),
         Command::Status(command) => command.execute(),
         Command::Reload(command) => command.execute(),
         Command::Top(command) => command.execute(),
@@ -101,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Report(command) => command.execute(),
         Command::Discover(command) => command.execute(),
         Command::Doctor(command) => command.execute(),
+        Command::DemoServer(command) => command.execute(),
         Command::SelfTestProbe(command) => command.execute(),
     };
     match done {

@@ -1,9 +1,9 @@
 //! `cargo xtask test`: everything that can be tested on one machine.
 
 mod counted;
-mod documents;
 mod kernels;
 mod object;
+mod policies;
 mod suite;
 mod tally;
 
@@ -36,7 +36,7 @@ pub(crate) fn everything() -> anyhow::Result<ExitCode> {
     tally.step("dependencies have permissive licences and known sources", dependencies);
     object::check(&mut tally);
     suite::test_workspace(&mut tally)?;
-    documents::check(&mut tally)?;
+    policies::check(&mut tally)?;
     kernels::check(&mut tally);
     Ok(tally.report())
 }
