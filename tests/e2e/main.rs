@@ -4,6 +4,7 @@
 //! `WARRANTD_TEST_CALLS=1000 cargo test -p warrantd-tests --test e2e -- modes::`.
 #![forbid(unsafe_code)]
 
+mod activation;
 mod alerts;
 mod argv;
 mod attribution;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         late::tests(),
         race::tests(),
         refused::tests(),
+        activation::tests(),
         alerts::tests(),
         argv::tests(),
         real::tests(),

@@ -5,6 +5,7 @@
 mod bench;
 mod cache;
 mod demo;
+mod dist;
 mod ebpf;
 mod receivers;
 mod setup;
@@ -36,6 +37,8 @@ enum Command {
     /// Measure what warrantd costs
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Make packages to install
+    Dist(dist::Dist),
     /// Test everything that can be tested on one machine (`WARRANTD_TEST_CALLS=1000` makes that many calls
     /// where verdicts are counted)
     Test,
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Ebpf => ebpf::run().map(|()| ExitCode::SUCCESS),
         Command::Demo(demo) => demo.run().map(|()| ExitCode::SUCCESS),
         Command::Bench(bench) => bench.run(),
+        Command::Dist(dist) => dist.run().map(|()| ExitCode::SUCCESS),
         Command::Test => test::everything(),
         Command::Vm(vm) => vm.run(),
     };

@@ -27,7 +27,7 @@ mod thaw;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 pub use failure::Failure;
@@ -61,6 +61,11 @@ enum Command {
     Doctor(doctor::Doctor),
     #[command(hide = true)]
     SelfTestProbe(probe::Probe),
+}
+
+/// The whole command line, for what is made from it: manual pages and shell completions.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command line and says how it ended.

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::{Failure, kernel, signals};
 use crate::audit::{AuditKey, Keeping, Log, Options, Reason, keep};
 use crate::serve::{Daemon, Shipping, load, notify};
+use crate::transport::activation;
 
 /// Serve the configured MCP servers on Unix sockets and over HTTP
 ///
@@ -27,6 +28,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
+        activation::take().map_err(|error| Failure::Setup(error.to_string()))?;
         let loaded = load(&self.config)?;
         raise_descriptor_limit();
         let key = loaded.audit_key();
@@ -65,6 +67,12 @@ impl Serve {
             }
             if let Some(url) = daemon.metrics_url() {
                 tracing::info!("metrics on {url}");
+            }
+            for socket in activation::unused() {
+                tracing::warn!(
+                    "the service manager passed {socket}, and nothing in the configuration listens there: \
+                     whoever connects is not answered"
+                );
             }
             let watched = tokio::spawn(notify::watchdog(daemon.control().to_owned()));
             notify::ready();

@@ -10,6 +10,7 @@ mod audit;
 mod cases;
 mod certificate;
 mod context;
+mod credentials;
 mod daemon;
 mod effects;
 mod error;

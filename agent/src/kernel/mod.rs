@@ -18,6 +18,7 @@ mod calls;
 mod cgroup;
 mod confine;
 mod decode;
+mod delegation;
 mod doors;
 mod error;
 mod file_rules;
@@ -58,6 +59,7 @@ pub use leave::Leave;
 #[doc(hidden)]
 pub use measure::OpenHook;
 pub use names::NamedAddresses;
+pub use privileges::can_drop;
 pub use runtime::{Kernel, KernelOptions};
 pub use sent::unacknowledged;
 pub use session::{Drained, Session};

@@ -22,7 +22,7 @@ use crate::kernel::Kernel;
 use crate::mcp::{RpcError, code};
 use crate::session::{Context, MAX_REQUEST, Part, Pool, Sessions, converse, stopped};
 use crate::transport::http::{Front, ListenError, Listener};
-use crate::transport::{Inbox, LineReader, LineWriter, Outbox};
+use crate::transport::{Inbox, LineReader, LineWriter, Outbox, activation};
 
 /// How long servers that something else runs may take to be attached to.
 const ATTACHED_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
@@ -172,7 +172,7 @@ impl Daemon {
         while accepting.join_next().await.is_some() {}
         let _ = sessions.recv().await; // Nothing is sent; it ends with the last session.
         for socket in &self.sockets {
-            let _ = std::fs::remove_file(socket); // Whoever made a new one there may keep it.
+            activation::remove(socket);
         }
         self.log.append(&Record::new(Event::Stop))?;
         Ok(())
@@ -187,9 +187,13 @@ async fn release(kernel: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// A socket at `path`, replacing one that nobody listens on any more.
+/// The socket at `path` that the service manager passed, or a new one, replacing one that nobody listens on any
+/// more.
 pub(super) async fn bind(path: &Path) -> Result<UnixListener, DaemonError> {
     let failed = |source| DaemonError::Listen { path: path.to_owned(), source };
+    if let Some(passed) = activation::unix(path).map_err(failed)? {
+        return Ok(passed);
+    }
     if path.exists() {
         if UnixStream::connect(path).await.is_ok() {
             return Err(DaemonError::InUse(path.to_owned()));

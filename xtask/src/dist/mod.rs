@@ -1,0 +1,93 @@
+//! `cargo xtask dist`: packages of warrantd for Debian and its relatives, and for those of Red Hat.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use crate::cache;
+use crate::setup;
+use crate::shell::{built, cargo, run, say};
+
+/// What to package, and where to.
+#[derive(Debug, Args)]
+pub(crate) struct Dist {
+    /// Package an unoptimised build, which is made more quickly
+    #[arg(long)]
+    debug: bool,
+    /// Make an .rpm, too
+    #[arg(long)]
+    rpm: bool,
+    /// Directory of the packages [default: dist in cargo's target directory]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+impl Dist {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let profile = if self.debug { "dev" } else { "release" };
+        let program = build(profile)?;
+        let place = program.parent().context("a program lies in a directory")?;
+        let out = match self.out {
+            Some(out) => std::path::absolute(out)?,
+            None => place.parent().context("and that in another")?.join("dist"),
+        };
+        fs::create_dir_all(&out).with_context(|| format!("{}", out.display()))?;
+        let deb = deb(profile, &out)?;
+        say(&format!("made {}", deb.display()));
+        if self.rpm {
+            say(&format!("made {}", rpm(place, profile, &out)?.display()));
+        }
+        Ok(())
+    }
+}
+
+/// Builds the program, and what is made from its command line beside it.
+pub(crate) fn build(profile: &str) -> anyhow::Result<PathBuf> {
+    say(&format!("building warrantd ({profile})"));
+    let arguments =
+        ["build", "--quiet", "--package", "warrantd", "--bin", "warrantd", "--profile", profile];
+    let program = PathBuf::from(built(&arguments, "warrantd")?);
+    let made = program.with_file_name("dist");
+    pages(&made)?;
+    Ok(program)
+}
+
+/// Makes manual pages and shell completions below `dir`.
+pub(crate) fn pages(dir: &Path) -> anyhow::Result<()> {
+    let mut make = cargo(&["run", "--quiet", "--package", "warrantd-pages", "--"]);
+    run(make.arg(dir))
+}
+
+/// Makes the Debian package of what was built.
+pub(crate) fn deb(profile: &str, out: &Path) -> anyhow::Result<PathBuf> {
+    setup::cargo_deb()?;
+    let mut make = cargo(&["deb", "--quiet", "--package", "warrantd", "--no-build", "--profile"]);
+    run(cache::on_path(make.arg(profile).arg("--output").arg(out)))?;
+    newest(out, "deb")
+}
+
+fn rpm(place: &Path, profile: &str, out: &Path) -> anyhow::Result<PathBuf> {
+    setup::cargo_generate_rpm()?;
+    let target = place.parent().context("a profile's directory lies in another")?;
+    let mut make = cargo(&["generate-rpm", "--package", "agent", "--profile", profile]);
+    make.arg("--target-dir").arg(target).arg("--output").arg(out);
+    run(cache::on_path(&mut make))?;
+    newest(out, "rpm")
+}
+
+/// The file with this extension that was made last.
+fn newest(dir: &Path, extension: &str) -> anyhow::Result<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).with_context(|| format!("{}", dir.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|own| own == extension) {
+            found.push((path.metadata()?.modified()?, path));
+        }
+    }
+    match found.into_iter().max() {
+        Some((_, path)) => Ok(path),
+        None => bail!("no .{extension} was made in {}", dir.display()),
+    }
+}
