@@ -55,7 +55,12 @@ struct Service {
 impl Service {
     /// Passes sockets as descriptors 3 and 4, as systemd would. They travel as standard streams to a shell,
     /// which is replaced by the daemon, so that its own process id is the one in `LISTEN_PID`.
-    fn start(rig: &Rig, config: &Path, first: OwnedFd, second: Option<OwnedFd>) -> anyhow::Result<Self> {
+    fn start(
+        rig: &Rig,
+        config: &Path,
+        first: OwnedFd,
+        second: Option<OwnedFd>,
+    ) -> anyhow::Result<Self> {
         Self::start_for("$$", rig, config, first, second)
     }
 

@@ -48,6 +48,7 @@ mod rogue;
 mod rust_client;
 mod scripts;
 mod secrets;
+mod service;
 mod ssrf;
 mod stage;
 mod start_effects;
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         upstream::tests(),
         vulnerable::tests(),
         secrets::tests(),
+        service::tests(),
         ssrf::tests(),
         network::tests(),
         names::tests(),

@@ -17,7 +17,8 @@ use crate::transport::activation;
 ///
 /// Every server gets a socket, `<runtime_dir>/<id>.sock`, and each of the listeners under `listen` has
 /// it at `/<id>/mcp`. Each connection to a socket and each HTTP session is a session with a process of its
-/// own. SIGTERM ends every session and then the daemon.
+/// own. SIGTERM ends every session and then the daemon. SIGUSR1 does, too, for another that starts at once: what is
+/// attached to other services is enforced meanwhile.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  warrantd serve --config /etc/warrantd/warrantd.yaml")]
 pub(super) struct Serve {
@@ -52,6 +53,9 @@ impl Serve {
             let enforce = loaded.servers.iter().any(|server| server.server.wants_enforcement());
             let layer = kernel::start(loaded.kernel, "serve".to_owned())?;
             kernel::check_enforcement(enforce, layer.kernel.as_ref())?;
+            let enforcing = layer.kernel.clone();
+            let hand_over = move || enforcing.iter().for_each(|kernel| kernel.hand_over());
+            let stop = signals::or_successor(stop, hand_over).map_err(Failure::other)?;
             let shipping = Shipping::start(&loaded.audit, &loaded.state_dir, &log);
             let shipping = shipping.map_err(|e| Failure::Setup(e.to_string()))?;
             let keeping = Keeping { delivered: shipping.delivered(), ..keeping };

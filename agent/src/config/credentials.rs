@@ -141,16 +141,19 @@ servers:
             .filter(|(_, file)| file.to_string_lossy().starts_with("credential:"))
             .map(|(key, _)| key)
             .collect();
-        assert_eq!(keys, [
-            "audit.checkpoint.key",
-            "audit.ship[0].ca",
-            "audit.ship[0].token_file",
-            "actors[0].api_keys[0]",
-            "listen[0].tls.certificate",
-            "listen[0].tls.key",
-            "listen[0].tls.client_ca",
-            "servers[0].upstream.ca",
-            "servers[0].upstream.headers.Authorization",
-        ]);
+        assert_eq!(
+            keys,
+            [
+                "audit.checkpoint.key",
+                "audit.ship[0].ca",
+                "audit.ship[0].token_file",
+                "actors[0].api_keys[0]",
+                "listen[0].tls.certificate",
+                "listen[0].tls.key",
+                "listen[0].tls.client_ca",
+                "servers[0].upstream.ca",
+                "servers[0].upstream.headers.Authorization",
+            ]
+        );
     }
 }

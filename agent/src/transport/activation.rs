@@ -89,7 +89,8 @@ pub(crate) fn tcp(address: SocketAddr) -> io::Result<Option<tokio::net::TcpListe
 /// Removes the socket at `path` that nobody listens on any more, unless it is the service manager's. It may be
 /// gone, and whoever made a new one there may keep it: errors are none.
 pub(crate) fn remove(path: &Path) {
-    let is_here = |passed: &Passed| matches!(&passed.socket, Socket::Unix(_, at) if is_same(at, path));
+    let is_here =
+        |passed: &Passed| matches!(&passed.socket, Socket::Unix(_, at) if is_same(at, path));
     if !passed().iter().any(is_here) {
         let _ = std::fs::remove_file(path);
     }
@@ -122,7 +123,8 @@ fn receive() -> Result<Vec<Passed>, ActivationError> {
     let mut passed = Vec::new();
     for index in 0..descriptors.len() {
         let name = names.next().filter(|name| !name.is_empty()).unwrap_or("unknown").to_owned();
-        let failed = |error: io::Error| ActivationError { name: name.clone(), why: error.to_string() };
+        let failed =
+            |error: io::Error| ActivationError { name: name.clone(), why: error.to_string() };
         let socket = listener(&mut descriptors, index).map_err(failed)?;
         passed.push(Passed { name, socket, used: AtomicBool::new(false) });
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -27,6 +28,7 @@ pub(crate) struct Dist {
 impl Dist {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let profile = if self.debug { "dev" } else { "release" };
+        say(&format!("building warrantd ({profile})"));
         let program = build(profile)?;
         let place = program.parent().context("a program lies in a directory")?;
         let out = match self.out {
@@ -34,8 +36,7 @@ impl Dist {
             None => place.parent().context("and that in another")?.join("dist"),
         };
         fs::create_dir_all(&out).with_context(|| format!("{}", out.display()))?;
-        let deb = deb(profile, &out)?;
-        say(&format!("made {}", deb.display()));
+        say(&format!("made {}", deb(&program, profile, &out)?.display()));
         if self.rpm {
             say(&format!("made {}", rpm(place, profile, &out)?.display()));
         }
@@ -43,26 +44,24 @@ impl Dist {
     }
 }
 
-/// Builds the program, and what is made from its command line beside it.
-pub(crate) fn build(profile: &str) -> anyhow::Result<PathBuf> {
-    say(&format!("building warrantd ({profile})"));
-    let arguments =
-        ["build", "--quiet", "--package", "warrantd", "--bin", "warrantd", "--profile", profile];
-    let program = PathBuf::from(built(&arguments, "warrantd")?);
-    let made = program.with_file_name("dist");
-    pages(&made)?;
-    Ok(program)
+/// Builds the program, and beside it the one that makes pages.
+fn build(profile: &str) -> anyhow::Result<PathBuf> {
+    let mut arguments = vec!["build", "--quiet", "--profile", profile];
+    for name in ["warrantd", "warrantd-pages"] {
+        arguments.extend(["--package", name, "--bin", name]);
+    }
+    Ok(PathBuf::from(built(&arguments, "warrantd")?))
 }
 
-/// Makes manual pages and shell completions below `dir`.
-pub(crate) fn pages(dir: &Path) -> anyhow::Result<()> {
-    let mut make = cargo(&["run", "--quiet", "--package", "warrantd-pages", "--"]);
-    run(make.arg(dir))
+/// Makes manual pages and shell completions below `dir`, with the program that lies beside warrantd.
+pub(crate) fn pages(program: &Path, dir: &Path) -> anyhow::Result<()> {
+    run(Command::new(program.with_file_name("warrantd-pages")).arg(dir))
 }
 
-/// Makes the Debian package of what was built.
-pub(crate) fn deb(profile: &str, out: &Path) -> anyhow::Result<PathBuf> {
+/// Makes the Debian package of a program that was built with this profile.
+pub(crate) fn deb(program: &Path, profile: &str, out: &Path) -> anyhow::Result<PathBuf> {
     setup::cargo_deb()?;
+    pages(program, &program.with_file_name("dist"))?;
     let mut make = cargo(&["deb", "--quiet", "--package", "warrantd", "--no-build", "--profile"]);
     run(cache::on_path(make.arg(profile).arg("--output").arg(out)))?;
     newest(out, "deb")
