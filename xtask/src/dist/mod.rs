@@ -58,10 +58,22 @@ pub(crate) fn pages(program: &Path, dir: &Path) -> anyhow::Result<()> {
     run(Command::new(program.with_file_name("warrantd-pages")).arg(dir))
 }
 
+/// The same beside the program, with the manual pages as they are installed.
+fn compressed_pages(program: &Path) -> anyhow::Result<()> {
+    let dir = program.with_file_name("dist");
+    pages(program, &dir)?;
+    let mut gzip = Command::new("gzip");
+    gzip.args(["-9", "--no-name"]);
+    for entry in fs::read_dir(dir.join("man"))? {
+        gzip.arg(entry?.path());
+    }
+    run(&mut gzip)
+}
+
 /// Makes the Debian package of a program that was built with this profile.
 pub(crate) fn deb(program: &Path, profile: &str, out: &Path) -> anyhow::Result<PathBuf> {
     setup::cargo_deb()?;
-    pages(program, &program.with_file_name("dist"))?;
+    compressed_pages(program)?;
     let mut make = cargo(&["deb", "--quiet", "--package", "warrantd", "--no-build", "--profile"]);
     run(cache::on_path(make.arg(profile).arg("--output").arg(out)))?;
     newest(out, "deb")
