@@ -4,6 +4,7 @@
 //! `WARRANTD_TEST_CALLS=1000 cargo test -p warrantd-tests --test e2e -- modes::`.
 #![forbid(unsafe_code)]
 
+mod activation;
 mod alerts;
 mod argv;
 mod attribution;
@@ -52,6 +53,7 @@ mod rogue;
 mod rust_client;
 mod scripts;
 mod secrets;
+mod service;
 mod ssrf;
 mod stage;
 mod start_effects;
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         late::tests(),
         race::tests(),
         refused::tests(),
+        activation::tests(),
         report::tests(),
         alerts::tests(),
         argv::tests(),
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         upstream::tests(),
         vulnerable::tests(),
         secrets::tests(),
+        service::tests(),
         ssrf::tests(),
         network::tests(),
         names::tests(),

@@ -5,6 +5,7 @@
 mod bench;
 mod cache;
 mod demo;
+mod dist;
 mod docs;
 mod ebpf;
 mod receivers;
@@ -37,6 +38,8 @@ enum Command {
     Docs(docs::Docs),
     /// Measure what warrantd costs (as root)
     Bench(bench::Bench),
+    /// Make packages to install
+    Dist(dist::Dist),
     /// Test everything that can be tested on one machine (`WARRANTD_TEST_CALLS=1000` makes that many calls
     /// where verdicts are counted)
     Test,
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.run().map(|()| ExitCode::SUCCESS),
         Command::Docs(docs) => docs.run().map(|()| ExitCode::SUCCESS),
         Command::Bench(bench) => bench.run(),
+        Command::Dist(dist) => dist.run().map(|()| ExitCode::SUCCESS),
         Command::Test => test::everything(),
         Command::Vm(vm) => vm.run(),
     };

@@ -241,13 +241,32 @@ fn python(environment: &Path, interpreter: &Path, packages: &[Package]) -> anyho
     run(install.args(&packages))
 }
 
+/// What makes Debian packages.
+const CARGO_DEB: Package = Package { name: "cargo-deb", version: "3.8.0" };
+/// What makes packages for Red Hat's relatives.
+const CARGO_GENERATE_RPM: Package = Package { name: "cargo-generate-rpm", version: "0.21.1" };
+
 /// Installs cargo-deny below the cache, unless there is one.
 pub(crate) fn cargo_deny() -> anyhow::Result<()> {
-    let own = cache::dir().join("bin/cargo-deny");
-    if own.exists() || succeeds(Command::new("cargo-deny").arg("--version")) {
+    cargo_tool("cargo-deny", &[])
+}
+
+/// The same for cargo-deb.
+pub(crate) fn cargo_deb() -> anyhow::Result<()> {
+    cargo_tool(CARGO_DEB.name, &["--version", CARGO_DEB.version])
+}
+
+/// The same for cargo-generate-rpm.
+pub(crate) fn cargo_generate_rpm() -> anyhow::Result<()> {
+    cargo_tool(CARGO_GENERATE_RPM.name, &["--version", CARGO_GENERATE_RPM.version])
+}
+
+fn cargo_tool(name: &str, version: &[&str]) -> anyhow::Result<()> {
+    let own = cache::dir().join("bin").join(name);
+    if own.exists() || succeeds(Command::new(name).arg("--version")) {
         return Ok(());
     }
-    say(&format!("building cargo-deny into {} (a few minutes, once)", cache::dir().display()));
-    let mut install = crate::shell::cargo(&["install", "cargo-deny", "--locked", "--root"]);
-    run(install.arg(cache::dir()))
+    say(&format!("building {name} into {} (a few minutes, once)", cache::dir().display()));
+    let mut install = crate::shell::cargo(&["install", name, "--locked"]);
+    run(install.args(version).arg("--root").arg(cache::dir()))
 }

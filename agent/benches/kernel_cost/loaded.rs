@@ -75,6 +75,7 @@ impl Loaded {
     pub(crate) fn start(backend: Backend, place: &Place) -> anyhow::Result<Self> {
         let kernel = Kernel::start(&KernelOptions {
             cleans_up: true,
+            service: false,
             pin_root: "/sys/fs/bpf/warrantd-bench".into(),
             instance: format!("bench-{}", std::process::id()),
             probe: work::probe(),

@@ -72,12 +72,14 @@ pub(super) fn start(mode: KernelMode, instance: String) -> Result<Layer, Failure
 
 /// How instances start.
 pub(super) fn options(instance: String) -> KernelOptions {
+    let service = instance == "serve";
     KernelOptions {
         pin_root: PathBuf::from("/sys/fs/bpf/warrantd"),
         instance,
         probe: vec![OsString::from("/proc/self/exe"), OsString::from("self-test-probe")],
         backends: Backend::ALL.to_vec(),
         cleans_up: true,
+        service,
     }
 }
 

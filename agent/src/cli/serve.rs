@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::{Failure, kernel, signals};
 use crate::audit::{AuditKey, Keeping, Log, Options, Reason, keep};
 use crate::serve::{Daemon, Shipping, load, notify};
+use crate::transport::activation;
 
 /// Serve the configured MCP servers on Unix sockets and over HTTP
 ///
@@ -18,6 +19,8 @@ use crate::serve::{Daemon, Shipping, load, notify};
 /// it at `/<id>/mcp`. Each connection to a socket and each HTTP session is a session with a process of its
 /// own. SIGTERM ends every session and then the daemon. SIGHUP, as `warrantd reload`, reads the configuration
 /// anew: nothing changes unless all of it is valid, and sessions go on.
+/// own. SIGTERM ends every session and then the daemon. SIGUSR1 does, too, for another that starts at once: what is
+/// attached to other services is enforced meanwhile.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  warrantd serve --config /etc/warrantd/warrantd.yaml")]
 pub(super) struct Serve {
@@ -28,6 +31,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
+        activation::take().map_err(|error| Failure::Setup(error.to_string()))?;
         let loaded = load(&self.config)?;
         raise_descriptor_limit();
         let key = loaded.fixed.audit_key();
@@ -53,6 +57,9 @@ impl Serve {
             let enforce = loaded.servers.iter().any(|server| server.server.wants_enforcement());
             let layer = kernel::start(fixed.kernel, "serve".to_owned())?;
             kernel::check_enforcement(enforce, layer.kernel.as_ref())?;
+            let enforcing = layer.kernel.clone();
+            let hand_over = move || enforcing.iter().for_each(|kernel| kernel.hand_over());
+            let stop = signals::or_successor(stop, hand_over).map_err(Failure::other)?;
             let shipping = Shipping::start(&fixed.audit, &fixed.state_dir, &log);
             let shipping = shipping.map_err(|e| Failure::Setup(e.to_string()))?;
             let keeping = Keeping { delivered: shipping.delivered(), ..keeping };
@@ -69,6 +76,12 @@ impl Serve {
             }
             if let Some(url) = daemon.metrics_url() {
                 tracing::info!("metrics on {url}");
+            }
+            for socket in activation::unused() {
+                tracing::warn!(
+                    "the service manager passed {socket}, and nothing in the configuration listens there: \
+                     whoever connects is not answered"
+                );
             }
             let watched = tokio::spawn(notify::watchdog(daemon.control().to_owned()));
             notify::ready();

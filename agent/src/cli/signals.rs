@@ -51,3 +51,22 @@ pub(super) async fn reload_on(mut hangup: Signal, orders: Orders) {
         }
     }
 }
+
+/// Becomes true with `stop`, and at SIGUSR1: another daemon starts as soon as this one has ended. `succeeded` is
+/// called then, before anything ends.
+pub(super) fn or_successor(
+    mut stop: watch::Receiver<bool>,
+    succeeded: impl FnOnce() + Send + 'static,
+) -> std::io::Result<watch::Receiver<bool>> {
+    let (sender, receiver) = watch::channel(false);
+    let mut successor = signal(SignalKind::user_defined1())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = successor.recv() => succeeded(),
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+        let _ = sender.send(true);
+        sender.closed().await;
+    });
+    Ok(receiver)
+}

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::api_key::ApiKeyConfig;
 use super::audit::AuditConfig;
 use super::certificate::CertificateName;
+use super::error::Problem;
 use super::limits::LimitsConfig;
 use super::listen::ListenerConfig;
 use super::metrics::MetricsConfig;
@@ -58,6 +59,12 @@ impl DaemonConfig {
     /// Where a server's accepted definitions are, unless its policy says otherwise.
     pub fn pin_file(&self, server: &str) -> PathBuf {
         self.state_dir.join("pins").join(format!("{server}.yaml"))
+    }
+
+    /// Puts the files themselves where `credential:NAME` stands: what the service manager passed by that name
+    /// (`LoadCredential=` in systemd.exec(5)). Keys, tokens and certificates can be named so.
+    pub fn resolve_credentials(&mut self) -> Result<(), Problem> {
+        super::credentials::resolve(self)
     }
 }
 

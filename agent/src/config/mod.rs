@@ -10,6 +10,7 @@ mod audit;
 mod cases;
 mod certificate;
 mod context;
+mod credentials;
 mod daemon;
 mod drop_ins;
 mod effects;

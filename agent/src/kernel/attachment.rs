@@ -41,7 +41,8 @@ impl Attachment {
         let full = below(&mount, path).ok_or_else(|| {
             refuse("it must be a path from the cgroup mount on, below its root and without `..`")
         })?;
-        if full.starts_with(mount.join("warrantd")) {
+        let own = inner.instance().home();
+        if full.starts_with(mount.join("warrantd")) || full.starts_with(own) {
             return Err(refuse("it belongs to warrantd itself"));
         }
         let cgroup = Cgroup::existing(&full);

@@ -11,8 +11,7 @@ pub enum KernelError {
     #[error(
         "watching servers needs privileges that this process lacks: {}\n\
          Run warrantd as root, or give it CAP_BPF and CAP_PERFMON (load the kernel programs), CAP_NET_ADMIN \
-         (attach them to cgroups), CAP_SYS_ADMIN (mount bpffs, make cgroups), \
-         CAP_SETUID, CAP_SETGID and CAP_SETPCAP (start servers with fewer rights), CAP_KILL (stop them).\n\
+         (attach them to cgroups), CAP_SETUID, CAP_SETGID and CAP_SETPCAP (start servers with fewer rights), CAP_KILL (stop them).\n\
          `--kernel off` runs without: nothing is enforced or observed then, and every audit record says UNOBSERVED",
         missing.join(", ")
     )]

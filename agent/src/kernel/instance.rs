@@ -8,15 +8,19 @@
 //! <pin root>/<instance>/link_attached_<cgroup id>_… the same, to cgroups that are not warrantd's
 //! <pin root>/<instance>/attached_<cgroup id>_<name>/ the names of the sessions there
 //! <pin root>/<instance>/map_…                       the maps
+//! <pin root>/<instance>/cgroup                       a link to the instance's cgroup
+//! <pin root>/<instance>/session_<cgroup id>_<name>/  the sessions, `.` in names written `:`
 //! ```
-//! The cgroup of an instance is `<cgroup2>/warrantd/<instance>`, its sessions are the directories below.
+//! The cgroup of an instance is where [`super::delegation`] says, its sessions are the directories below. A service
+//! manager may have removed both before the next start, so their names are among the pins, too.
 //! The owner is written before the cgroup is made and removed after it, so a cgroup with processes
 //! always has an owner on record.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aya::programs::links::{FdLink, PinnedLink};
 use nix::fcntl::{Flock, FlockArg};
@@ -27,12 +31,19 @@ use super::gap::{self, Found, Gap};
 use super::process::Identity;
 use super::{KernelError, KernelOptions, object};
 
+/// The link among the pins to the instance's cgroup.
+const CGROUP: &str = "cgroup";
+/// Prefix of the directories among the pins that name sessions.
+const SESSIONS: &str = "session_";
+
 /// An instance's place in both trees. Dropped, everything in it is killed and removed.
 #[derive(Debug)]
 pub(super) struct Instance {
     pins: PathBuf,
     cgroup: Cgroup,
     cgroup_path: PathBuf,
+    /// Whether something among the pins outlives the instance.
+    leaves: AtomicBool,
 }
 
 /// A program that a dead instance had attached to a cgroup that is not warrantd's. Dropped, it decides no more.
@@ -65,9 +76,10 @@ impl Instance {
                         return Err(KernelError::InstanceBusy { instance: other, pid: owner.pid });
                     }
                 }
-                _ if other != name && !options.cleans_up => {}
+                _ if other != name && !(options.cleans_up && is_ours(&pins)) => {}
                 dead => {
-                    let cgroup = cgroup_root.join(&other);
+                    let linked = fs::read_link(pins.join(CGROUP));
+                    let cgroup = linked.unwrap_or_else(|_| cgroup_root.join(&other));
                     gaps.push(bury(&pins, &cgroup, &other, dead, &mut held)?);
                 }
             }
@@ -84,12 +96,25 @@ impl Instance {
         let cgroup_path = cgroup_root.join(name);
         // A cgroup without an owner on record: its pins were removed by hand.
         Cgroup::existing(&cgroup_path).destroy()?;
-        Ok((Self { pins, cgroup: Cgroup::create(&cgroup_path)?, cgroup_path }, gaps, held))
+        let link = pins.join(CGROUP);
+        symlink(&cgroup_path, &link).map_err(KernelError::file("making", link))?;
+        let cgroup = Cgroup::create(&cgroup_path)?;
+        Ok((Self { pins, cgroup, cgroup_path, leaves: AtomicBool::new(false) }, gaps, held))
+    }
+
+    /// Keeps the pins when the instance ends, for the next one of this name.
+    pub(super) fn leave_behind(&self) {
+        self.leaves.store(true, Ordering::Relaxed);
     }
 
     /// Where links and maps are pinned.
     pub(super) fn pins(&self) -> &Path {
         &self.pins
+    }
+
+    /// The directory in which this instance's cgroup and those of others like it are.
+    pub(super) fn home(&self) -> &Path {
+        self.cgroup_path.parent().unwrap_or(&self.cgroup_path)
     }
 
     /// The parent of the sessions' cgroups.
@@ -102,13 +127,29 @@ impl Instance {
         check_session_name(id)?;
         let cgroup = Cgroup::create(&self.cgroup_path.join(id))?;
         cgroup.forbid_children()?;
+        let pin = self.session_pin(cgroup.id()?, id);
+        fs::create_dir(&pin).map_err(KernelError::file("making", pin))?;
         Ok(cgroup)
+    }
+
+    /// Forgets a session whose cgroup is gone.
+    pub(super) fn forget_session(&self, cgroup_id: u64, id: &str) {
+        let _ = fs::remove_dir(self.session_pin(cgroup_id, id)); // What is left is removed with the instance.
+    }
+
+    fn session_pin(&self, cgroup_id: u64, id: &str) -> PathBuf {
+        // bpffs refuses dots, and no session has a colon in its name.
+        self.pins.join(format!("{SESSIONS}{cgroup_id}_{}", id.replace('.', ":")))
     }
 }
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        if let Err(error) = remove(&self.pins, &self.cgroup) {
+        let done = match self.leaves.load(Ordering::Relaxed) {
+            true => self.cgroup.destroy(),
+            false => remove(&self.pins, &self.cgroup),
+        };
+        if let Err(error) = done {
             tracing::warn!(%error, "the instance could not be removed; the next start will try again");
         }
     }
@@ -123,6 +164,11 @@ fn bury(
     held: &mut Vec<Held>,
 ) -> Result<Gap, KernelError> {
     let mut found = sessions(cgroup_path);
+    for session in removed(pins) {
+        if found.iter().all(|found| found.cgroup_id != session.cgroup_id) {
+            found.push(session);
+        }
+    }
     found.extend(attached(pins));
     hold(pins, held)?;
     let cgroup = Cgroup::existing(cgroup_path);
@@ -153,6 +199,17 @@ fn sessions(instance: &Path) -> Vec<Found> {
             })
         })
         .collect()
+}
+
+/// The sessions whose cgroups a service manager may have removed.
+fn removed(pins: &Path) -> Vec<Found> {
+    let entries = fs::read_dir(pins).into_iter().flatten().flatten();
+    let session = |name: String| {
+        let (id, name) = name.strip_prefix(SESSIONS)?.split_once('_')?;
+        let cgroup_id = id.parse().ok()?;
+        Some(Found { name: name.replace(':', "."), cgroup_id, populated: false })
+    };
+    entries.filter_map(|entry| session(entry.file_name().into_string().ok()?)).collect()
 }
 
 /// The sessions in cgroups that are not warrantd's.
@@ -216,6 +273,12 @@ fn names(pin_root: &Path) -> Result<Vec<String>, KernelError> {
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| check_name(name).is_ok())
         .collect())
+}
+
+/// Whether this process may remove the pins: root any, others their own.
+fn is_ours(pins: &Path) -> bool {
+    let own = nix::unistd::geteuid();
+    own.is_root() || fs::metadata(pins).is_ok_and(|pins| pins.uid() == own.as_raw())
 }
 
 /// Who owns the instance, by the name of the directory that says so.

@@ -5,13 +5,12 @@ use std::fs;
 use super::KernelError;
 
 /// Capability numbers (include/uapi/linux/capability.h) of everything the kernel layer does.
-const NEEDED: [(u32, &str); 8] = [
+const NEEDED: [(u32, &str); 7] = [
     (5, "CAP_KILL"),
     (6, "CAP_SETGID"),
     (7, "CAP_SETUID"),
     (8, "CAP_SETPCAP"),
     (12, "CAP_NET_ADMIN"),
-    (21, "CAP_SYS_ADMIN"),
     (38, "CAP_PERFMON"),
     (39, "CAP_BPF"),
 ];
@@ -28,7 +27,7 @@ pub(super) fn check() -> Result<(), KernelError> {
 }
 
 /// Whether the process can give a child another identity and take its capabilities.
-pub(super) fn can_drop() -> bool {
+pub fn can_drop() -> bool {
     let held = effective();
     [6, 7, 8].iter().all(|number| held >> number & 1 == 1)
 }

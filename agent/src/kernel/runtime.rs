@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use super::object::Attached;
 use super::queue::Queue;
 use super::session::Session;
 use super::tables::Tables;
-use super::{KernelError, decode, mounts, object, privileges, self_test};
+use super::{KernelError, decode, delegation, mounts, object, privileges, self_test};
 
 /// How long events may lie in the ring when no drain comes by and nothing wakes the reader.
 const READ_EVERY: Duration = Duration::from_millis(200);
@@ -41,6 +41,8 @@ pub struct KernelOptions {
     /// Whether to clean up after dead instances of other names. Who does has the only copy of what they had
     /// not told, and must record it; see [`Kernel::take_gaps`].
     pub cleans_up: bool,
+    /// Whether this process is a service, which keeps its cgroups below its own where they were delegated to it.
+    pub service: bool,
 }
 
 /// The kernel layer: programs attached to a parent cgroup, and the ring they report to.
@@ -60,6 +62,8 @@ pub(super) struct Inner {
     ring: Mutex<RingBuf<MapData>>,
     queues: Mutex<HashMap<u64, Arc<Queue>>>,
     generation: AtomicU32,
+    /// Whether another instance takes over.
+    succeeded: AtomicBool,
     /// What dead instances had attached to cgroups that are not warrantd's; it goes on deciding.
     held: Mutex<Vec<Held>>,
     attached: Attached,
@@ -70,7 +74,7 @@ impl Kernel {
     /// the programs, and demands that a probe process is refused a connection and seen to do so.
     pub fn start(options: &KernelOptions) -> Result<Arc<Self>, KernelError> {
         privileges::check()?;
-        let cgroup_root = mounts::cgroup2()?.join("warrantd");
+        let cgroup_root = delegation::home(&mounts::cgroup2()?, options.service)?;
         mounts::prepare_pins(&options.pin_root)?;
         let mut ebpf = object::load()?;
         let (instance, gaps, held) = Instance::claim(options, &cgroup_root)?;
@@ -87,6 +91,7 @@ impl Kernel {
                 ring: Mutex::new(ring),
                 queues: Mutex::default(),
                 generation: AtomicU32::new(0),
+                succeeded: AtomicBool::new(false),
                 held: Mutex::new(held),
                 attached,
             }),
@@ -155,6 +160,12 @@ impl Kernel {
         lock(&self.inner.held).clear();
     }
 
+    /// Says that another instance of this name starts when this one has ended. What is attached to cgroups that
+    /// are not warrantd's then stays in force until the other has attached to them, as after a crash.
+    pub fn hand_over(&self) {
+        self.inner.succeeded.store(true, Ordering::Relaxed);
+    }
+
     /// Moves events from the ring to their sessions.
     pub fn pump(&self) {
         self.inner.pump();
@@ -208,6 +219,16 @@ impl Inner {
     /// Whether a cgroup is a session.
     pub(super) fn is_session(&self, cgroup_id: u64) -> bool {
         lock(&self.queues).contains_key(&cgroup_id)
+    }
+
+    /// Leaves an attached session as it is, if another instance takes over.
+    #[must_use]
+    pub(super) fn leaves_behind(&self) -> bool {
+        let leaves = self.succeeded.load(Ordering::Relaxed);
+        if leaves {
+            self.instance.leave_behind();
+        }
+        leaves
     }
 
     /// Lets go of what a dead instance had attached to a cgroup.

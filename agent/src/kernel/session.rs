@@ -42,8 +42,8 @@ pub struct Session {
 
 /// Whose the cgroup is.
 enum Place {
-    /// Warrantd's.
-    Own(Cgroup),
+    /// Warrantd's, and what the session is called.
+    Own(Cgroup, String),
     /// Somebody else's.
     Attached(Attachment),
 }
@@ -66,7 +66,7 @@ impl Session {
     pub(super) fn open(inner: Arc<Inner>, id: &str, network: &Table) -> Result<Self, KernelError> {
         let cgroup = inner.instance().session_cgroup(id)?;
         let cgroup_id = cgroup.id()?;
-        Self::begin(inner, Place::Own(cgroup), cgroup_id, network)
+        Self::begin(inner, Place::Own(cgroup, id.to_owned()), cgroup_id, network)
     }
 
     pub(super) fn prepare_attached(
@@ -115,7 +115,7 @@ impl Session {
     /// Lets the policy that was set decide for a cgroup that is only attached to. Nothing for others.
     pub fn attach(&self) -> Result<(), KernelError> {
         match &self.place {
-            Place::Own(_) => Ok(()),
+            Place::Own(..) => Ok(()),
             Place::Attached(attachment) => attachment.attach(),
         }
     }
@@ -125,7 +125,7 @@ impl Session {
     /// then be made.
     pub fn is_whole(&self) -> bool {
         match &self.place {
-            Place::Own(_) => true,
+            Place::Own(..) => true,
             Place::Attached(attachment) => attachment.is_whole(),
         }
     }
@@ -133,7 +133,7 @@ impl Session {
     /// The session's own cgroup, for what is done to its processes.
     fn own(&self) -> Result<&Cgroup, KernelError> {
         match &self.place {
-            Place::Own(cgroup) => Ok(cgroup),
+            Place::Own(cgroup, _) => Ok(cgroup),
             Place::Attached(_) => Err(KernelError::Spec(
                 "warrantd does not run this server, so it neither starts, stops nor freezes its processes",
             )),
@@ -142,7 +142,7 @@ impl Session {
 
     fn cgroup(&self) -> &Cgroup {
         match &self.place {
-            Place::Own(cgroup) => cgroup,
+            Place::Own(cgroup, _) => cgroup,
             Place::Attached(attachment) => attachment.cgroup(),
         }
     }
@@ -267,10 +267,15 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         match &self.place {
-            Place::Own(cgroup) => {
-                if let Err(error) = cgroup.destroy() {
+            Place::Own(cgroup, id) => match cgroup.destroy() {
+                Ok(()) => self.inner.instance().forget_session(self.cgroup_id, id),
+                Err(error) => {
                     tracing::warn!(%error, "a session could not be removed; its network stays denied");
                 }
+            },
+            // Its policy stays in force.
+            Place::Attached(_) if self.inner.leaves_behind() => {
+                return self.inner.unregister(self.cgroup_id);
             }
             // Before its policy goes: without one the programs refuse everything.
             Place::Attached(attachment) => attachment.detach(),

@@ -15,11 +15,15 @@ use super::roster::Served;
 use crate::audit::{Event, Record, Status};
 use crate::mcp::{RpcError, code};
 use crate::session::{Context, MAX_REQUEST, Part, converse, stopped};
-use crate::transport::{Inbox, LineReader, LineWriter, Outbox};
+use crate::transport::{Inbox, LineReader, LineWriter, Outbox, activation};
 
-/// A socket at `path`, replacing one that nobody listens on any more.
+/// The socket at `path` that the service manager passed, or a new one, replacing one that nobody listens on any
+/// more.
 pub(super) async fn bind(path: &Path) -> Result<UnixListener, DaemonError> {
     let failed = |source| DaemonError::Listen { path: path.to_owned(), source };
+    if let Some(passed) = activation::unix(path).map_err(failed)? {
+        return Ok(passed);
+    }
     if path.exists() {
         if UnixStream::connect(path).await.is_ok() {
             return Err(DaemonError::InUse(path.to_owned()));

@@ -65,6 +65,7 @@ pub(super) fn load_after(
     let mut files = FileHashes::default();
     source.sources().for_each(|source| files.add(source));
     let base = file.parent().unwrap_or(Path::new(""));
+    config.resolve_credentials().map_err(|problem| source.error(problem))?;
     shipping::check(&mut config.audit.ship, base).map_err(|problem| source.error(problem))?;
     shipping::check_alerts(&config.audit).map_err(|problem| source.error(problem))?;
     let mut servers: Vec<LoadedServer> = Vec::new();
@@ -200,7 +201,7 @@ fn check_id(server: &ServerConfig, key: &str, before: &[LoadedServer]) -> Result
 fn field_of(error: &ServerError) -> &'static str {
     match error {
         ServerError::NoProgram(..) | ServerError::NoCommand(_) => "command",
-        ServerError::NoUser(..) | ServerError::AsRoot(_) => "user",
+        ServerError::NoUser(..) | ServerError::AsRoot(_) | ServerError::AsOwn(..) => "user",
         ServerError::Root { .. } => "root",
         ServerError::Policy(_) | ServerError::Pins(_) => "policy",
     }

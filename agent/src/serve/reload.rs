@@ -18,6 +18,7 @@ use super::running::Running;
 use crate::audit::{ConfigurationRecord, Event, Record, Status};
 use crate::config::{ConfigError, KernelMode, ListenerConfig};
 use crate::kernel::floor_shortcomings;
+use crate::transport::activation;
 use crate::transport::http::{ListenError, Listener, Manner};
 
 /// Where reloads are ordered.
@@ -177,7 +178,7 @@ impl Running {
             Ok(listeners) => listeners,
             Err(error) => {
                 for (id, _) in &sockets {
-                    let _ = std::fs::remove_file(self.fixed.socket(id)); // It was made just now.
+                    activation::remove(&self.fixed.socket(id)); // It was made just now.
                 }
                 return Err(error.into());
             }

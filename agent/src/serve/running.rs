@@ -13,6 +13,7 @@ use super::load::LoadedServer;
 use super::roster::{Common, Roster, Served};
 use crate::audit::FileHashes;
 use crate::config::ListenerConfig;
+use crate::transport::activation;
 use crate::transport::http::{Front, Listener};
 
 /// A daemon at work.
@@ -66,7 +67,7 @@ impl Running {
     pub(super) fn dismiss(&self, id: &str) {
         if let Some(served) = self.roster.remove(id) {
             served.end();
-            let _ = std::fs::remove_file(self.fixed.socket(id)); // It may be gone already.
+            activation::remove(&self.fixed.socket(id));
         }
     }
 

@@ -69,6 +69,12 @@ pub enum ServerError {
         "server `{0}` would run as root, which could undo its own confinement; name another user"
     )]
     AsRoot(String),
+    /// It would run as warrantd's own user.
+    #[error(
+        "server `{0}` would run as warrantd's own user `{1}`, whose cgroups and audit log it could change; name \
+         another user"
+    )]
+    AsOwn(String, String),
     /// Its directory cannot be used.
     #[error("the root `{}` of server `{id}` cannot be used: {source}", root.display())]
     Root {

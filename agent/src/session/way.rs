@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::install::{self, Install};
 use super::server::{RunAs, Server, ServerError, ServerSpec};
-use crate::kernel::User;
+use crate::kernel::{User, can_drop};
 use crate::transport::Upstream;
 
 /// How a server is spoken to, and who runs it.
@@ -148,6 +148,12 @@ fn user(spec: &ServerSpec) -> Result<(Option<User>, String, PathBuf), ServerErro
     };
     if found.as_ref().is_some_and(|user| user.uid.is_root()) {
         return Err(ServerError::AsRoot(spec.id.clone()));
+    }
+    if let (RunAs::Named(name), Some(user)) = (&spec.user, &found)
+        && user.uid == Uid::effective()
+        && can_drop()
+    {
+        return Err(ServerError::AsOwn(spec.id.clone(), name.clone()));
     }
     let home = found.as_ref().map_or_else(|| PathBuf::from("/"), |user| user.dir.clone());
     let principal = found.as_ref().map_or(name, |user| user.name.clone());

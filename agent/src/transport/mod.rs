@@ -1,6 +1,7 @@
 //! Bytes in, messages out.
 #![forbid(unsafe_code)]
 
+pub mod activation;
 pub mod http;
 mod lines;
 mod port;

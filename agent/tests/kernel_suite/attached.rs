@@ -25,6 +25,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_cgroup_that_was_replaced_is_told", replaced),
     ("paths_that_are_no_cgroup_of_a_server_are_refused", paths),
     ("attached_programs_outlive_a_crash_until_the_next_attachment", crash),
+    ("attached_programs_outlive_an_end_that_another_follows", hand_over),
 ];
 
 /// A cgroup of the test's own, away when dropped, its processes with it.
@@ -187,7 +188,7 @@ fn paths() -> Result<(), Failed> {
     ensure(matches!(named, Err(KernelError::Name { .. })), "a name that cannot be pinned")
 }
 
-/// A warrantd of its own that attaches and then waits to be killed.
+/// A warrantd of its own that attaches and then waits to be killed, or to be told how to end.
 pub(crate) fn run_instance(pin_root: &str, name: &str, cgroup: &str) {
     let kernel = Kernel::start(&KernelOptions { pin_root: pin_root.into(), ..options(name) })
         .expect("it starts");
@@ -197,7 +198,24 @@ pub(crate) fn run_instance(pin_root: &str, name: &str, cgroup: &str) {
     session.attach().expect("it attaches");
     println!("ready");
     let _ = std::io::stdout().flush();
-    std::thread::sleep(Duration::from_secs(60));
+    let mut order = String::new();
+    let _ = std::io::stdin().read_line(&mut order);
+    if order.trim() == "hand over" {
+        kernel.hand_over();
+    }
+}
+
+/// Such a warrantd, once it has attached.
+fn instance(pin_root: &str, name: &str, foreign: &Foreign) -> Result<Child, Failed> {
+    let cgroup = foreign.named().display().to_string();
+    let argv = actor::command(&["attach", pin_root, name, &cgroup]);
+    let mut owner = Command::new(&argv[0]);
+    owner.args(&argv[1..]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut owner = owner.spawn()?;
+    let stdout = owner.stdout.take().ok_or("it has an output")?;
+    let said = BufReader::new(stdout).lines().next().transpose()?;
+    equal(said.as_deref(), Some("ready"))?;
+    Ok(owner)
 }
 
 fn crash() -> Result<(), Failed> {
@@ -205,12 +223,7 @@ fn crash() -> Result<(), Failed> {
     let (_listener, peer) = listener()?;
     let pin_root = format!("/sys/fs/bpf/warrantd-crash-{}", std::process::id());
     let name = format!("crash-{}", std::process::id());
-    let cgroup = foreign.named().display().to_string();
-    let argv = actor::command(&["attach", &pin_root, &name, &cgroup]);
-    let mut owner = Command::new(&argv[0]).args(&argv[1..]).stdout(Stdio::piped()).spawn()?;
-    let stdout = owner.stdout.take().ok_or("it has an output")?;
-    let said = BufReader::new(stdout).lines().next().transpose()?;
-    equal(said.as_deref(), Some("ready"))?;
+    let mut owner = instance(&pin_root, &name, &foreign)?;
     owner.kill()?;
     owner.wait()?;
     equal(foreign.run(&["tcp", &peer])?.as_str(), "EPERM")?;
@@ -236,6 +249,39 @@ fn crash() -> Result<(), Failed> {
     // What was pinned ends a grace period after its name (kernel/bpf/inode.c, bpf_free_inode).
     within("it can connect again", || foreign.run(&["tcp", &peer]).is_ok_and(|said| said == "ok"))?;
     drop(next);
+    fs::remove_dir(&pin_root)?;
+    Ok(())
+}
+
+/// An instance that ends for another leaves in force what it had attached.
+fn hand_over() -> Result<(), Failed> {
+    let foreign = Foreign::new("hand-over")?;
+    let (_listener, peer) = listener()?;
+    let pin_root = format!("/sys/fs/bpf/warrantd-hand-{}", std::process::id());
+    let name = format!("hand-{}", std::process::id());
+    let mut owner = instance(&pin_root, &name, &foreign)?;
+    let mut orders = owner.stdin.take().ok_or("it has an input")?;
+    writeln!(orders, "hand over")?;
+    ensure(owner.wait()?.success(), "it did not end well")?;
+    equal(foreign.run(&["tcp", &peer])?.as_str(), "EPERM")?;
+
+    let own = KernelOptions { pin_root: pin_root.clone().into(), ..options(&name) };
+    let next = Kernel::start(&own)?;
+    equal(next.take_gaps().len(), 1)?;
+    equal(foreign.run(&["tcp", &peer])?.as_str(), "EPERM")?;
+    let session = next.prepare_attached("service-2", &foreign.named(), &allow_both(&[&peer])?)?;
+    session.attach()?;
+    equal(foreign.run(&["tcp", &peer])?.as_str(), "ok")?;
+    session.set_network(&compile(&[])?)?;
+    drop(session);
+    drop(next);
+
+    // The twin ends for good.
+    let mut owner = instance(&pin_root, &name, &foreign)?;
+    equal(foreign.run(&["tcp", &peer])?.as_str(), "EPERM")?;
+    drop(owner.stdin.take());
+    ensure(owner.wait()?.success(), "it did not end well")?;
+    within("it can connect again", || foreign.run(&["tcp", &peer]).is_ok_and(|said| said == "ok"))?;
     fs::remove_dir(&pin_root)?;
     Ok(())
 }

@@ -91,6 +91,7 @@ pub(crate) fn options(instance: &str) -> KernelOptions {
         probe: actor::command(&["probe"]),
         backends: backends(),
         cleans_up: true,
+        service: false,
     }
 }
 

@@ -3,6 +3,7 @@
 mod counted;
 mod kernels;
 mod object;
+mod package;
 mod policies;
 mod suite;
 mod tally;
@@ -37,6 +38,7 @@ pub(crate) fn everything() -> anyhow::Result<ExitCode> {
     object::check(&mut tally);
     suite::test_workspace(&mut tally)?;
     policies::check(&mut tally)?;
+    package::check(&mut tally)?;
     kernels::check(&mut tally);
     Ok(tally.report())
 }

@@ -24,6 +24,7 @@ use super::super::daemon::DaemonError;
 use super::Metrics;
 use crate::config::MetricsConfig;
 use crate::session::stopped;
+use crate::transport::activation;
 use crate::transport::http::ListenError;
 
 /// Connections at a time. Scrapers need one.
@@ -96,7 +97,7 @@ impl Endpoint {
             }
         }
         if let Socket::Unix(_, path) = &self.socket {
-            let _ = std::fs::remove_file(path); // Whoever made a new one there may keep it.
+            activation::remove(path);
         }
     }
 
@@ -113,7 +114,10 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, DaemonError> {
     let failed = |source| ListenError::Socket { place: address.to_string(), source };
-    Ok(TcpListener::bind(address).await.map_err(failed)?)
+    match activation::tcp(address).map_err(failed)? {
+        Some(passed) => Ok(passed),
+        None => Ok(TcpListener::bind(address).await.map_err(failed)?),
+    }
 }
 
 async fn serve(stream: Box<dyn Stream>, metrics: Arc<Metrics>, by_address: bool) {

@@ -23,6 +23,7 @@ use super::guard::Names;
 use super::lobby::Guest;
 use super::tls::{Certificates, TlsError};
 use crate::config::ListenerConfig;
+use crate::transport::activation;
 
 /// How long a connection may be silent between two requests.
 const IDLE: Duration = Duration::from_secs(75);
@@ -104,7 +105,10 @@ impl Listener {
         let (socket, url) = match (&config.address, &config.unix) {
             (Some(address), _) => {
                 let failed = |source| ListenError::Socket { place: address.to_string(), source };
-                let listener = TcpListener::bind(address).await.map_err(failed)?;
+                let listener = match activation::tcp(*address).map_err(failed)? {
+                    Some(passed) => passed,
+                    None => TcpListener::bind(address).await.map_err(failed)?,
+                };
                 let url = format!("{scheme}://{}", listener.local_addr().map_err(failed)?);
                 (Socket::Tcp(listener), url)
             }
@@ -153,7 +157,7 @@ impl Listener {
             }
         }
         if let Socket::Unix(_, path) = &this.socket {
-            let _ = std::fs::remove_file(path); // Whoever made a new one there may keep it.
+            activation::remove(path);
         }
         while connections.join_next().await.is_some() {}
     }
@@ -284,6 +288,9 @@ async fn serve(
 /// authentication, not by who can open it.
 async fn bind(path: &PathBuf) -> Result<UnixListener, ListenError> {
     let failed = |source| ListenError::Socket { place: path.display().to_string(), source };
+    if let Some(passed) = activation::unix(path).map_err(failed)? {
+        return Ok(passed);
+    }
     if path.exists() {
         if UnixStream::connect(path).await.is_ok() {
             return Err(ListenError::InUse(path.clone()));
