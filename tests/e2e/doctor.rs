@@ -112,9 +112,14 @@ fn fit() -> anyhow::Result<()> {
     ensure!(bad.is_empty(), "{bad:#?}");
     ensure!(told["observer"].is_string() && told["obstacle"].is_null(), "{told:#}");
     // The whole main line was tried, the kernel's part included.
-    let fine: Vec<_> = of(&told, "ok").into_iter().filter(|(it, _)| *it == "fails closed").collect();
-    let tried = |part: &str| fine.iter().any(|(_, it)| it["what"].as_str().is_some_and(|w| w.contains(part)));
-    for part in ["was answered", "two meanings", "more than its warrant was withheld", "audit log that can"] {
+    let fine: Vec<_> =
+        of(&told, "ok").into_iter().filter(|(it, _)| *it == "fails closed").collect();
+    let tried = |part: &str| {
+        fine.iter().any(|(_, it)| it["what"].as_str().is_some_and(|w| w.contains(part)))
+    };
+    for part in
+        ["was answered", "two meanings", "more than its warrant was withheld", "audit log that can"]
+    {
         ensure!(tried(part), "`{part}` was not tried: {fine:#?}");
     }
     let text = said(&doctor(&rig, &config, &[])?);
@@ -133,18 +138,33 @@ fn unfit() -> anyhow::Result<()> {
     let policy_of = |from: &str, to: &str| (right.clone(), policy.replacen(from, to, 1));
     for ((config_text, policy_text), family, says) in [
         (config_of("audit:", "kernel: off\naudit:"), "kernel", "switched off"),
-        (config_of("ship: [{name: local, to: journald}]", "ship: []"), "shipping", "stays on this host"),
         (
-            config_of("{name: local, to: journald}", "{name: far, to: syslog, url: 'udp://192.0.2.1:514'}"),
+            config_of("ship: [{name: local, to: journald}]", "ship: []"),
+            "shipping",
+            "stays on this host",
+        ),
+        (
+            config_of(
+                "{name: local, to: journald}",
+                "{name: far, to: syslog, url: 'udp://192.0.2.1:514'}",
+            ),
             "encryption",
             "in the clear",
         ),
         (config_of("alerts:", "alerts: []\nx-old:"), "monitoring", "nobody is told"),
         (policy_of("DENY", "ALLOW"), "policies", "allows every tool"),
         (policy_of("default_action", "mode: observe\ndefault_action"), "policies", "only observed"),
-        (policy_of("pinning", "effects: {on_exceeded: report}\npinning"), "policies", "releases responses"),
+        (
+            policy_of("pinning", "effects: {on_exceeded: report}\npinning"),
+            "policies",
+            "releases responses",
+        ),
         (policy_of("'public/**'", "'/**'"), "fails closed", "leads out of its directories"),
-        (policy_of("max_calls_per_minute: 60", "max_concurrent_calls: 1"), "limits", "read_text_file"),
+        (
+            policy_of("max_calls_per_minute: 60", "max_concurrent_calls: 1"),
+            "limits",
+            "read_text_file",
+        ),
         (policy_of("allowed_paths: ['public/**'], ", ""), "arguments", "any paths"),
         (policy_of("email", "email"), "files", "can be written by everybody"),
     ] {
@@ -200,7 +220,9 @@ fn running() -> anyhow::Result<()> {
     let fine = of(&told, "ok");
     let pid = format!("process {}", daemon.process.pid());
     let says = |part: &str| {
-        fine.iter().any(|(name, it)| *name == "daemon" && it["what"].as_str().is_some_and(|w| w.contains(part)))
+        fine.iter().any(|(name, it)| {
+            *name == "daemon" && it["what"].as_str().is_some_and(|w| w.contains(part))
+        })
     };
     ensure!(says(&pid), "{told:#}");
     ensure!(others()? == before, "it wrote to the daemon's log");

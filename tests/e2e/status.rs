@@ -125,7 +125,12 @@ fn whole() -> anyhow::Result<()> {
     ensure!(busy["log"]["last"].as_u64() > Some(4), "{busy:#}");
     ensure!(busy["kernel"]["observer"].is_string(), "{busy:#}");
     let text = shown(rig)?;
-    for part in ["serve: warrantd", "network enforced", "4: 3 within, 1 denied", "in flight  read_text_file"] {
+    for part in [
+        "serve: warrantd",
+        "network enforced",
+        "4: 3 within, 1 denied",
+        "in flight  read_text_file",
+    ] {
         ensure!(text.contains(part), "no `{part}` in {text}");
     }
     release(&pipe)?;
@@ -195,9 +200,8 @@ fn receivers() -> anyhow::Result<()> {
     let daemon = Daemon::configured(rig, BOTH, &server, |config| {
         config.replace("checkpoint:", &format!("{ship}, checkpoint:"))
     })?;
-    let down = || {
-        told(&daemon.rig).is_ok_and(|told| told["receivers"][0]["failures"].as_u64() > Some(0))
-    };
+    let down =
+        || told(&daemon.rig).is_ok_and(|told| told["receivers"][0]["failures"].as_u64() > Some(0));
     ensure!(within_seconds(20, down), "{:#}", told(&daemon.rig)?);
     let told = told(&daemon.rig)?;
     let siem = &told["receivers"][0];

@@ -188,10 +188,18 @@ fn nobody() -> anyhow::Result<()> {
     use std::os::unix::process::CommandExt;
     let rig = Rig::new(POLICY)?;
     let none = operator(&rig, &["top", "--once"])?.output()?;
-    ensure!(none.status.code() == Some(1) && said(&none).contains("no warrantd runs"), "{}", said(&none));
+    ensure!(
+        none.status.code() == Some(1) && said(&none).contains("no warrantd runs"),
+        "{}",
+        said(&none)
+    );
     let daemon = daemon(rig)?;
     let other = operator(&daemon.rig, &["top"])?.uid(65534).gid(65534).output()?;
-    ensure!(other.status.code() == Some(1) && said(&other).contains("only root"), "{}", said(&other));
+    ensure!(
+        other.status.code() == Some(1) && said(&other).contains("only root"),
+        "{}",
+        said(&other)
+    );
     let wrong = operator(&daemon.rig, &["top", "-d", "fast"])?.output()?;
     ensure!(wrong.status.code() == Some(2), "{}", said(&wrong));
     Ok(())

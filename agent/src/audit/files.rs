@@ -88,7 +88,11 @@ fn log(dir: &Path, name: String) -> io::Result<LogFiles> {
 /// The number of a log's last whole record; `None` when it has none, or cannot be read.
 pub fn last_record(log: &LogFiles) -> Option<u64> {
     // The file that is written to may be empty.
-    log.files.iter().rev().find_map(|part| tail(&mut part.open().ok()?).ok()?.last).map(|last| last.0)
+    log.files
+        .iter()
+        .rev()
+        .find_map(|part| tail(&mut part.open().ok()?).ok()?.last)
+        .map(|last| last.0)
 }
 
 /// Whether somebody owns a file. It is locked and let go at once.

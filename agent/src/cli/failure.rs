@@ -54,10 +54,9 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
-            Self::Setup(text)
-            | Self::Usage(text)
-            | Self::Unchanged(text)
-            | Self::Other(text) => f.write_str(text),
+            Self::Setup(text) | Self::Usage(text) | Self::Unchanged(text) | Self::Other(text) => {
+                f.write_str(text)
+            }
         }
     }
 }

@@ -43,10 +43,7 @@ mod tests {
     #[test]
     fn nothing_reaches_the_terminal_as_a_command() {
         let hostile = "a\u{1b}[2J\r\n\u{202e}b\u{9b}31m\u{7f}\u{e0041}";
-        assert_eq!(
-            safe(hostile),
-            "a\\u{1b}[2J\\r\\n\\u{202e}b\\u{9b}31m\\u{7f}\\u{e0041}"
-        );
+        assert_eq!(safe(hostile), "a\\u{1b}[2J\\r\\n\\u{202e}b\\u{9b}31m\\u{7f}\\u{e0041}");
         assert_eq!(safe("Grüße, 世界 🔏"), "Grüße, 世界 🔏");
     }
 

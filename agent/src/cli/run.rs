@@ -161,7 +161,10 @@ impl Run {
         let id = server.id.clone();
         let tally = Arc::new(Tally::new(move |server| server == id));
         log.observe(tally.clone());
-        let served = PlacedServer { server: server.clone(), policy: self.policy.clone().unwrap_or_default() };
+        let served = PlacedServer {
+            server: server.clone(),
+            policy: self.policy.clone().unwrap_or_default(),
+        };
         let configuration = Configuration { servers: vec![served], ..Configuration::default() };
         let now = move || configuration.clone();
         Overseer::new(sessions.clone(), kernel, log.clone(), tally, now)
@@ -175,9 +178,7 @@ impl Run {
         stop: &watch::Receiver<bool>,
     ) -> Option<JoinHandle<()>> {
         match Control::of_run(&self.runtime_dir, sessions) {
-            Ok(control) => {
-                Some(tokio::spawn(control.with_overseer(overseer).serve(stop.clone())))
-            }
+            Ok(control) => Some(tokio::spawn(control.with_overseer(overseer).serve(stop.clone()))),
             Err(error) => {
                 let dir = self.runtime_dir.display();
                 tracing::warn!(

@@ -54,7 +54,9 @@ impl Kind {
     fn words(self) -> &'static [&'static str] {
         match self {
             Self::Paths => &["dir", "directory", "file", "files", "folder", "path"],
-            Self::Urls => &["browse", "crawl", "download", "fetch", "http", "navigate", "url", "web"],
+            Self::Urls => {
+                &["browse", "crawl", "download", "fetch", "http", "navigate", "url", "web"]
+            }
             Self::Queries => &["database", "db", "sql"],
         }
     }
@@ -113,11 +115,9 @@ fn of_server(server: SiteServer) -> Vec<Finding> {
     for ((kind, known), mut tools) in open {
         tools.dedup();
         let by = if known == Known::ByName { " by their names" } else { "" };
-        let what =
-            format!("tools of `{name}` take any {}{by}: {}", kind.name(), some(&tools));
-        findings.push(
-            Finding::bad(what).at(server.place_in_policy("constraints")).todo(kind.todo()),
-        );
+        let what = format!("tools of `{name}` take any {}{by}: {}", kind.name(), some(&tools));
+        findings
+            .push(Finding::bad(what).at(server.place_in_policy("constraints")).todo(kind.todo()));
     }
     if findings.is_empty() {
         findings.push(Finding::ok(format!("tools of `{name}` are limited in what they take")));
@@ -125,11 +125,9 @@ fn of_server(server: SiteServer) -> Vec<Finding> {
     unknown.dedup();
     if !unknown.is_empty() {
         let what = format!("what these tools of `{name}` take is not known: {}", some(&unknown));
-        findings.push(
-            Finding::note(what)
-                .at(server.pins().display().to_string())
-                .todo("pin the tools, so that their definitions are at hand (`pinning` in the policy)"),
-        );
+        findings.push(Finding::note(what).at(server.pins().display().to_string()).todo(
+            "pin the tools, so that their definitions are at hand (`pinning` in the policy)",
+        ));
     }
     findings
 }
@@ -268,9 +266,7 @@ mod tests {
 
     #[test]
     fn without_a_definition_the_name_counts() {
-        for (tool, says) in
-            [("readFile", "paths"), ("web_fetch", "URLs"), ("execute-sql", "SQL")]
-        {
+        for (tool, says) in [("readFile", "paths"), ("web_fetch", "URLs"), ("execute-sql", "SQL")] {
             only_finding(&check(tool, ""), &format!("any {says} by their names"));
         }
         let findings = check("remember", "");

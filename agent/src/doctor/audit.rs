@@ -27,9 +27,11 @@ fn key(site: &Site) -> Finding {
     let public = file.with_extension("pub");
     let shown = file.display();
     if !file.exists() {
-        return Finding::note(format!("the audit log's key {shown} is not there; the first start makes it"))
-            .at(site.place("audit.checkpoint.key"))
-            .todo("start the daemon once, then keep a copy of the public key elsewhere");
+        return Finding::note(format!(
+            "the audit log's key {shown} is not there; the first start makes it"
+        ))
+        .at(site.place("audit.checkpoint.key"))
+        .todo("start the daemon once, then keep a copy of the public key elsewhere");
     }
     match AuditPublicKey::read(&public) {
         Ok(key) => Finding::ok(format!(
@@ -85,9 +87,9 @@ fn chain(site: &Site, running: bool) -> Finding {
         Some(first) => {
             let line = first.line.map_or(String::new(), |line| format!(":{line}"));
             let what = format!("the audit log is not as it was written: {}", first.what);
-            Finding::bad(what)
-                .at(format!("{}{line}", first.file.display()))
-                .todo("run `warrantd audit verify`, keep the files, and find out who can write them")
+            Finding::bad(what).at(format!("{}{line}", first.file.display())).todo(
+                "run `warrantd audit verify`, keep the files, and find out who can write them",
+            )
         }
         None if report.with_key => {
             let signed = report.signed_to.unwrap_or_default();
@@ -96,9 +98,12 @@ fn chain(site: &Site, running: bool) -> Finding {
                 report.records
             ))
         }
-        None => Finding::note(format!("the last {} records are chained, and nobody signed them", report.records))
-            .at(at)
-            .todo("keep the public key beside the key, so that signatures can be checked"),
+        None => Finding::note(format!(
+            "the last {} records are chained, and nobody signed them",
+            report.records
+        ))
+        .at(at)
+        .todo("keep the public key beside the key, so that signatures can be checked"),
     }
 }
 

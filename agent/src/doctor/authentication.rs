@@ -33,9 +33,11 @@ fn way_in(site: &Site, server: SiteServer, now: Timestamp) -> Finding {
         site.config.actors.iter().filter(can).map(|actor| actor.id.as_str()).collect();
     let ways: Vec<_> = server.config.auth.iter().copied().map(name).collect();
     if actors.is_empty() && !open {
-        return Finding::note(format!("nobody can use server `{id}`: no actor has what it asks for"))
-            .at(server.place("auth"))
-            .todo("give an actor a key (`warrantd key new`), or remove the server");
+        return Finding::note(format!(
+            "nobody can use server `{id}`: no actor has what it asks for"
+        ))
+        .at(server.place("auth"))
+        .todo("give an actor a key (`warrantd key new`), or remove the server");
     }
     Finding::ok(format!("server `{id}` asks for {}: {}", ways.join(" or "), some(actors)))
 }
@@ -140,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_server_that_nobody_can_use_is_told() {
-        for daemon in ["", &key("expires: 2000-01-01T00:00:00Z"), "actors: [{id: ada, uids: [7]}]"] {
+        for daemon in ["", &key("expires: 2000-01-01T00:00:00Z"), "actors: [{id: ada, uids: [7]}]"]
+        {
             let findings = check(daemon, "");
             assert!(of(Level::Note, &findings).concat().contains("nobody can use"), "{daemon}");
         }

@@ -67,7 +67,10 @@ fn spans(file: &Path) -> Result<Vec<(i64, i64)>, String> {
 /// The day of a second since 1970.
 pub(super) fn date(second: i64) -> String {
     let at = Timestamp::from_second(second).ok();
-    at.map_or_else(|| "a day that is out of range".to_owned(), |at| at.strftime("%Y-%m-%d").to_string())
+    at.map_or_else(
+        || "a day that is out of range".to_owned(),
+        |at| at.strftime("%Y-%m-%d").to_string(),
+    )
 }
 
 #[cfg(test)]

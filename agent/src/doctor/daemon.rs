@@ -8,7 +8,9 @@ use crate::serve::{Overview, ServerState};
 pub(super) fn check(site: &Site, running: Option<&Overview>) -> Vec<Finding> {
     let Some(overview) = running else {
         let dir = site.runtime_dir().display();
-        let what = format!("no daemon runs with this configuration ({dir} has no control socket that answers)");
+        let what = format!(
+            "no daemon runs with this configuration ({dir} has no control socket that answers)"
+        );
         return vec![Finding::note(what).todo("start it, and look again")];
     };
     if overview.pid == 0 {
@@ -32,8 +34,11 @@ pub(super) fn check(site: &Site, running: Option<&Overview>) -> Vec<Finding> {
 fn configured(site: &Site, overview: &Overview) -> Vec<Finding> {
     let mut findings = Vec::new();
     let runs: Vec<&str> = overview.servers.iter().map(|server| server.id.as_str()).collect();
-    let missing: Vec<_> =
-        site.servers().map(|server| &server.config.id).filter(|id| !runs.contains(&id.as_str())).collect();
+    let missing: Vec<_> = site
+        .servers()
+        .map(|server| &server.config.id)
+        .filter(|id| !runs.contains(&id.as_str()))
+        .collect();
     if !missing.is_empty() {
         findings.push(
             Finding::bad(format!("it does not serve {}", some(missing)))
@@ -44,7 +49,8 @@ fn configured(site: &Site, overview: &Overview) -> Vec<Finding> {
     let changed = site.loaded.files.changed_since(&configuration.files);
     if !changed.is_empty() {
         let since = &configuration.since;
-        let what = format!("it runs since {since} with what these files said before: {}", some(changed));
+        let what =
+            format!("it runs since {since} with what these files said before: {}", some(changed));
         findings.push(Finding::bad(what).todo("`systemctl reload warrantd`, or `warrantd reload`"));
     }
     findings
@@ -74,12 +80,17 @@ fn trouble(overview: &Overview) -> Vec<Finding> {
         .collect();
     if !frozen.is_empty() {
         let what = format!("sessions are frozen and wait for somebody to look: {}", some(frozen));
-        findings.push(Finding::bad(what).todo("`warrantd status`, then `warrantd thaw` or `warrantd kill`"));
+        findings.push(
+            Finding::bad(what).todo("`warrantd status`, then `warrantd thaw` or `warrantd kill`"),
+        );
     }
     let lost: u64 = overview.servers.iter().map(|server| server.counts.lost_events).sum();
     if lost > 0 {
-        let what = format!("{lost} kernel events were lost; the calls that they were of are INCOMPLETE");
-        findings.push(Finding::note(what).todo("see `warrantd audit show --verdict incomplete` for when"));
+        let what =
+            format!("{lost} kernel events were lost; the calls that they were of are INCOMPLETE");
+        findings.push(
+            Finding::note(what).todo("see `warrantd audit show --verdict incomplete` for when"),
+        );
     }
     findings
 }
@@ -126,7 +137,10 @@ mod tests {
         none_found(&super::check(&place.site("", "", POLICY), Some(&runs)));
         let changed = place.site("kernel: on", "", POLICY);
         only_finding(&super::check(&changed, Some(&runs)), "what these files said before");
-        only_finding(&check(&Overview { servers: Vec::new(), ..overview() }), "does not serve files");
+        only_finding(
+            &check(&Overview { servers: Vec::new(), ..overview() }),
+            "does not serve files",
+        );
         let old = Overview { version: "0.0.1".into(), ..overview() };
         assert!(of(Level::Note, &check(&old)).concat().contains("another version"));
     }

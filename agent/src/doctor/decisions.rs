@@ -32,7 +32,8 @@ fn of_server(server: SiteServer) -> Finding {
         }
     }
     if allowed.is_empty() {
-        let what = format!("the policy of server `{id}` denied {asked} calls that it must never allow");
+        let what =
+            format!("the policy of server `{id}` denied {asked} calls that it must never allow");
         return Finding::ok(what);
     }
     Finding::bad(format!("the policy of server `{id}` allows {}", some(&allowed)))
@@ -54,9 +55,12 @@ fn answers<'a>(
     let mut answers = vec![("callers it does not know".to_owned(), ask(NOBODY, NOTHING, &none))];
     for actor in policy.actor_ids() {
         answers.push((format!("`{actor}` a tool that nobody listed"), ask(actor, NOTHING, &none)));
-        let asked = Asked { actor, method: "warrantd-doctor/nothing", params: &none, resolve: &|path| {
-            path.to_owned()
-        } };
+        let asked = Asked {
+            actor,
+            method: "warrantd-doctor/nothing",
+            params: &none,
+            resolve: &|path| path.to_owned(),
+        };
         let action = decide_method(policy, Side::Client, asked).action;
         answers.push((format!("`{actor}` a method that nobody knows"), action));
     }

@@ -56,12 +56,7 @@ fn listener_is_safe(
     }
 }
 
-fn upstream_is_safe(
-    site: &Site,
-    server: SiteServer,
-    now: Timestamp,
-    findings: &mut Vec<Finding>,
-) {
+fn upstream_is_safe(site: &Site, server: SiteServer, now: Timestamp, findings: &mut Vec<Finding>) {
     let Some(upstream) = &server.config.upstream else { return };
     let Ok(url) = upstream.check("upstream") else { return };
     let id = &server.config.id;
@@ -69,9 +64,12 @@ fn upstream_is_safe(
         let headers =
             if upstream.headers.is_empty() { "" } else { ", with credentials in its headers" };
         findings.push(
-            Finding::bad(format!("server `{id}` is spoken to without TLS at {}{headers}", host(&url)))
-                .at(server.place("upstream.url"))
-                .todo("give it https://, or a tunnel whose near end is on loopback"),
+            Finding::bad(format!(
+                "server `{id}` is spoken to without TLS at {}{headers}",
+                host(&url)
+            ))
+            .at(server.place("upstream.url"))
+            .todo("give it https://, or a tunnel whose near end is on loopback"),
         );
     } else if url.scheme() == "https" {
         findings.push(Finding::ok(format!("server `{id}` is spoken to over TLS")));
@@ -94,12 +92,14 @@ fn receiver_is_safe(
     let name = &receiver.name;
     let clear = matches!(url.scheme(), "udp" | "tcp" | "http" | "nats");
     if clear && !is_here(&url) {
-        let token =
-            if receiver.token_file.is_some() { ", and its token," } else { "" };
+        let token = if receiver.token_file.is_some() { ", and its token," } else { "" };
         findings.push(
-            Finding::bad(format!("the audit log{token} goes to `{name}` ({}) in the clear", host(&url)))
-                .at(site.place(&format!("{key}.url")))
-                .todo("use tls:// or https://, or a forwarder on this host"),
+            Finding::bad(format!(
+                "the audit log{token} goes to `{name}` ({}) in the clear",
+                host(&url)
+            ))
+            .at(site.place(&format!("{key}.url")))
+            .todo("use tls:// or https://, or a forwarder on this host"),
         );
     } else {
         findings.push(Finding::ok(format!("the audit log goes to `{name}` unread by others")));

@@ -42,7 +42,8 @@ pub(super) fn check(site: &Site) -> Vec<Finding> {
         }
     }
     if findings.is_empty() {
-        let what = format!("{count} files and directories that warrantd trusts are root's to write");
+        let what =
+            format!("{count} files and directories that warrantd trusts are root's to write");
         findings.push(Finding::ok(what));
     }
     let secrets = secrets(site);
@@ -52,7 +53,9 @@ pub(super) fn check(site: &Site) -> Vec<Finding> {
         findings.extend(readable(&what, &path));
     }
     if findings.len() == before && count > 0 {
-        findings.push(Finding::ok(format!("{count} files with secrets can be read by their owner alone")));
+        findings.push(Finding::ok(format!(
+            "{count} files with secrets can be read by their owner alone"
+        )));
     }
     findings.extend(programs(site, &users));
     findings.extend(shared_users(site));
@@ -63,7 +66,8 @@ fn server_users(site: &Site) -> Vec<ServerUser> {
     let run = site.servers().filter(|server| !server.config.command.is_empty());
     run.filter_map(|server| {
         let name = server.config.user();
-        let by_number = || name.parse().ok().map(Uid::from_raw).and_then(|uid| User::from_uid(uid).ok()?);
+        let by_number =
+            || name.parse().ok().map(Uid::from_raw).and_then(|uid| User::from_uid(uid).ok()?);
         let user = User::from_name(name).ok().flatten().or_else(by_number)?;
         Some(ServerUser {
             server: server.config.id.clone(),
@@ -166,7 +170,8 @@ fn flaw(meta: &Metadata, users: &[ServerUser]) -> Option<Flaw> {
     }
     if mode & 0o020 != 0 && gid != 0 && !sticky {
         if let Some(user) = users.iter().find(|user| user.gid == gid) {
-            let what = format!("can be written by the group of server `{}` (mode {mode:o})", user.server);
+            let what =
+                format!("can be written by the group of server `{}` (mode {mode:o})", user.server);
             return Some(Flaw::Bad(what));
         }
         return Some(Flaw::Odd(format!("can be written by {} (mode {mode:o})", group_name(gid))));
@@ -205,7 +210,8 @@ fn readable(what: &str, path: &Path) -> Option<Finding> {
 fn programs(site: &Site, users: &[ServerUser]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for server in site.servers() {
-        let Some(loaded) = site.loaded.servers.iter().find(|it| it.server.id == server.config.id) else {
+        let Some(loaded) = site.loaded.servers.iter().find(|it| it.server.id == server.config.id)
+        else {
             continue;
         };
         let line = loaded.server.command_line();
@@ -237,7 +243,9 @@ fn shared_users(site: &Site) -> Vec<Finding> {
                 "servers {} run as the same user `{user}`, and can read and stop each other",
                 super::finding::some(servers)
             );
-            Finding::note(what).at(site.place("servers")).todo("give each a user of its own (`user`)")
+            Finding::note(what)
+                .at(site.place("servers"))
+                .todo("give each a user of its own (`user`)")
         })
         .collect()
 }
@@ -321,7 +329,10 @@ mod tests {
         mode(&key, 0o600);
         let findings = check(&site);
         none_found(&findings);
-        assert!(of(Level::Ok, &findings).join("\n").contains("1 files with secrets"), "{findings:#?}");
+        assert!(
+            of(Level::Ok, &findings).join("\n").contains("1 files with secrets"),
+            "{findings:#?}"
+        );
     }
 
     #[test]

@@ -84,8 +84,11 @@ pub(super) fn check(facts: &KernelFacts, site: Option<&Site>) -> Vec<Finding> {
     }
     if let Some(obstacle) = &facts.obstacle {
         findings.push(
-            Finding::bad(format!("the kernel layer does not start on {}: {obstacle}", facts.kernel))
-                .todo("run this as root; else a newer kernel, or `kernel: off` and its consequences"),
+            Finding::bad(format!(
+                "the kernel layer does not start on {}: {obstacle}",
+                facts.kernel
+            ))
+            .todo("run this as root; else a newer kernel, or `kernel: off` and its consequences"),
         );
         return findings;
     }
@@ -128,7 +131,10 @@ fn enforcement(facts: &KernelFacts, site: &Site) -> Option<Finding> {
     if wants.is_empty() || facts.enforces_files {
         return None;
     }
-    let what = format!("`effects.enforce` of {} cannot be done here; the daemon will not start", some(wants));
+    let what = format!(
+        "`effects.enforce` of {} cannot be done here; the daemon will not start",
+        some(wants)
+    );
     Some(Finding::bad(what).todo(
         "add bpf to the lsm= list of the kernel command line, or use `effects.landlock`, or remove the key",
     ))
@@ -170,7 +176,10 @@ mod tests {
     #[test]
     fn a_configuration_that_does_without_is_found() {
         let place = Place::new();
-        only_finding(&check(&facts(), Some(&place.site("kernel: off", "", POLICY))), "switched off");
+        only_finding(
+            &check(&facts(), Some(&place.site("kernel: off", "", POLICY))),
+            "switched off",
+        );
         let site = place.site("", "", POLICY);
         let findings = check(&facts(), Some(&site));
         none_found(&findings);

@@ -41,9 +41,11 @@ pub(super) fn check(site: &Site, now: Timestamp) -> Vec<Finding> {
             let place = server.place(&format!("upstream.headers.{name}"));
             findings.push(match source {
                 HeaderSource::File(file) => written(&what, &site.beside(file), now).at(place),
-                HeaderSource::Value(_) => Finding::bad(format!("{what} stands in the configuration"))
-                    .at(place)
-                    .todo("put it into a file of its own and write `{file: …}`"),
+                HeaderSource::Value(_) => {
+                    Finding::bad(format!("{what} stands in the configuration"))
+                        .at(place)
+                        .todo("put it into a file of its own and write `{file: …}`")
+                }
             });
         }
         for name in server.config.env.keys().filter(|name| is_secret(name)) {
@@ -61,7 +63,8 @@ pub(super) fn check(site: &Site, now: Timestamp) -> Vec<Finding> {
 fn age(actor: &str, key: &ApiKeyConfig, now: Timestamp) -> Finding {
     let day = |at: Timestamp| date(at.as_second());
     let days = |from: Timestamp, to: Timestamp| (to.as_second() - from.as_second()) / DAY;
-    let new = "make another with `warrantd key new`, list both, and remove this one when nobody uses it";
+    let new =
+        "make another with `warrantd key new`, list both, and remove this one when nobody uses it";
     if let Some(until) = key.validity.expires {
         if until <= now {
             let what = format!("a key of `{actor}` has expired on {}", day(until));
@@ -87,8 +90,10 @@ fn age(actor: &str, key: &ApiKeyConfig, now: Timestamp) -> Finding {
             Finding::bad(what).todo(new)
         }
         Some(from) => Finding::ok(format!("a key of `{actor}` is of {}", day(from))),
-        None => Finding::note(format!("how old a key of `{actor}` is cannot be known, nor when it ends"))
-            .todo("write it as `{sha256: …, not_before: …, expires: …}`"),
+        None => Finding::note(format!(
+            "how old a key of `{actor}` is cannot be known, nor when it ends"
+        ))
+        .todo("write it as `{sha256: …, not_before: …, expires: …}`"),
     }
 }
 

@@ -36,11 +36,9 @@ fn rates(server: SiteServer, findings: &mut Vec<Finding>) {
     } else {
         format!("{name} does not limit how often these are called: {}", some(&unlimited))
     };
-    findings.push(
-        Finding::bad(what)
-            .at(server.place_in_policy("rate_limits"))
-            .todo("add `rate_limits: {TOOL: {max_calls_per_minute: …}}`, or `rate_limit` to the actor"),
-    );
+    findings.push(Finding::bad(what).at(server.place_in_policy("rate_limits")).todo(
+        "add `rate_limits: {TOOL: {max_calls_per_minute: …}}`, or `rate_limit` to the actor",
+    ));
 }
 
 fn limits_tool(server: SiteServer, tool: &str) -> bool {
@@ -94,7 +92,8 @@ fn methods(server: SiteServer, findings: &mut Vec<Finding>) {
         .map(|(method, _, _)| *method)
         .collect();
     let actors = || server.policy.actors.iter();
-    if actors().all(|actor| actor.rate_limit.as_ref().is_some_and(is_rate)) && actors().count() > 0 {
+    if actors().all(|actor| actor.rate_limit.as_ref().is_some_and(is_rate)) && actors().count() > 0
+    {
         return;
     }
     let free: BTreeSet<&str> =
@@ -102,9 +101,12 @@ fn methods(server: SiteServer, findings: &mut Vec<Finding>) {
     if !free.is_empty() {
         let name = server.policy_name();
         findings.push(
-            Finding::note(format!("{name} does not limit how often these are asked: {}", some(&free)))
-                .at(server.place_in_policy("methods.allow"))
-                .todo("add `rate_limit` to the method, or to the actor"),
+            Finding::note(format!(
+                "{name} does not limit how often these are asked: {}",
+                some(&free)
+            ))
+            .at(server.place_in_policy("methods.allow"))
+            .todo("add `rate_limit` to the method, or to the actor"),
         );
     }
 }

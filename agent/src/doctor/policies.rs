@@ -89,8 +89,7 @@ fn judges(server: SiteServer, findings: &mut Vec<Finding>) {
         }
     }
     if effects.network == NetworkOpening::Always {
-        let what =
-            format!("{} leaves its peers open between calls", server.policy_name());
+        let what = format!("{} leaves its peers open between calls", server.policy_name());
         findings.push(
             Finding::note(what)
                 .at(server.place_in_policy("effects.network"))
@@ -101,7 +100,8 @@ fn judges(server: SiteServer, findings: &mut Vec<Finding>) {
 
 /// Limits that limit nothing.
 fn constraints_bind(server: SiteServer, findings: &mut Vec<Finding>) {
-    let whole = server.policy.constraints.iter().map(|(tool, it)| (format!("constraints.{tool}"), it));
+    let whole =
+        server.policy.constraints.iter().map(|(tool, it)| (format!("constraints.{tool}"), it));
     let own = server.policy.actors.iter().enumerate().flat_map(|(index, actor)| {
         let each = actor.constraints.iter();
         each.map(move |(tool, it)| (format!("actors[{index}].constraints.{tool}"), it))
@@ -182,9 +182,9 @@ fn is_tested(policy: &Path) -> bool {
     let dir = policy.parent().unwrap_or(Path::new(""));
     let dirs: BTreeSet<_> = ["", "tests", "../tests"].map(|place| dir.join(place)).into();
     let files = dirs.iter().filter_map(|dir| dir.read_dir().ok()).flatten().flatten();
-    let yaml = files.map(|entry| entry.path()).filter(|path| {
-        path.extension().is_some_and(|ending| ending == "yaml") && path != policy
-    });
+    let yaml = files
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml") && path != policy);
     yaml.take(MOST).any(|path| {
         let cases = Source::read(&path).ok().filter(|source| source.has("cases"));
         let cases = cases.and_then(|source| source.parse::<CasesFile>().ok());

@@ -9,7 +9,8 @@ use super::finding::Finding;
 /// The daemon's unit.
 const UNIT: &str = "warrantd.service";
 /// What is asked of it.
-const PROPERTIES: &str = "LoadState,ActiveState,UnitFileState,Restart,WatchdogUSec,NRestarts,MainPID";
+const PROPERTIES: &str =
+    "LoadState,ActiveState,UnitFileState,Restart,WatchdogUSec,NRestarts,MainPID";
 
 /// What the service manager says of the daemon's unit.
 #[derive(Debug, Clone, Default)]
@@ -62,9 +63,7 @@ pub(super) fn check(facts: &ServiceFacts) -> Vec<Finding> {
     let value = |name: &str| unit.get(name).map_or("", String::as_str);
     if value("LoadState") != "loaded" {
         let what = format!("there is no unit {UNIT} ({})", value("LoadState"));
-        return vec![
-            Finding::bad(what).todo("install the package, which brings it"),
-        ];
+        return vec![Finding::bad(what).todo("install the package, which brings it")];
     }
     let mut findings = Vec::new();
     for (name, wanted, wrong, todo) in [

@@ -27,16 +27,15 @@ pub(super) fn check(site: &Site, running: Option<&Overview>, now: Timestamp) -> 
     if !ship.iter().any(|receiver| receiver.only.is_none()) {
         let what = "the audit log stays on this host: whoever owns the host owns its evidence";
         findings.push(
-            Finding::bad(what)
-                .at(site.place("audit.ship"))
-                .todo("add a receiver: `audit: {ship: [{name: siem, to: syslog, url: \"tls://…\"}]}`"),
+            Finding::bad(what).at(site.place("audit.ship")).todo(
+                "add a receiver: `audit: {ship: [{name: siem, to: syslog, url: \"tls://…\"}]}`",
+            ),
         );
     }
     let last = running.is_none().then(|| last_record(site)).flatten();
     for (index, receiver) in ship.iter().enumerate() {
-        let told = running.and_then(|overview| {
-            overview.receivers.iter().find(|view| view.name == receiver.name)
-        });
+        let told = running
+            .and_then(|overview| overview.receivers.iter().find(|view| view.name == receiver.name));
         let place = site.place(&format!("audit.ship[{index}]"));
         findings.push(match told {
             Some(view) => by_daemon(view, now).at(place),
@@ -65,11 +64,13 @@ fn by_daemon(view: &ReceiverView, now: Timestamp) -> Finding {
     }
     if !view.up && *failures > 0 {
         let what = format!("`{name}` is {behind} records behind and does not answer{error}");
-        return Finding::bad(what).todo("mend the receiver or the way to it; nothing is lost meanwhile");
+        return Finding::bad(what)
+            .todo("mend the receiver or the way to it; nothing is lost meanwhile");
     }
     if *rejected > 0 {
         let what = format!("`{name}` has refused {rejected} events for good{error}");
-        return Finding::bad(what).todo("see its own log for why, and set `format` to what it takes");
+        return Finding::bad(what)
+            .todo("see its own log for why, and set `format` to what it takes");
     }
     if *behind > 0 && stale {
         let what = format!("`{name}` is {behind} records behind and gets nothing{error}");
@@ -78,12 +79,7 @@ fn by_daemon(view: &ReceiverView, now: Timestamp) -> Finding {
     Finding::ok(format!("`{name}` gets the audit log, and is {behind} records behind"))
 }
 
-fn by_cursor(
-    site: &Site,
-    receiver: &ShipConfig,
-    last: Option<u64>,
-    now: Timestamp,
-) -> Finding {
+fn by_cursor(site: &Site, receiver: &ShipConfig, last: Option<u64>, now: Timestamp) -> Finding {
     let name = &receiver.name;
     let file = site.config.state_dir.join("ship").join(format!("{name}.json"));
     let cursor = std::fs::read(&file);
@@ -99,7 +95,8 @@ fn by_cursor(
     let since = written.map_or(String::new(), |at| format!(" since {at:.0}"));
     if behind > 0 && stale {
         let what = format!("`{name}` is {behind} records behind{since}");
-        return Finding::bad(what).todo("start the daemon, and mend the receiver if it stays behind");
+        return Finding::bad(what)
+            .todo("start the daemon, and mend the receiver if it stays behind");
     }
     Finding::ok(format!("`{name}` got the audit log up to record {delivered}"))
 }
@@ -139,7 +136,8 @@ mod tests {
     #[test]
     fn a_log_that_stays_here_is_found() {
         let place = Place::new();
-        let check = |receivers: &str| super::check(&site(&place, receivers), None, Timestamp::now());
+        let check =
+            |receivers: &str| super::check(&site(&place, receivers), None, Timestamp::now());
         only_finding(&check(""), "stays on this host");
         only_finding(
             &check("{name: a, to: http, url: 'https://a/', only: alerts}"),
@@ -154,11 +152,18 @@ mod tests {
             let at = Timestamp::now().as_second() - ago;
             Timestamp::from_second(at).ok().map(|at| at.to_string())
         };
-        none_found(&running(ReceiverView { up: true, last_sent: sent(5000), ..Default::default() }));
+        none_found(&running(ReceiverView {
+            up: true,
+            last_sent: sent(5000),
+            ..Default::default()
+        }));
         let busy =
             ReceiverView { up: true, behind: 9, last_sent: sent(2), ..ReceiverView::default() };
         none_found(&running(busy.clone()));
-        only_finding(&running(ReceiverView { last_sent: sent(5000), ..busy.clone() }), "gets nothing");
+        only_finding(
+            &running(ReceiverView { last_sent: sent(5000), ..busy.clone() }),
+            "gets nothing",
+        );
         let down = ReceiverView { up: false, failures: 3, ..busy.clone() };
         only_finding(&running(down), "does not answer");
         only_finding(&running(ReceiverView { rejected: 1, ..busy.clone() }), "refused 1 events");

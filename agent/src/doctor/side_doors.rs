@@ -21,8 +21,8 @@ const MASTERS: [&str; 5] = [
 ];
 /// Programs that only start others.
 const LAUNCHERS: [&str; 18] = [
-    "bash", "bun", "bunx", "deno", "docker", "env", "node", "npx", "podman", "python", "python3", "sh",
-    "sudo", "timeout", "uv", "uvx", "pipx", "pnpm",
+    "bash", "bun", "bunx", "deno", "docker", "env", "node", "npx", "podman", "python", "python3",
+    "sh", "sudo", "timeout", "uv", "uvx", "pipx", "pnpm",
 ];
 /// Words between a launcher and what it starts.
 const VERBS: [&str; 5] = ["dlx", "exec", "run", "tool", "x"];
@@ -37,7 +37,8 @@ pub(super) fn check(site: &Site, found: &[Found], processes: &[Process]) -> Vec<
         findings.extend(masters(server));
     }
     if findings.is_empty() {
-        findings.push(Finding::ok("no way to a server was found that does not lead through warrantd"));
+        findings
+            .push(Finding::ok("no way to a server was found that does not lead through warrantd"));
     }
     findings.extend(strangers(site, found));
     findings
@@ -49,7 +50,9 @@ fn own_doors(server: SiteServer) -> Option<Finding> {
     let managed = !server.config.command.is_empty();
     let id = &server.config.id;
     if upstream.unobserved {
-        let what = format!("server `{id}` is elsewhere: who else reaches it is not known, nor what it does");
+        let what = format!(
+            "server `{id}` is elsewhere: who else reaches it is not known, nor what it does"
+        );
         return Some(
             Finding::note(what)
                 .at(server.place("upstream.unobserved"))
@@ -59,15 +62,21 @@ fn own_doors(server: SiteServer) -> Option<Finding> {
     if let Some(socket) = &upstream.unix {
         let open = anybody_may_open(socket) && !upstream.closes_side_door(managed);
         return open.then(|| {
-            Finding::bad(format!("everybody can open the socket of server `{id}`, {}", socket.display()))
-                .at(server.place("upstream.unix"))
-                .todo("put it into a directory that only root can enter")
+            Finding::bad(format!(
+                "everybody can open the socket of server `{id}`, {}",
+                socket.display()
+            ))
+            .at(server.place("upstream.unix"))
+            .todo("put it into a directory that only root can enter")
         });
     }
     if upstream.closes_side_door(managed) {
         return None;
     }
-    let what = format!("whoever reaches the port of server `{id}` is served past warrantd ({})", upstream.url);
+    let what = format!(
+        "whoever reaches the port of server `{id}` is served past warrantd ({})",
+        upstream.url
+    );
     let at = match upstream.side_door {
         Some(SideDoor::Open | SideDoor::Closed) => server.place("upstream.side_door"),
         None => server.place("upstream"),
@@ -77,9 +86,8 @@ fn own_doors(server: SiteServer) -> Option<Finding> {
 
 /// Whether a user who is nobody can open a socket.
 fn anybody_may_open(socket: &Path) -> bool {
-    let may = |path: &Path, bit: u32| {
-        std::fs::metadata(path).is_ok_and(|meta| meta.mode() & bit != 0)
-    };
+    let may =
+        |path: &Path, bit: u32| std::fs::metadata(path).is_ok_and(|meta| meta.mode() & bit != 0);
     may(socket, 0o002) && socket.ancestors().skip(1).all(|dir| may(dir, 0o001))
 }
 
@@ -94,7 +102,9 @@ fn clients(server: SiteServer, found: &[Found]) -> Vec<Finding> {
             continue;
         }
         let how = match &entry.transport {
-            Transport::Stdio { command, .. } if own.is_some() && subject(command) == own => "starts",
+            Transport::Stdio { command, .. } if own.is_some() && subject(command) == own => {
+                "starts"
+            }
             Transport::Http { url, .. } if leads_to(url, port.as_ref()) => "connects to",
             _ => continue,
         };
@@ -103,7 +113,8 @@ fn clients(server: SiteServer, found: &[Found]) -> Vec<Finding> {
             "{client} of {user} {how} `{}`, which is server `{id}`, without warrantd",
             entry.name
         );
-        let todo = format!("have it run `warrantd connect {id}`; `warrantd discover` shows the file");
+        let todo =
+            format!("have it run `warrantd connect {id}`; `warrantd discover` shows the file");
         findings.push(Finding::bad(what).at(file.clone()).todo(todo));
     }
     findings
@@ -154,7 +165,8 @@ fn running(server: SiteServer, processes: &[Process]) -> Option<Finding> {
         return None;
     }
     let id = &server.config.id;
-    let what = format!("`{own}`, which is server `{id}`, runs outside warrantd: process {}", some(pids));
+    let what =
+        format!("`{own}`, which is server `{id}`, runs outside warrantd: process {}", some(pids));
     Some(
         Finding::note(what)
             .at(server.place("command"))
@@ -168,7 +180,9 @@ fn masters(server: SiteServer) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (index, socket) in server.policy.network.unix.iter().enumerate() {
         if MASTERS.contains(&socket.as_str()) {
-            let what = format!("server `{id}` may open {socket}, by which everything can be done on this host");
+            let what = format!(
+                "server `{id}` may open {socket}, by which everything can be done on this host"
+            );
             findings.push(
                 Finding::bad(what)
                     .at(server.place_in_policy(&format!("network.unix[{index}]")))
@@ -180,7 +194,8 @@ fn masters(server: SiteServer) -> Vec<Finding> {
         let open: BTreeSet<_> =
             MASTERS.iter().filter(|path| anybody_may_open(Path::new(path))).collect();
         for socket in open {
-            let what = format!("everybody on this host can open {socket}, and have everything done by it");
+            let what =
+                format!("everybody on this host can open {socket}, and have everything done by it");
             findings.push(Finding::bad(what).at((*socket).to_owned()).todo("`chmod o-rw` it"));
         }
     }
@@ -192,15 +207,21 @@ fn strangers(site: &Site, found: &[Found]) -> Option<Finding> {
     let own: BTreeSet<_> = site.servers().filter_map(|it| subject(&it.config.command)).collect();
     let other = found.iter().filter(|found| {
         let known = match &found.entry.transport {
-            Transport::Stdio { command, .. } => subject(command).is_some_and(|it| own.contains(&it)),
+            Transport::Stdio { command, .. } => {
+                subject(command).is_some_and(|it| own.contains(&it))
+            }
             Transport::Http { .. } => false,
         };
         !known && !found.entry.disabled && !found.entry.is_behind_warrantd()
     });
     let names: BTreeSet<&str> = other.map(|found| found.entry.name.as_str()).collect();
     (!names.is_empty()).then(|| {
-        let what = format!("clients of this host use servers that warrantd does not know: {}", some(names));
-        Finding::note(what).todo("`warrantd discover` lists them, and writes a configuration for them")
+        let what = format!(
+            "clients of this host use servers that warrantd does not know: {}",
+            some(names)
+        );
+        Finding::note(what)
+            .todo("`warrantd discover` lists them, and writes a configuration for them")
     })
 }
 

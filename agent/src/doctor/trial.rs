@@ -115,7 +115,8 @@ fn judge(step: &Step, answer: &Value) -> Finding {
     }
     let said = answer.pointer("/error/message").and_then(Value::as_str).unwrap_or("a result");
     let what = format!("{} (it was answered with: {said})", step.else_shows);
-    Finding::bad(what).todo("do not use this build; report it with the output of `warrantd doctor --json`")
+    Finding::bad(what)
+        .todo("do not use this build; report it with the output of `warrantd doctor --json`")
 }
 
 fn steps() -> Vec<Step> {
@@ -194,8 +195,9 @@ impl Place {
         let name = format!("warrantd-doctor-{:016x}", u64::from_ne_bytes(random));
         let dir = std::env::temp_dir().join(name);
         std::fs::create_dir(&dir)?;
-        let log = memfd_create(c"warrantd-doctor", MFdFlags::MFD_ALLOW_SEALING | MFdFlags::MFD_CLOEXEC)
-            .map_err(io::Error::from)?;
+        let log =
+            memfd_create(c"warrantd-doctor", MFdFlags::MFD_ALLOW_SEALING | MFdFlags::MFD_CLOEXEC)
+                .map_err(io::Error::from)?;
         let place = Self { dir, log };
         let mode = std::fs::Permissions::from_mode;
         std::fs::set_permissions(&place.dir, mode(0o755))?;
@@ -234,7 +236,8 @@ fn begin(place: &Place, kernel: Option<Arc<Kernel>>) -> Result<(DuplexStream, Ar
     let log = Log::open(&place.log_dir(), "trial").map_err(|error| other(&error))?;
     let log = Arc::new(log);
     let policy: PolicyFile = serde_yaml::from_str(POLICY).map_err(|error| other(&error))?;
-    let server = Server::prepare(&spec(&place.dir), &policy, None).map_err(|error| other(&error))?;
+    let server =
+        Server::prepare(&spec(&place.dir), &policy, None).map_err(|error| other(&error))?;
     let sessions = Arc::new(Sessions::default());
     let server = Arc::new(server);
     let latest = watch::channel(server.clone()).1;
@@ -289,7 +292,8 @@ impl Client {
                 "capabilities": {},
                 "clientInfo": {"name": "doctor", "version": "1"},
             });
-            let first = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+            let first =
+                json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
             self.exchange(&first.to_string()).await?;
             self.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await?;
         }
@@ -312,7 +316,6 @@ impl Client {
         self.stream.flush().await
     }
 }
-
 
 #[cfg(test)]
 mod tests {

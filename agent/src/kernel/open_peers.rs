@@ -80,7 +80,8 @@ mod tests {
         ];
         let table = compile(&rules).expect("compiles");
         let told: Vec<_> = OpenPeer::of_table(&table).map(|peer| peer.to_string()).collect();
-        let expected = ["10.1.0.0/16 tcp/443 tcp/8000-8010", "192.0.2.1 tcp/443", "2001:db8::7 tcp udp"];
+        let expected =
+            ["10.1.0.0/16 tcp/443 tcp/8000-8010", "192.0.2.1 tcp/443", "2001:db8::7 tcp udp"];
         assert_eq!(told, expected);
         assert_eq!(OpenPeer::of_table(&Table::default()).count(), 0);
     }

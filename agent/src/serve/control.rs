@@ -173,7 +173,9 @@ impl Desk {
             Request::Overview {} => {
                 return match &self.overseer {
                     Some(overseer) => Answer::Overview(Box::new(overseer.look().await)),
-                    None => Answer::refused(Refusal::Request, "nobody tells of the whole".to_owned()),
+                    None => {
+                        Answer::refused(Refusal::Request, "nobody tells of the whole".to_owned())
+                    }
                 };
             }
             Request::Reload {} => return self.reload(uid).await,

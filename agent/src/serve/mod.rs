@@ -32,7 +32,7 @@ pub use keyring::Keyring;
 pub use load::{Loaded, LoadedServer, load, load_policy};
 pub use overview::{
     Configuration, ConfigurationView, Counts, Durations, KernelView, LogView, Overseer, Overview,
-    ReceiverView, PlacedServer, ServerState, ServerView, Tally,
+    PlacedServer, ReceiverView, ServerState, ServerView, Tally,
 };
 pub use reload::{Order, Orders, ReloadError, Reloaded};
 pub use shipping::{Receivers, Shipping};

@@ -144,7 +144,11 @@ mod tests {
         let connect = |outcome, name| effect(EffectKind::Connect, "192.0.2.1:443", outcome, name);
         reached.note("web", &[connect(Outcome::Allowed, Some("a.example"))], at(1));
         reached.note("web", &[connect(Outcome::Denied, None)], at(2));
-        reached.note("web", &[effect(EffectKind::Send, "192.0.2.2:53", Outcome::Allowed, None)], at(3));
+        reached.note(
+            "web",
+            &[effect(EffectKind::Send, "192.0.2.2:53", Outcome::Allowed, None)],
+            at(3),
+        );
         let bound = effect(EffectKind::Bind, "127.0.0.1:80", Outcome::Allowed, None);
         reached.note("web", &[bound], at(4));
         let peers = reached.of("web");

@@ -72,8 +72,7 @@ impl Doctor {
         let (findings, notes) = (count(Level::Finding), count(Level::Note));
         if self.json {
             let config = file.as_deref();
-            let told =
-                Told { config, findings, notes, kernel: &facts.kernel, families: &families };
+            let told = Told { config, findings, notes, kernel: &facts.kernel, families: &families };
             output::line(&serde_json::to_string_pretty(&told).map_err(Failure::other)?)?;
         } else {
             let lines = render::lines(file.as_deref(), &families, self.quiet);

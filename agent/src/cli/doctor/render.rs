@@ -29,7 +29,10 @@ pub(super) fn lines(config: Option<&Path>, families: &[Family], quiet: bool) -> 
         }
     }
     if config.is_none() {
-        lines.push("No configuration was looked at: there is none in /etc/warrantd, and none was named.".into());
+        lines.push(
+            "No configuration was looked at: there is none in /etc/warrantd, and none was named."
+                .into(),
+        );
     }
     let number = |level| all(families).filter(|it| it.level == level).count() as u64;
     lines.push(format!(

@@ -44,20 +44,32 @@ fn itself(instance: &str, overview: &Overview) -> Vec<String> {
     if let Some(configuration) = configuration {
         let file = safe(&configuration.file);
         let since = safe(&configuration.since);
-        topic("configured", format!("by {file}, number {}, since {since}", configuration.generation));
+        topic(
+            "configured",
+            format!("by {file}, number {}, since {since}", configuration.generation),
+        );
     }
-    topic("kernel", match kernel {
-        Some(kernel) if kernel.enforces_files => {
-            format!("network enforced; files seen, and enforced on request, by {}", kernel.observer)
-        }
-        Some(kernel) => format!("network enforced; files seen by {}", kernel.observer),
-        None => "OFF: nothing is enforced or seen".to_owned(),
-    });
+    topic(
+        "kernel",
+        match kernel {
+            Some(kernel) if kernel.enforces_files => {
+                format!(
+                    "network enforced; files seen, and enforced on request, by {}",
+                    kernel.observer
+                )
+            }
+            Some(kernel) => format!("network enforced; files seen by {}", kernel.observer),
+            None => "OFF: nothing is enforced or seen".to_owned(),
+        },
+    );
     let file = safe(&log.file);
-    topic("audit log", match &log.trouble {
-        Some(why) => format!("{file} CANNOT BE WRITTEN, every call is denied: {}", safe(why)),
-        None => format!("{file}, last record {}", log.last),
-    });
+    topic(
+        "audit log",
+        match &log.trouble {
+            Some(why) => format!("{file} CANNOT BE WRITTEN, every call is denied: {}", safe(why)),
+            None => format!("{file}, last record {}", log.last),
+        },
+    );
     for receiver in &overview.receivers {
         topic("receiver", describe_receiver(receiver));
     }
@@ -71,7 +83,11 @@ fn describe_receiver(receiver: &ReceiverView) -> String {
         (false, None) if *failures == 0 => "nothing sent yet",
         (false, _) => "DOWN",
     };
-    let behind = if *behind == 0 { "has everything".to_owned() } else { count(*behind, "record") + " behind" };
+    let behind = if *behind == 0 {
+        "has everything".to_owned()
+    } else {
+        count(*behind, "record") + " behind"
+    };
     let mut parts = vec![state.to_owned(), behind];
     for (number, what) in [(rejected, "event refused"), (missed, "record missed")] {
         if *number > 0 {
@@ -158,7 +174,11 @@ fn calls(counts: &Counts) -> String {
         }
         _ => String::new(),
     };
-    if parts.is_empty() { format!("{all}{took}") } else { format!("{all}: {}{took}", parts.join(", ")) }
+    if parts.is_empty() {
+        format!("{all}{took}")
+    } else {
+        format!("{all}: {}{took}", parts.join(", "))
+    }
 }
 
 /// `192.0.2.1:443 tcp (api.example.com), 12 times, last 2026-…`.
@@ -240,7 +260,11 @@ mod tests {
             }),
             kernel: Some(KernelView { observer: "tracepoint".into(), enforces_files: false }),
             servers: vec![files, notes],
-            log: LogView { file: "/var/log/warrantd/audit.jsonl".into(), last: 18_204, trouble: None },
+            log: LogView {
+                file: "/var/log/warrantd/audit.jsonl".into(),
+                last: 18_204,
+                trouble: None,
+            },
             receivers: vec![siem, pager],
             ..Overview::default()
         }

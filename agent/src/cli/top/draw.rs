@@ -21,9 +21,12 @@ const AROUND: u16 = 2;
 pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     let head = header::lines(model);
     let head_lines = u16::try_from(head.len()).unwrap_or(u16::MAX);
-    let [top, middle, bottom] =
-        Layout::vertical([Constraint::Length(head_lines), Constraint::Fill(1), Constraint::Length(1)])
-            .areas(area);
+    let [top, middle, bottom] = Layout::vertical([
+        Constraint::Length(head_lines),
+        Constraint::Fill(1),
+        Constraint::Length(1),
+    ])
+    .areas(area);
     let lines: Vec<Line> =
         head.into_iter().map(|(tone, text)| Line::styled(text, style(tone))).collect();
     Paragraph::new(lines).render(top, buffer);
@@ -53,7 +56,8 @@ fn draw_tables(model: &Model, area: Rect, buffer: &mut Buffer) {
 /// How high each table is. A table has room for all its rows where there is; else each has a third of the room
 /// or what it needs, and what is left over goes to those that need more.
 pub(super) fn heights(rows: [usize; 3], room: u16) -> [u16; 3] {
-    let need = rows.map(|rows| u16::try_from(rows.max(1)).unwrap_or(u16::MAX).saturating_add(AROUND));
+    let need =
+        rows.map(|rows| u16::try_from(rows.max(1)).unwrap_or(u16::MAX).saturating_add(AROUND));
     let mut heights = need.map(|need| need.min(room / 3));
     for (height, need) in heights.iter_mut().zip(need) {
         *height = need.min(*height);
@@ -80,9 +84,9 @@ fn draw_table(model: &Model, pane: Pane, rows: Vec<Row>, area: Rect, buffer: &mu
         (true, true) => "▴",
         (false, _) => "",
     };
-    let names = shown.iter().map(|(index, column)| {
-        aligned(format!("{}{}", column.name, mark(*index)), column.right)
-    });
+    let names = shown
+        .iter()
+        .map(|(index, column)| aligned(format!("{}{}", column.name, mark(*index)), column.right));
     let last = shown.len().saturating_sub(1);
     let widths = shown.iter().enumerate().map(|(at, (index, column))| {
         let name = u16::try_from(column.name.len()).unwrap_or(0);
@@ -105,7 +109,8 @@ fn draw_table(model: &Model, pane: Pane, rows: Vec<Row>, area: Rect, buffer: &mu
     });
     let title = format!(" {} ", title(pane, count));
     let border = if focused { Style::new().add_modifier(Modifier::BOLD) } else { Style::new() };
-    let header = Line_::new(names.collect::<Vec<_>>()).style(Style::new().add_modifier(Modifier::DIM));
+    let header =
+        Line_::new(names.collect::<Vec<_>>()).style(Style::new().add_modifier(Modifier::DIM));
     let marked = if focused { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
     let table = Table::new(lines.collect::<Vec<_>>(), widths.collect::<Vec<_>>())
         .header(header)

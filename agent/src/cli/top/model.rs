@@ -135,8 +135,7 @@ impl Model {
     pub(super) fn go(&mut self, by: isize) {
         let rows = self.rows(self.focus).len();
         let seen = self.seen_mut(self.focus);
-        seen.selected =
-            seen.selected.saturating_add_signed(by).min(rows.saturating_sub(1));
+        seen.selected = seen.selected.saturating_add_signed(by).min(rows.saturating_sub(1));
     }
 
     /// The marked row of a pane, of so many that there are now.

@@ -94,7 +94,10 @@ pub(super) fn rows(model: &Model, pane: Pane) -> Vec<Row> {
         Pane::Servers => each
             .flat_map(|(instance, overview)| {
                 let pace = |server: &ServerView| model.history.pace(instance, &server.id);
-                overview.servers.iter().map(move |it| server(&named(instance, &it.id), it, pace(it)))
+                overview
+                    .servers
+                    .iter()
+                    .map(move |it| server(&named(instance, &it.id), it, pace(it)))
             })
             .collect(),
         Pane::Calls => each.flat_map(|(_, overview)| calls(overview)).collect(),
@@ -264,7 +267,8 @@ fn session(session: &SessionStatus) -> Row {
     ];
     if let Some(frozen) = &session.frozen {
         detail.push(format!("frozen  since {}: {}", safe(&frozen.since), safe(&frozen.why)));
-        detail.push(format!("        `warrantd thaw {0}` or `warrantd kill {0}`", safe(&session.id)));
+        detail
+            .push(format!("        `warrantd thaw {0}` or `warrantd kill {0}`", safe(&session.id)));
     }
     detail.extend(session.open.iter().map(|peer| format!("open    {}", safe(peer))));
     Row { cells, tone, detail }

@@ -79,7 +79,8 @@ fn overview(uptime_ms: u64, calls: u64) -> Overview {
         frozen: Some(frozen),
         ..busy.clone()
     };
-    let siem = ReceiverView { name: "siem".into(), up: true, events: 90, ..ReceiverView::default() };
+    let siem =
+        ReceiverView { name: "siem".into(), up: true, events: 90, ..ReceiverView::default() };
     let pager = ReceiverView {
         name: "pager".into(),
         behind: 12,
@@ -161,7 +162,9 @@ web          192.0.2.1:443 tcp                     12        - api.example.com";
 #[test]
 fn a_wide_terminal_shows_more() {
     let shown = picture(&model(), 160, 50);
-    for more in ["MODE", "OBSERVED", "WITHIN", "TIMEOUT", "POLICY", "/etc/warrantd/files.yaml", "LAST"] {
+    for more in
+        ["MODE", "OBSERVED", "WITHIN", "TIMEOUT", "POLICY", "/etc/warrantd/files.yaml", "LAST"]
+    {
         assert!(shown.contains(more), "no {more}:\n{shown}");
     }
 }

@@ -24,10 +24,7 @@ pub(in crate::serve) fn of_daemon(
             server: loaded.server.clone(),
             policy: loaded.policy.clone(),
         };
-        Configuration {
-            file: Some(file.clone()),
-            servers: loaded.iter().map(placed).collect(),
-        }
+        Configuration { file: Some(file.clone()), servers: loaded.iter().map(placed).collect() }
     };
     let (sessions, kernel) = (common.sessions.clone(), common.kernel.as_deref());
     Overseer::new(sessions, kernel, common.log.clone(), tally.clone(), configuration)

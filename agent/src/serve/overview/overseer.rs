@@ -138,10 +138,7 @@ fn state(manner: Manner, sessions: usize) -> ServerState {
 
 fn view(kernel: &Kernel) -> KernelView {
     let backend = kernel.backend();
-    KernelView {
-        observer: backend.name().to_owned(),
-        enforces_files: backend.enforces_files(),
-    }
+    KernelView { observer: backend.name().to_owned(), enforces_files: backend.enforces_files() }
 }
 
 fn receiver(name: &str, progress: &Progress, last: u64) -> ReceiverView {
