@@ -94,7 +94,7 @@ pub enum FirstSeen {
 }
 
 /// What is told apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertBy {
     /// Servers.

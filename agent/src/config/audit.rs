@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::alerts::AlertConfig;
 use super::ship::ShipConfig;
@@ -47,7 +47,7 @@ impl Default for AuditConfig {
 }
 
 /// What a record survives that was written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Durability {
     /// The death of the process: it is with the kernel (`write(2)`).
@@ -58,7 +58,7 @@ pub enum Durability {
 }
 
 /// What happens to calls while the log cannot be written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum OnAuditError {
     /// They are denied; what is not recorded does not happen.

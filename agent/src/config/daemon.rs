@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::api_key::ApiKeyConfig;
 use super::audit::AuditConfig;
@@ -69,7 +69,9 @@ impl DaemonConfig {
 }
 
 /// Whether the kernel enforces and observes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum, Serialize,
+)]
 pub enum KernelMode {
     /// It does, or nothing starts.
     #[default]

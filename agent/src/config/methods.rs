@@ -1,7 +1,7 @@
 //! The `methods` of a policy: what may be asked beside tool calls, by clients and by servers.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::effects::ToolEffects;
 use super::policy::RateLimit;
@@ -115,7 +115,9 @@ pub struct SamplingLimits {
 }
 
 /// Which context a server wants its prompt to have (`includeContext` of MCP), from none to most.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema, Serialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum IncludeContext {
     /// None.

@@ -21,7 +21,7 @@ pub struct PinningSection {
 }
 
 /// What happens to a tool whose definition is not the accepted one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnChange {
     /// It is recorded, left out of lists, and calls are denied until `warrantd pin` accepts it.
@@ -32,7 +32,7 @@ pub enum OnChange {
 }
 
 /// What happens to a tool that was never accepted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnNew {
     /// What is seen first is accepted.

@@ -96,6 +96,7 @@ pub enum Treatment {
 #[serde(deny_unknown_fields, default)]
 pub struct SanitizeConfig {
     /// What happens to each kind, where it is not the default.
+    #[schemars(extend("propertyNames" = {"enum": Kind::ALL}))]
     pub kinds: BTreeMap<Kind, Treatment>,
     /// More words that make a key's value a secret, such as `badge number`. Case and separators do
     /// not matter; the word matches `badgeNumber` and `old_badge_number`.
@@ -109,6 +110,7 @@ pub struct SanitizeConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct ToolSanitize {
     /// What happens to each kind, where it is not as for all tools.
+    #[schemars(extend("propertyNames" = {"enum": Kind::ALL}))]
     pub kinds: BTreeMap<Kind, Treatment>,
     /// More words that make a key's value a secret, beside those for all tools.
     pub keys: Vec<String>,

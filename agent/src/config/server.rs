@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::upstream::{Instances, ProtocolChoice, UpstreamConfig};
 use super::{Mode, NetworkProtocol, PolicyFile, Problem};
@@ -49,7 +49,7 @@ fn default_auth() -> Vec<AuthMethod> {
 }
 
 /// A way to authenticate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
     /// An API key: on a Unix socket sent before the first message, over HTTP in `Authorization: Bearer`

@@ -10,7 +10,7 @@
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::Problem;
@@ -80,7 +80,7 @@ pub enum ShipTo {
 }
 
 /// How events of a request are put together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShipBody {
     /// A JSON array.
@@ -91,7 +91,9 @@ pub enum ShipBody {
 }
 
 /// In which form events leave.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum, Serialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ShipFormat {
     /// The line of the log.

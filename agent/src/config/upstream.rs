@@ -75,7 +75,9 @@ pub enum Instances {
 }
 
 /// Which protocol era is spoken to a server.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, JsonSchema, serde::Serialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ProtocolChoice {
     /// What the server turns out to speak.

@@ -5,6 +5,8 @@ use std::io::{IsTerminal, stdout};
 
 use serde_json::Value;
 
+use crate::cli::plain::{is_invisible, safe};
+
 /// How texts of a server are shown.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Style {
@@ -82,29 +84,21 @@ impl Style {
 
     /// A text of any lines.
     fn text(self, text: &str) -> String {
-        if self.terminal { harmless(text, true) } else { text.to_owned() }
+        if self.terminal { harmless(text) } else { text.to_owned() }
     }
 
     /// A text within a line.
     fn line(self, text: &str) -> String {
-        harmless(text, false)
+        safe(text)
     }
 }
 
-/// The text with its control characters written out.
-fn harmless(text: &str, lines: bool) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        // What turns the direction of writing could dress one word up as another.
-        let steers = c.is_control()
-            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        match c {
-            '\n' | '\t' if lines => shown.push(c),
-            _ if steers => shown.extend(c.escape_unicode()),
-            _ => shown.push(c),
-        }
-    }
-    shown
+/// The lines of a text, without anything that a terminal would act on.
+fn harmless(text: &str) -> String {
+    let stays = |c: char| matches!(c, '\n' | '\t') || !(c.is_control() || is_invisible(c));
+    text.chars()
+        .map(|c| if stays(c) { c.to_string() } else { safe(c.encode_utf8(&mut [0; 4])) })
+        .collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use clap::{Arg, Command};
 
-use super::page::NOTE;
+use super::page::{NOTE, escaped};
 
 /// The page: every command that `warrantd --help` shows, with its own.
 pub(super) fn render(head: &str, mut program: Command) -> String {
@@ -27,7 +27,7 @@ fn describe(page: &mut String, command: &Command, level: &str) {
     let _ = writeln!(
         page,
         "\n{level} {name}\n\n{}",
-        plain(&about.map(ToString::to_string).unwrap_or_default())
+        escaped(&about.map(ToString::to_string).unwrap_or_default())
     );
     let mut command = command.clone().term_width(0);
     let usage = command.render_usage().to_string();
@@ -61,7 +61,7 @@ fn item(page: &mut String, argument: &Arg) {
     let flag = [short, long].into_iter().flatten().collect::<Vec<_>>().join(", ");
     let shown = if flag.is_empty() { value } else { format!("{flag} {value}") };
     let help = argument.get_long_help().or(argument.get_help()).map(ToString::to_string);
-    let _ = write!(page, "- `{}`: {}", shown.trim(), plain(&help.unwrap_or_default()));
+    let _ = write!(page, "- `{}`: {}", shown.trim(), escaped(&help.unwrap_or_default()));
     let defaults: Vec<_> =
         argument.get_default_values().iter().map(|v| v.to_string_lossy()).collect();
     if takes && !defaults.is_empty() {
@@ -73,7 +73,7 @@ fn item(page: &mut String, argument: &Arg) {
     page.push('\n');
     let values = argument.get_possible_values();
     for value in values.iter().filter(|value| takes && !value.is_hide_set()) {
-        let help = value.get_help().map(|help| format!(": {}", plain(&help.to_string())));
+        let help = value.get_help().map(|help| format!(": {}", escaped(&help.to_string())));
         let _ = writeln!(page, "  - `{}`{}", value.get_name(), help.unwrap_or_default());
     }
 }
@@ -83,9 +83,4 @@ fn examples(page: &mut String, after: &str) {
     let (word, text) = after.split_once('\n').unwrap_or(("Example:", after));
     let lines: Vec<_> = text.lines().map(str::trim).collect();
     let _ = writeln!(page, "\n{word}\n\n```sh\n{}\n```", lines.join("\n"));
-}
-
-/// Text of the code in Markdown.
-fn plain(text: &str) -> String {
-    text.trim().replace('<', "&lt;")
 }

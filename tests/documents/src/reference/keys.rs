@@ -201,6 +201,11 @@ impl Schema {
             "one of these words" => "map, each value one of these words".to_owned(),
             other => format!("map, each value {other}"),
         };
+        let names = schema["propertyNames"]["enum"].as_array();
+        let words = names.map_or(words, |names| {
+            let names: Vec<_> = names.iter().map(|name| format!("`{}`", plain(name))).collect();
+            format!("map from {} to {}", names.join(", "), kind.words)
+        });
         let inner = kind.inner.map(|(name, _)| (name, ".NAME"));
         Ok(Kind { words, inner, ..kind })
     }

@@ -16,8 +16,12 @@ pub(super) fn render(head: &str, schema: &Schema, of_record: bool) -> anyhow::Re
     let (simple, deep): (Vec<_>, Vec<_>) = sections.iter().partition(|keys| keys.len() == 1);
     let mut out = Page { text: &mut page, shared: &mut shared, of_record };
     if !simple.is_empty() {
-        out.heading(if of_record { "Every record" } else { "Keys without others below" });
-        simple.iter().for_each(|keys| out.keys(keys));
+        out.heading(if of_record {
+            "Fields of the first level"
+        } else {
+            "Keys of the first level"
+        });
+        out.keys(simple.into_iter().flatten());
     }
     for keys in deep {
         let (first, rest) = match keys.split_first() {
@@ -67,7 +71,7 @@ impl Page<'_> {
         self.values(key, "");
     }
 
-    fn keys(&mut self, keys: &[Key]) {
+    fn keys<'k>(&mut self, keys: impl IntoIterator<Item = &'k Key>) {
         let _ = writeln!(self.text);
         for key in keys {
             let facts = self.facts(key);
@@ -128,8 +132,15 @@ fn title(definition: &str) -> String {
 
 /// A comment of the code as a paragraph.
 fn prose(text: &str) -> String {
-    let words: Vec<_> = text.split_whitespace().collect();
-    words.join(" ").replace('<', "&lt;")
+    escaped(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// Text of the code in Markdown: what is no code could be taken for HTML.
+pub(super) fn escaped(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    let parts =
+        parts.map(|(n, part)| if n % 2 == 0 { part.replace('<', "&lt;") } else { part.to_owned() });
+    parts.collect::<Vec<_>>().join("`")
 }
 
 #[cfg(test)]
@@ -142,7 +153,7 @@ mod tests {
     fn a_page_has_a_section_for_each_key_with_others_below() {
         let schema = json!({
             "properties": {
-                "dir": {"type": "string", "default": "/run", "description": "Where\n<it> is."},
+                "dir": {"type": "string", "default": "/run", "description": "Where\n<it> is `<x>`."},
                 "limits": {"$ref": "#/$defs/LimitsConfig", "description": "How much."},
             },
             "$defs": {"LimitsConfig": {"properties": {
@@ -153,10 +164,10 @@ mod tests {
         let page = render("# File\n", &Schema::new(schema), false).expect("a page");
         let expected = "# File
 
-## Keys without others below
+## Keys of the first level
 
 - **`dir`**: text, default `/run`.
-  Where &lt;it> is.
+  Where &lt;it> is `<x>`.
 
 ## `limits`
 
