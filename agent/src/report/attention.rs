@@ -1,99 +1,19 @@
 //! What needs attention, in words: for somebody who has ten seconds.
 
-use std::fmt;
-
 use super::entry::Deed;
 use super::finding::Finding;
 use super::foreign::Foreign;
 use super::outcome::{Outcome, Outcomes};
+use super::point::{Number, Point, Section, Urgency, many};
 use super::reading::Report;
 
-/// How urgent something is, the most urgent first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Urgency {
-    /// Somebody must act.
-    Act,
-    /// Somebody should look.
-    Look,
-    /// It is good to know.
-    Know,
-}
-
-impl Urgency {
-    /// Its class in the page.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Act => "act",
-            Self::Look => "look",
-            Self::Know => "know",
-        }
-    }
-}
-
-/// A piece of a sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Piece {
-    /// Our own words.
-    Words(String),
-    /// What the log says.
-    Said(Foreign),
-}
-
-/// Something that needs attention.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Point {
-    pub(super) urgency: Urgency,
-    pub(super) pieces: Vec<Piece>,
-    /// Section of the page that tells more.
-    pub(super) section: &'static str,
-}
-
-impl Point {
-    fn new(urgency: Urgency, section: &'static str, words: impl Into<String>) -> Self {
-        Self { urgency, pieces: vec![Piece::Words(words.into())], section }
-    }
-
-    fn words(mut self, words: impl Into<String>) -> Self {
-        self.pieces.push(Piece::Words(words.into()));
-        self
-    }
-
-    fn said(mut self, said: &Foreign) -> Self {
-        self.pieces.push(Piece::Said(said.name()));
-        self
-    }
-
-    /// As text.
-    pub(super) fn plain(&self) -> String {
-        let piece = |piece: &Piece| match piece {
-            Piece::Words(words) => words.clone(),
-            Piece::Said(said) => said.plain(),
-        };
-        self.pieces.iter().map(piece).collect()
-    }
-}
-
-/// A number as people read it: `12,345`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Number(pub(super) u64);
-
-impl fmt::Display for Number {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        for (index, digit) in digits.chars().enumerate() {
-            if index > 0 && (digits.len() - index).is_multiple_of(3) {
-                f.write_str(",")?;
-            }
-            write!(f, "{digit}")?;
-        }
-        Ok(())
-    }
-}
-
-/// So many of something: `1 call`, `2 calls`.
-pub(super) fn many(count: u64, thing: &str) -> String {
-    format!("{} {thing}{}", Number(count), if count == 1 { "" } else { "s" })
-}
+const ABOUT: Section = ("about", "About");
+const DENIALS: Section = ("denials", "Denials");
+const FINDINGS: Section = ("findings", "Findings");
+const LOG: Section = ("log", "The log");
+const PEERS: Section = ("peers", "Peers");
+const SERVICE: Section = ("service", "Service");
+const VERDICTS: Section = ("verdicts", "Verdicts");
 
 /// What needs attention, the most urgent first.
 pub(super) fn points(report: &Report) -> Vec<Point> {
@@ -114,7 +34,7 @@ fn log(report: &Report, points: &mut Vec<Point>) {
         let more = log.findings.len() as u64 - 1 + log.further_findings;
         let more = if more > 0 { format!(" ({} more)", Number(more)) } else { String::new() };
         let name = Foreign::from(log.name.as_str());
-        let point = Point::new(Urgency::Act, "log", "The log ").said(&name);
+        let point = Point::new(Urgency::Act, LOG, "The log ").said(&name);
         let place = first.line.map_or_else(String::new, |line| format!("line {line} of it: "));
         points.push(
             point
@@ -125,18 +45,18 @@ fn log(report: &Report, points: &mut Vec<Point>) {
     }
     for id in &report.lacking {
         let words = "A log is missing of which a checkpoint was kept elsewhere: ";
-        points.push(Point::new(Urgency::Act, "log", words).said(&id.as_str().into()));
+        points.push(Point::new(Urgency::Act, LOG, words).said(&id.as_str().into()));
     }
     let facts = &report.facts;
     if facts.unreadable > 0 {
         let lines = many(facts.unreadable, "line");
         let words = format!("{lines} of the log could not be read as records.");
-        points.push(Point::new(Urgency::Act, "about", words));
+        points.push(Point::new(Urgency::Act, ABOUT, words));
     }
     if report.key.is_none() && facts.records > 0 {
         let words = "Signatures were not checked, for want of the public key: whoever could write the log's files \
                      could have written them anew.";
-        points.push(Point::new(Urgency::Look, "log", words));
+        points.push(Point::new(Urgency::Look, LOG, words));
     }
 }
 
@@ -161,22 +81,30 @@ fn exceeded(report: &Report, points: &mut Vec<Point>) {
                 format!(" Of the answers, {} {} released: policy only reports.", Number(n), were(n))
             }
         };
+        let refused = match (facts.only_tried, count) {
+            (0, _) => "",
+            (tried, all) if tried == all => " The kernel refused all that was too much.",
+            _ => " In some of them the kernel refused all that was too much.",
+        };
         let words = format!("{} did more than {did}", many(count, "call"));
-        let point = Point::new(Urgency::Act, "findings", words);
+        let point = Point::new(Urgency::Act, FINDINGS, words);
         let example =
             findings.iter().find(|f| f.first.is("call") && f.first.verdict() == "EXCEEDED");
         points.push(
             example
                 .map_or(point.clone(), |finding| told(point, finding))
                 .words(".")
+                .words(refused)
                 .words(released),
         );
     }
     let beside = facts.exceeded_beside();
     if beside > 0 {
-        let words = "Servers did what nothing allows outside of calls (at their start, between calls, in tasks, or while \
-                     no warrantd ran): ";
-        let point = Point::new(Urgency::Act, "findings", words).words(many(beside, "record"));
+        let words = format!(
+            "Outside of calls, servers did what nothing allows, by {}",
+            many(beside, "record")
+        );
+        let point = Point::new(Urgency::Act, FINDINGS, words);
         let example =
             findings.iter().find(|f| !f.first.is("call") && f.first.verdict() == "EXCEEDED");
         points.push(example.map_or(point.clone(), |finding| told(point, finding)).words("."));
@@ -214,14 +142,14 @@ fn unseen(report: &Report, points: &mut Vec<Point>) {
     if incomplete > 0 || facts.seen.lossy > 0 {
         let lost = match facts.seen.lost {
             0 => "not all was waited for".to_owned(),
-            lost => format!("{} lost", many(lost, "kernel event")),
+            lost => format!("{} {} lost", many(lost, "kernel event"), were(lost)),
         };
-        let words = format!(
-            "Of {} and {} nobody can say in full what was done: {lost}.",
-            many(incomplete, "call"),
-            many(facts.incomplete_beside(), "other record"),
-        );
-        points.push(Point::new(Urgency::Look, "findings", words));
+        let of = [(incomplete, "call"), (facts.incomplete_beside(), "record beside calls")];
+        let of = of.into_iter().filter(|(count, _)| *count > 0);
+        let of: Vec<_> = of.map(|(count, thing)| many(count, thing)).collect();
+        let of = if of.is_empty() { "what was seen".to_owned() } else { of.join(" and ") };
+        let words = format!("Of {of} nobody can say in full what was done: {lost}.");
+        points.push(Point::new(Urgency::Look, FINDINGS, words));
     }
     let unobserved = facts.calls.of(Outcome::Unobserved);
     if unobserved > 0 {
@@ -230,7 +158,7 @@ fn unseen(report: &Report, points: &mut Vec<Point>) {
             many(unobserved, "call"),
             if unobserved == 1 { "it" } else { "they" },
         );
-        points.push(Point::new(Urgency::Look, "verdicts", words));
+        points.push(Point::new(Urgency::Look, VERDICTS, words));
     }
     if facts.observed > 0 {
         let denied = if facts.not_enforced > 0 {
@@ -242,7 +170,7 @@ fn unseen(report: &Report, points: &mut Vec<Point>) {
             "Policy was only tried (mode: observe) for {}{denied}.",
             many(facts.observed, "call")
         );
-        points.push(Point::new(Urgency::Look, "denials", words));
+        points.push(Point::new(Urgency::Look, DENIALS, words));
     }
 }
 
@@ -250,13 +178,13 @@ fn unseen(report: &Report, points: &mut Vec<Point>) {
 fn operation(report: &Report, points: &mut Vec<Point>) {
     let happenings = &report.facts.happenings;
     let count = |event| happenings.count(event);
-    let mut point = |urgency, words: String| points.push(Point::new(urgency, "service", words));
+    let mut point = |urgency, words: String| points.push(Point::new(urgency, SERVICE, words));
     if count("log_failure") > 0 {
         let times = many(count("log_failure"), "time");
         point(
             Urgency::Act,
             format!(
-                "The log could not be written {times}; calls were denied meanwhile, and records may be missing."
+                "The log could not be written, {times}; calls were denied meanwhile, and records may be missing."
             ),
         );
     }
@@ -264,7 +192,10 @@ fn operation(report: &Report, points: &mut Vec<Point>) {
         let sessions = many(happenings.still_frozen() as u64, "session");
         point(
             Urgency::Act,
-            format!("{sessions} frozen, and neither thawed nor killed by the end of this report."),
+            format!(
+                "{sessions} {} frozen, and neither thawed nor killed by the end of this report.",
+                were(happenings.still_frozen() as u64)
+            ),
         );
     }
     if count("tool_changed") > 0 {
@@ -301,8 +232,8 @@ fn operation(report: &Report, points: &mut Vec<Point>) {
         point(Urgency::Know, "Old records were deleted, as configured.".to_owned());
     }
     for (rule, alert) in happenings.alerts(3) {
-        let point = Point::new(Urgency::Look, "service", "Alert ").said(rule);
-        let times = format!(" {}, last about ", many(alert.count, "time"));
+        let point = Point::new(Urgency::Look, SERVICE, "Alert ").said(rule);
+        let times = format!(" was raised {}, last about ", many(alert.count, "time"));
         points.push(point.words(times).said(&alert.about).words("."));
     }
 }
@@ -313,7 +244,7 @@ fn denials(report: &Report, points: &mut Vec<Point>) {
     let denied = facts.calls.of(Outcome::Denied);
     if denied > 0 {
         let words = format!("Policy denied {}", many(denied, "call"));
-        let mut point = Point::new(Urgency::Look, "denials", words);
+        let mut point = Point::new(Urgency::Look, DENIALS, words);
         let by_denied = |actor: &super::facts::Actor| actor.calls.of(Outcome::Denied);
         let (top, _) = facts.actors.top(1, by_denied);
         if let Some((actor, known)) = top.first().filter(|(actor, _)| !actor.as_str().is_empty()) {
@@ -336,30 +267,31 @@ fn denials(report: &Report, points: &mut Vec<Point>) {
     let strangers: u64 = strangers.map(|(_, refusal)| refusal.count).sum();
     if strangers > 0 {
         let words = format!("{} could not authenticate.", many(strangers, "caller"));
-        points.push(Point::new(Urgency::Look, "denials", words));
+        points.push(Point::new(Urgency::Look, DENIALS, words));
     }
     let others: u64 =
         refusals.iter().map(|(_, refusal)| refusal.count).sum::<u64>() - strangers + beyond;
     if others > 0 {
-        let words = format!(
-            "{} refused before policy, because they were no proper messages.",
-            many(others, "message")
-        );
-        points.push(Point::new(Urgency::Know, "denials", words));
+        let words = format!("{} {} refused before policy.", many(others, "message"), were(others));
+        points.push(Point::new(Urgency::Know, DENIALS, words));
     }
     let (_, refused) = facts.peers.counts();
     if refused > 0 {
         let words = format!("The kernel refused connections to {}.", many(refused as u64, "peer"));
-        points.push(Point::new(Urgency::Look, "peers", words));
+        points.push(Point::new(Urgency::Look, PEERS, words));
     }
     let failed = facts.calls.of(Outcome::Failed);
     if failed > 0 {
         let timeouts = match facts.timeouts {
             0 => String::new(),
-            n => format!(", {} of them for time", Number(n)),
+            n => format!(", {} of them because the tool took too long", Number(n)),
         };
-        let words = format!("{} allowed and brought no answer{timeouts}.", many(failed, "call"));
-        points.push(Point::new(Urgency::Know, "verdicts", words));
+        let words = format!(
+            "{} {} allowed and brought no answer{timeouts}.",
+            many(failed, "call"),
+            were(failed)
+        );
+        points.push(Point::new(Urgency::Know, VERDICTS, words));
     }
 }
 
@@ -377,20 +309,5 @@ pub(super) fn headline(points: &[Point], calls: &Outcomes) -> String {
         (0, look) => format!("{} things to look at", Number(look)),
         (1, _) => "One thing needs action".to_owned(),
         (act, _) => format!("{} things need action", Number(act)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_read_at_a_glance() {
-        for (number, text) in
-            [(0, "0"), (999, "999"), (1_000, "1,000"), (u64::MAX, "18,446,744,073,709,551,615")]
-        {
-            assert_eq!(Number(number).to_string(), text);
-        }
-        assert_eq!((many(1, "call"), many(1_200, "call")), ("1 call".into(), "1,200 calls".into()));
     }
 }

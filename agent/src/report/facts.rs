@@ -61,6 +61,8 @@ pub(super) struct Facts {
     pub(super) beside: BTreeMap<&'static str, Outcomes>,
     /// Calls that exceeded and whose answer was released.
     pub(super) released: u64,
+    /// Calls that exceeded only by what the kernel refused.
+    pub(super) only_tried: u64,
     /// Calls under a policy that is only tried, and those of them that it denies.
     pub(super) observed: u64,
     pub(super) not_enforced: u64,
@@ -98,6 +100,7 @@ impl Facts {
             calls: Outcomes::default(),
             beside: BTreeMap::new(),
             released: 0,
+            only_tried: 0,
             observed: 0,
             not_enforced: 0,
             timeouts: 0,
@@ -173,6 +176,11 @@ impl Facts {
         let outcome = Outcome::of(entry);
         self.calls.add(outcome);
         self.released += u64::from(outcome == Outcome::Exceeded && entry.succeeded());
+        let refused = entry
+            .effects
+            .as_ref()
+            .is_some_and(|effects| effects.exceeded.iter().all(super::entry::Deed::is_refused));
+        self.only_tried += u64::from(outcome == Outcome::Exceeded && refused);
         self.observed += u64::from(entry.is_observed());
         self.not_enforced += u64::from(entry.is_observed() && entry.is_denied());
         self.timeouts += u64::from(entry.status.as_ref().is_some_and(|s| s.is("TIMEOUT")));

@@ -16,6 +16,7 @@ mod incident;
 mod outcome;
 mod page;
 mod peers;
+mod point;
 mod ranking;
 mod reading;
 mod row;

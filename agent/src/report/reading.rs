@@ -7,11 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 use memchr::memmem;
 use serde::Serialize;
 
-use super::attention::{Point, points};
+use super::attention::points;
 use super::entry::Entry;
 use super::facts::Facts;
 use super::incident::{Incident, Target};
 use super::outcome::Outcome;
+use super::point::Point;
 use super::scope::Scope;
 use crate::audit::{self, LogFiles, Means, verify_each};
 

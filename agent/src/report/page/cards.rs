@@ -3,11 +3,11 @@
 use super::clock::when;
 use super::commands::Commands;
 use super::sections::Last;
-use crate::report::attention::{Number, many};
 use crate::report::entry::{Deed, Effects, Entry, Leave};
 use crate::report::finding::Finding;
 use crate::report::foreign::Foreign;
 use crate::report::outcome::Outcome;
+use crate::report::point::{Number, many};
 use crate::report::reading::Report;
 use crate::report::row::Spot;
 
@@ -31,6 +31,8 @@ pub(super) struct Card<'a> {
     /// What it is, where it is no call.
     pub(super) event: Option<&'static str>,
     pub(super) when: String,
+    /// Why it failed, where the effects do not say it.
+    pub(super) error: Option<&'a Foreign>,
     pub(super) count: u64,
     pub(super) times: String,
     pub(super) answer: &'static str,
@@ -89,6 +91,7 @@ fn card<'a>(report: &'a Report, commands: &Commands, finding: &'a Finding) -> Ca
         effects: entry.effects.as_ref(),
         event,
         when: when(&entry.timestamp),
+        error: entry.error.as_ref().filter(|_| entry.verdict() != "EXCEEDED" || event.is_some()),
         count: finding.count,
         times: many(finding.count, "time"),
         answer,

@@ -2,8 +2,8 @@
 //! keeps its size.
 
 use super::clock::{length_of, step, tick};
-use crate::report::attention::{Number, many};
 use crate::report::outcome::{Outcome, Outcomes};
+use crate::report::point::{Number, many};
 use crate::report::timeline::{Mark, Step, Timeline};
 
 /// A rectangle, in percent.

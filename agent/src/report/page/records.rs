@@ -6,6 +6,7 @@ use super::commands::Commands;
 use crate::report::entry::{Effects, Entry};
 use crate::report::foreign::Foreign;
 use crate::report::outcome::{Outcome, Weight};
+use crate::report::point::many;
 use crate::report::reading::Report;
 use crate::report::row::{Row, Spot};
 
@@ -22,8 +23,8 @@ pub(super) struct Record<'a> {
     pub(super) weight: &'static str,
     pub(super) relation: &'static str,
     pub(super) sound: bool,
-    /// What is read of it without opening it.
-    pub(super) gist: Vec<Foreign>,
+    /// What is read of it without opening it, and whether that is code.
+    pub(super) gist: Vec<(bool, Foreign)>,
     pub(super) grants: Vec<Grant>,
     /// Names and values of what else is known.
     pub(super) fields: Vec<(&'static str, Foreign)>,
@@ -91,19 +92,21 @@ fn record<'a>(
 }
 
 /// What went wrong and what was asked, or what it is about.
-fn gist(entry: &Entry) -> Vec<Foreign> {
-    let arguments = entry.arguments.as_ref().map(|arguments| arguments.0.clone());
-    let mut texts: Vec<Foreign> = entry.error.iter().cloned().chain(arguments).collect();
+fn gist(entry: &Entry) -> Vec<(bool, Foreign)> {
+    let arguments = entry.arguments.as_ref().map(|arguments| (true, arguments.0.clone()));
+    let error = entry.error.iter().map(|error| (false, error.clone()));
+    let mut texts: Vec<_> = error.chain(arguments).collect();
+    let mut add = |text: String| texts.push((false, text.as_str().into()));
     if let Some(configuration) = &entry.configuration {
         let files = configuration.files.listed.len() + configuration.files.more;
-        let changed = configuration.changed.listed.len();
-        texts.push(format!("{files} files, {changed} changed").as_str().into());
+        let changed = configuration.changed.listed.len() + configuration.changed.more;
+        add(format!("{}, {changed} changed", many(files as u64, "file")));
     }
     if let Some(checkpoint) = &entry.checkpoint {
-        texts.push(format!("signed: {}", checkpoint.reason.as_str()).as_str().into());
+        add(format!("signed: {}", checkpoint.reason.as_str()));
     }
     if texts.is_empty() {
-        texts.extend(entry.server_root.clone());
+        texts.extend(entry.server_root.clone().map(|root| (true, root)));
     }
     texts
 }

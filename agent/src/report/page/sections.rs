@@ -5,13 +5,13 @@ use std::fmt::Write;
 use super::clock::when;
 use super::commands::Commands;
 use crate::audit;
-use crate::report::attention::{Number, many};
 use crate::report::denials::{Denial, Few, Refusal, Refused};
 use crate::report::entry::Entry;
 use crate::report::facts::{Actor, Tool};
 use crate::report::foreign::Foreign;
 use crate::report::outcome::{Outcome, Outcomes, Weight};
 use crate::report::peers::{Address, Peer};
+use crate::report::point::{Number, many};
 use crate::report::reading::Report;
 use crate::report::row::Spot;
 
