@@ -340,7 +340,7 @@ fn killed() -> anyhow::Result<()> {
     let mut next = host.serve(&capabilities()?)?;
     next.listens()?;
     let gap = await_record(&host.rig.audit, |record| {
-        record.text("event") == "gap" && record.text("session_id") == session
+        record.text("event") == "gap" && record.text("session_id").ends_with(&session)
     });
     gap.with_context(|| next.said())?;
     host.call().with_context(|| next.said())?;

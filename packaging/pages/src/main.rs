@@ -3,6 +3,9 @@
 //! `warrantd-pages DIR` fills `DIR/man` with a page for each subcommand, and `DIR/completions` with
 //! a file for each shell.
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod page;
 
 use std::fs;
 use std::path::Path;
@@ -33,17 +36,18 @@ fn fresh(dir: &Path) -> anyhow::Result<std::path::PathBuf> {
 fn pages(dir: &Path) -> anyhow::Result<()> {
     let mut command = warrantd::cli::command().disable_help_subcommand(true);
     command.build();
-    page(&command, dir)
+    all(&command, dir)
 }
 
 /// The page of a command, and those of the commands below it.
-fn page(command: &Command, dir: &Path) -> anyhow::Result<()> {
+fn all(command: &Command, dir: &Path) -> anyhow::Result<()> {
     for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
-        page(below, dir)?;
+        all(below, dir)?;
     }
-    let page = Man::new(command.clone()).manual("warrantd");
-    page.generate_to(dir).with_context(|| format!("the page of {}", command.get_name()))?;
-    Ok(())
+    let file = dir.join(Man::new(command.clone()).get_filename());
+    let mut text = Vec::new();
+    page::write(command, &mut text)?;
+    fs::write(&file, text).with_context(|| format!("{}", file.display()))
 }
 
 fn completions(dir: &Path) -> anyhow::Result<()> {
