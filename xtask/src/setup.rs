@@ -129,7 +129,7 @@ pub(crate) fn for_bench() -> anyhow::Result<Vec<String>> {
     Ok(missing)
 }
 
-/// Builds a program of crates.io, unless it is there in this version.
+/// Builds a published program, unless it is there in this version.
 fn cargo_program(prefix: &Path, package: &Package) -> anyhow::Result<()> {
     let mut asked = Command::new(prefix.join("bin").join(package.name));
     if output(asked.arg("--version")).is_some_and(|said| said.ends_with(package.version)) {
