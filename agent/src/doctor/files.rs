@@ -1,13 +1,13 @@
 //! Who can write what warrantd trusts, and who can read what it keeps secret.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User};
 
-use super::finding::Finding;
+use super::finding::{Finding, some};
 use super::keys::holds_key;
 use super::site::Site;
 use crate::config::{HeaderSource, KeySource};
@@ -231,7 +231,7 @@ fn programs(site: &Site, users: &[ServerUser]) -> Vec<Finding> {
 
 /// Servers of one user can look into each other.
 fn shared_users(site: &Site) -> Vec<Finding> {
-    let mut by_user: std::collections::BTreeMap<&str, Vec<&str>> = Default::default();
+    let mut by_user: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for server in site.servers().filter(|server| !server.config.command.is_empty()) {
         by_user.entry(server.config.user()).or_default().push(&server.config.id);
     }
@@ -241,7 +241,7 @@ fn shared_users(site: &Site) -> Vec<Finding> {
         .map(|(user, servers)| {
             let what = format!(
                 "servers {} run as the same user `{user}`, and can read and stop each other",
-                super::finding::some(servers)
+                some(servers)
             );
             Finding::note(what)
                 .at(site.place("servers"))

@@ -7,15 +7,15 @@
 //!
 //! | of the checklist | here |
 //! |---|---|
-//! | customize authentication | [`authentication`], [`keys`] |
-//! | review policy rules | [`policies`], [`arguments`], [`side_doors`] |
-//! | test validation logic | [`decisions`], [`policies`] (cases for `warrantd test`) |
-//! | configure logging | [`audit`], [`shipping`] |
-//! | set rate limits | [`limits`] |
-//! | enable TLS | [`encryption`] |
-//! | test fail-closed behavior | [`trial`], [`kernel`] |
-//! | add monitoring | [`monitoring`], [`daemon`], [`service`] |
-//! | document policies, security review | [`policies`], [`files`] |
+//! | customize authentication | `authentication`, `keys` |
+//! | review policy rules | `policies`, `arguments`, `side_doors` |
+//! | test validation logic | `decisions`, `policies` (cases for `warrantd test`) |
+//! | configure logging | `audit`, `shipping` |
+//! | set rate limits | `limits` |
+//! | enable TLS | `encryption` |
+//! | test fail-closed behavior | `trial`, `kernel` |
+//! | add monitoring | `monitoring`, `daemon`, `service` |
+//! | document policies, security review | `policies`, `files` |
 #![forbid(unsafe_code)]
 
 mod arguments;

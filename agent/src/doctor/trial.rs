@@ -1,7 +1,7 @@
 //! The whole main line, tried for real: a session of its own, with a server of its own and a log of its own.
 //!
 //! The server is a shell that answers every call, the policy allows three tools, and the log is a file in memory
-//! (memfd_create(2)) that can be sealed: after that nothing can be written to it any more, as on a full disk.
+//! (`memfd_create(2)`) that can be sealed: after that nothing can be written to it any more, as on a full disk.
 //! Nothing of a warrantd that runs is touched.
 
 use std::io;

@@ -124,11 +124,20 @@ impl Conversation {
                 .watch
                 .as_ref()
                 .map_or_else(|| self.child_pid.into_iter().collect(), crate::kernel::Session::pids),
-            open: self.watch.as_ref().map_or_else(Vec::new, |watch| {
-                watch.open_peers().iter().map(ToString::to_string).collect()
-            }),
+            open: self.watch.as_ref().map_or_else(Vec::new, open_peers),
         }
     }
+}
+
+/// Peers that may be reached now, some dozens at most.
+fn open_peers(watch: &crate::kernel::Session) -> Vec<String> {
+    const MOST: usize = 32;
+    let open = watch.open_peers();
+    let mut told: Vec<String> = open.iter().take(MOST).map(ToString::to_string).collect();
+    if open.len() > MOST {
+        told.push(format!("and {} more", open.len() - MOST));
+    }
+    told
 }
 
 fn milliseconds(time: std::time::Duration) -> u64 {

@@ -5,7 +5,8 @@ use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{
-    Block, Borders, Cell, Clear, Paragraph, Row as Line_, StatefulWidget, Table, TableState, Widget,
+    Block, Borders, Cell, Clear, Paragraph, Row as TableRow, StatefulWidget, Table, TableState,
+    Widget,
 };
 
 use super::keys::HELP;
@@ -91,9 +92,10 @@ fn draw_table(model: &Model, pane: Pane, rows: Vec<Row>, area: Rect, buffer: &mu
     let widths = shown.iter().enumerate().map(|(at, (index, column))| {
         let name = u16::try_from(column.name.len()).unwrap_or(0);
         let marked = name + u16::from(*index == order.column);
-        match at == last {
-            true => Constraint::Min(column.width),
-            false => Constraint::Length(column.width.max(marked)),
+        if at == last {
+            Constraint::Min(column.width)
+        } else {
+            Constraint::Length(column.width.max(marked))
         }
     });
     let selected = model.selected(pane, rows.len());
@@ -105,12 +107,16 @@ fn draw_table(model: &Model, pane: Pane, rows: Vec<Row>, area: Rect, buffer: &mu
             let text = cells.get_mut(*index).and_then(Option::take).map(|cell| cell.text);
             aligned(text.unwrap_or_default(), column.right)
         };
-        Line_::new(shown.iter().map(cell).collect::<Vec<_>>()).style(style)
+        TableRow::new(shown.iter().map(cell).collect::<Vec<_>>()).style(style)
     });
     let title = format!(" {} ", title(pane, count));
     let border = if focused { Style::new().add_modifier(Modifier::BOLD) } else { Style::new() };
     let header =
+<<<<<<< ours
         Line_::new(names.collect::<Vec<_>>()).style(Style::new().add_modifier(Modifier::DIM));
+=======
+        TableRow::new(names.collect::<Vec<_>>()).style(Style::new().add_modifier(Modifier::DIM));
+>>>>>>> theirs
     let marked = if focused { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
     let table = Table::new(lines.collect::<Vec<_>>(), widths.collect::<Vec<_>>())
         .header(header)

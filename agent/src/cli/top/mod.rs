@@ -1,7 +1,7 @@
 //! `warrantd top`: the same as `warrantd status`, refreshed, with what happens in a second.
 //!
-//! [`feed`] asks, [`model`] keeps what it was told, [`tables`] say what there is to see of it, [`screen`] draws
-//! that, [`keys`] change what is seen.
+//! `feed` asks, `model` keeps what it was told, `tables` say what there is to see of it, `screen` draws
+//! that, `keys` change what is seen.
 
 mod draw;
 mod feed;

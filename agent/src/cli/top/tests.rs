@@ -239,7 +239,7 @@ fn keys_sort_and_filter() {
     assert_eq!(first(&model), "web");
     keys(&mut model, &[KeyCode::Char('r')]);
     // Round to the first column and on to the state.
-    (0..11).for_each(|_| drop(keys(&mut model, &[KeyCode::Right])));
+    keys(&mut model, &[KeyCode::Right; 11]);
     assert_eq!(model.order(Pane::Servers).column, 0);
     keys(&mut model, &[KeyCode::Left]);
     assert_eq!(model.order(Pane::Servers).column, 15);

@@ -8,7 +8,7 @@ use crate::session::{FlyingCall, SessionStatus};
 const SESSIONS: usize = 256;
 /// Calls in flight that are listed of a session.
 const CALLS: usize = 32;
-/// Peers that are listed of a session.
+/// Peers that are listed of a session, and one line that says how many more there are.
 const PEERS: usize = 32;
 /// Processes that are listed of a session.
 const PROCESSES: usize = 64;
@@ -38,7 +38,8 @@ fn session(session: &mut SessionStatus) {
     session.in_flight.truncate(CALLS);
     session.in_flight.iter_mut().for_each(call);
     session.calls_left_out = more;
-    rest(&mut session.open, PEERS);
+    session.open.truncate(PEERS + 1);
+    session.open.iter_mut().for_each(|peer| *peer = text(peer));
     session.pids.truncate(PROCESSES);
     session.actor = session.actor.as_deref().map(text);
     if let Some(frozen) = &mut session.frozen {
@@ -65,16 +66,8 @@ fn in_short(warrant: &Value, bytes: usize) -> Value {
     json!({"bytes": bytes, "grants": kinds})
 }
 
-fn rest(list: &mut Vec<String>, most: usize) {
-    let more = list.len().saturating_sub(most);
-    list.truncate(most);
-    list.iter_mut().for_each(|item| *item = text(item));
-    if more > 0 {
-        list.push(format!("and {more} more"));
-    }
-}
-
-fn text(whole: &str) -> String {
+/// The beginning of a text, if it is long.
+pub(super) fn text(whole: &str) -> String {
     match whole.char_indices().nth(TEXT) {
         Some((end, _)) => format!("{}…", whole.get(..end).unwrap_or_default()),
         None => whole.to_owned(),
@@ -115,7 +108,7 @@ mod tests {
         assert_eq!((first.in_flight.len(), first.calls_left_out), (CALLS, 8));
         assert_eq!(first.in_flight[0].age_ms, 39, "the oldest first");
         assert_eq!(first.in_flight[0].warrant["grants"], json!({"read": 4, "write": 1}));
-        assert_eq!(first.open.last().map(String::as_str), Some("and 8 more"));
+        assert_eq!(first.open.len(), PEERS + 1);
     }
 
     #[test]

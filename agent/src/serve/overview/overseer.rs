@@ -98,7 +98,11 @@ impl Overseer {
             servers,
             sessions,
             sessions_left_out,
-            log: LogView { file: shown(self.log.path()), last, trouble: self.log.trouble() },
+            log: LogView {
+                file: shown(self.log.path()),
+                last,
+                trouble: self.log.trouble().as_deref().map(bounds::text),
+            },
             receivers: self.receivers.iter().map(|(name, it)| receiver(name, it, last)).collect(),
         }
     }
@@ -151,7 +155,7 @@ fn receiver(name: &str, progress: &Progress, last: u64) -> ReceiverView {
         failures: progress.failures(),
         rejected: progress.rejected(),
         missed: progress.missed(),
-        last_error: progress.last_error(),
+        last_error: progress.last_error().as_deref().map(bounds::text),
     }
 }
 
