@@ -73,6 +73,8 @@ fn runs() -> anyhow::Result<()> {
 pub(crate) fn sh(command: &str) -> anyhow::Result<(i32, String)> {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("{{ {command}\n}} 2>&1")]).env("LC_ALL", "C");
+    // There is no terminal to ask anything on.
+    shell.env("DEBIAN_FRONTEND", "noninteractive");
     let done = shell.output().with_context(|| command.to_owned())?;
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
     Ok((done.status.code().unwrap_or(-1), said))
