@@ -22,6 +22,8 @@ pub(crate) const ALLOWED: &str = "10.99.0.7:8080";
 /// What a process that a server left behind tells of its attempts to reach both.
 pub(crate) const REPORT: &str = "/srv/stage/out/report.txt";
 
+/// As whom servers run.
+const TOOLS: &str = "tools";
 /// The user that the configuration knows.
 const KNOWN: &str = "alice";
 /// One that it does not.
@@ -32,14 +34,15 @@ const SERVER: &str = "/usr/lib/warrantd-tests/rogue-server";
 /// Makes users, hosts, files and the configuration. The daemon has not read it yet.
 pub(crate) fn set() -> anyhow::Result<()> {
     succeeds(&format!(
-        "useradd --create-home --uid 1500 {KNOWN} && useradd --create-home --uid 1501 {UNKNOWN}
+        "useradd --create-home --uid 1500 {KNOWN} && useradd --create-home --uid 1501 {UNKNOWN} &&
+         useradd --system {TOOLS} || exit
          for host in {DENIED} {ALLOWED}; do ip addr add ${{host%:*}}/32 dev lo || exit; done
-         mkdir -p {ROOT}/public {ROOT}/out && chown warrantd: {ROOT}/out
+         mkdir -p {ROOT}/public {ROOT}/out && chown {TOOLS}: {ROOT}/out
          printf %s '{NOTE}' >{ROOT}/public/note.txt && printf %s secret >{ROOT}/secret.txt"
     ))?;
     let server = |id: &str, words: &str| {
         format!(
-            "  - {{id: {id}, command: [{SERVER}{words}], root: {ROOT}, user: warrantd, policy: {POLICY}, \
+            "  - {{id: {id}, command: [{SERVER}{words}], root: {ROOT}, user: {TOOLS}, policy: {POLICY}, \
              auth: [peer_uid]}}\n"
         )
     };
@@ -57,7 +60,7 @@ pub(crate) fn set() -> anyhow::Result<()> {
 
 /// Takes away again what packages do not know of.
 pub(crate) fn clear() -> anyhow::Result<()> {
-    succeeds(&format!("userdel --remove {KNOWN} && userdel --remove {UNKNOWN} && rm -r {ROOT}"))?;
+    succeeds(&format!("userdel --remove {KNOWN} && userdel --remove {UNKNOWN} && userdel {TOOLS} && rm -r {ROOT}"))?;
     Ok(())
 }
 

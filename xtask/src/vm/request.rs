@@ -88,8 +88,8 @@ impl Vm {
 
 impl Vm {
     /// The tests of the installed package.
-    pub(crate) fn installed(arguments: Vec<String>) -> Self {
-        Self { systemd: true, arguments, ..Self::default() }
+    pub(crate) fn installed() -> Self {
+        Self { systemd: true, ..Self::default() }
     }
 }
 
@@ -183,9 +183,8 @@ mod tests {
         assert_eq!(all.len(), 2 * Series::value_variants().len());
         let command = Vm { shell_command: Some("true".into()), ..Vm::default() };
         assert!(command.configurations().iter().all(|configuration| configuration.bpf));
-        let installed = Vm { systemd: true, ..Vm::default() };
         assert_eq!(
-            installed.shares(),
+            Vm::installed().shares(),
             [(vec![Configuration { series: Series::V6_12, bpf: true }], Vec::new())]
         );
         let one = Vm { kernel: vec![Series::V6_1], lsm_bpf: Some(Switch::Off), ..Vm::default() };
