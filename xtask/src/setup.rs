@@ -108,6 +108,11 @@ pub(crate) fn for_machines() -> anyhow::Result<()> {
     programs(&[EMULATOR, NETWORK])
 }
 
+/// What those with systemd need besides: a Debian, packed.
+pub(crate) fn for_systemd() -> anyhow::Result<()> {
+    programs(&[BOOTSTRAP, ARCHIVER])
+}
+
 /// What measurements need: a relay as their floor, and peers. One that cannot be had is no reason to stop; what is
 /// given is why.
 pub(crate) fn for_bench() -> anyhow::Result<Vec<String>> {
@@ -147,6 +152,8 @@ type Program = (&'static [&'static str], &'static [&'static str]);
 const NETWORK: Program = (&["ip", "-V"], &["iproute2"]);
 const EMULATOR: Program = (&["qemu-system-x86_64", "--version"], &["qemu-system-x86"]);
 const RELAY: Program = (&["socat", "-V"], &["socat"]);
+const BOOTSTRAP: Program = (&["mmdebstrap", "--version"], &["mmdebstrap"]);
+const ARCHIVER: Program = (&["cpio", "--version"], &["cpio"]);
 const NODE_RUNTIME: Program = (&["npm", "--version"], &["nodejs", "npm"]);
 const PYTHON: Program =
     (&["python3", "-c", "import ensurepip, venv"], &["python3", "python3-venv"]);

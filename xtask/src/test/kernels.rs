@@ -1,4 +1,4 @@
-//! The kernel tests on other kernels, in virtual machines.
+//! The kernel tests on other kernels, and those of the installed package, in virtual machines.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,6 +24,8 @@ pub(super) fn check(tally: &mut Tally) {
         Ok(machine) => drop(count(tally, &machine, "end to end: ")),
         Err(error) => tally.failed(format!("end-to-end tests in a virtual machine: {error:#}")),
     }
+    say("the installed package, in a virtual machine with systemd");
+    drop(count(tally, &Vm::installed(), "installed: "));
 }
 
 /// A machine whose kernel enforces files, with the end-to-end tests of misdeeds and of enforcement.

@@ -2,7 +2,9 @@
 //! the kernel's Documentation/driver-api/early-userspace/buffer-format.rst).
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path};
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, bail};
 
@@ -17,28 +19,52 @@ pub(super) enum Entry {
 
 /// A file tree owned by root. Directories on the way to an entry are made with it.
 #[derive(Debug, Default)]
-pub(super) struct Tree(BTreeMap<String, Entry>);
+pub(super) struct Tree {
+    entries: BTreeMap<String, Entry>,
+    under: Option<PathBuf>,
+}
 
 impl Tree {
+    /// A tree that lies over the one in this archive: what is at the same path replaces what is there.
+    pub(super) fn over(archive: PathBuf) -> Self {
+        Self { entries: BTreeMap::new(), under: Some(archive) }
+    }
+
     /// Puts an entry at an absolute path without `..`. A later entry replaces an earlier one.
     pub(super) fn put(&mut self, path: &str, entry: Entry) -> anyhow::Result<()> {
         let name = name(path)?;
         for (at, _) in name.match_indices('/') {
-            self.0.entry(name[..at].to_owned()).or_insert(Entry::Directory { mode: 0o755 });
+            self.entries.entry(name[..at].to_owned()).or_insert(Entry::Directory { mode: 0o755 });
         }
-        self.0.insert(name, entry);
+        self.entries.insert(name, entry);
         Ok(())
     }
 
     /// Whether something is at this path.
     pub(super) fn has(&self, path: &str) -> bool {
-        name(path).is_ok_and(|name| self.0.contains_key(&name))
+        name(path).is_ok_and(|name| self.entries.contains_key(&name))
+    }
+
+    /// Whether there is a tree under it, with libraries of its own.
+    pub(super) fn lies_over(&self) -> bool {
+        self.under.is_some()
+    }
+
+    /// Writes a file that the kernel unpacks: archives one after the other.
+    pub(super) fn write(&self, to: &Path) -> anyhow::Result<()> {
+        let place = || to.display().to_string();
+        let mut file = File::create(to).with_context(place)?;
+        if let Some(under) = &self.under {
+            let mut under = File::open(under).with_context(|| under.display().to_string())?;
+            std::io::copy(&mut under, &mut file).with_context(place)?;
+        }
+        file.write_all(&self.archive()?).with_context(place)
     }
 
     /// The archive. Entries are sorted, so directories come before what is in them.
-    pub(super) fn archive(&self) -> anyhow::Result<Vec<u8>> {
+    fn archive(&self) -> anyhow::Result<Vec<u8>> {
         let mut archive = Vec::new();
-        for (number, (name, entry)) in (1u32..).zip(&self.0) {
+        for (number, (name, entry)) in (1u32..).zip(&self.entries) {
             member(&mut archive, number, name, entry)?;
         }
         let end = Entry::File { mode: 0, content: Vec::new() };
@@ -107,9 +133,9 @@ mod tests {
         let file = Entry::File { mode: 0o644, content: b"hello".to_vec() };
         tree.put("/a/b/c", file).unwrap();
         tree.put("/a", Entry::Directory { mode: 0o700 }).unwrap();
-        let names: Vec<_> = tree.0.keys().map(String::as_str).collect();
+        let names: Vec<_> = tree.entries.keys().map(String::as_str).collect();
         assert_eq!(names, ["a", "a/b", "a/b/c"]);
-        assert_eq!(tree.0["a"], Entry::Directory { mode: 0o700 });
+        assert_eq!(tree.entries["a"], Entry::Directory { mode: 0o700 });
         assert!(tree.has("/a/b") && !tree.has("/b"));
     }
 
@@ -144,6 +170,22 @@ mod tests {
         assert_eq!(archive[120..232], *file.as_bytes());
         assert_eq!(archive[232..240], *b"12345\0\0\0");
         assert!(archive[240..].starts_with(b"070701") && archive.len() % 4 == 0);
+    }
+
+    #[test]
+    fn a_tree_over_another_comes_after_it() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (under, whole) = (scratch.path().join("under"), scratch.path().join("whole"));
+        let file = || Entry::File { mode: 0o644, content: b"hello".to_vec() };
+        let mut first = Tree::default();
+        first.put("/a", file()).unwrap();
+        first.write(&under).unwrap();
+        let mut second = Tree::over(under);
+        second.put("/b", file()).unwrap();
+        second.write(&whole).unwrap();
+        let mut expected = first.archive().unwrap();
+        expected.extend(second.archive().unwrap());
+        assert_eq!(std::fs::read(whole).unwrap(), expected);
     }
 
     /// The programs of the distribution read what is written here.

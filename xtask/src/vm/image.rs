@@ -58,22 +58,28 @@ pub(super) fn base() -> anyhow::Result<Tree> {
     // What nobody but root may read.
     tree.put("/etc/shadow", Entry::File { mode: 0o640, content: b"root:*:20000::::::\n".into() })?;
     ensure!(tree.has("/usr/bin/ip"), "the package iproute2 is not installed");
-    // Its file may have been replaced by a later build since it was started.
-    let own = tempfile::NamedTempFile::new().context("a temporary file")?;
-    fs::copy("/proc/self/exe", own.path()).context("the file of this program")?;
-    add(&mut tree, &own.path().display().to_string(), job::INIT)?;
+    add_init(&mut tree)?;
     Ok(tree)
 }
 
+/// Puts this program into the machine, as its init.
+pub(super) fn add_init(tree: &mut Tree) -> anyhow::Result<()> {
+    // Its file may have been replaced by a later build since it was started.
+    let own = tempfile::NamedTempFile::new().context("a temporary file")?;
+    fs::copy("/proc/self/exe", own.path()).context("the file of this program")?;
+    add(tree, &own.path().display().to_string(), job::INIT)
+}
+
 /// Copies a file of this machine, without the debug information of programs, and with the libraries that it
-/// is linked with.
+/// is linked with unless there are others under the tree: those of two systems do not mix.
 pub(super) fn add(tree: &mut Tree, from: &str, to: &str) -> anyhow::Result<()> {
     let content = fs::read(from).with_context(|| from.to_owned())?;
     let mode = fs::metadata(from)?.permissions().mode() & 0o7777;
     if !content.starts_with(b"\x7fELF") {
         return tree.put(to, Entry::File { mode, content });
     }
-    for library in libraries(from) {
+    let libraries = if tree.lies_over() { Vec::new() } else { libraries(from) };
+    for library in libraries {
         let place = merged(&library);
         if !tree.has(&place) {
             let content = fs::read(&library).with_context(|| library.clone())?;

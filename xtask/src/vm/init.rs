@@ -2,11 +2,15 @@
 //!
 //! It makes the system look like a small Debian, runs one command with its output on the second serial line,
 //! buries what the command leaves behind, says how it ended, and turns the machine off.
+//!
+//! Where there is a systemd, it becomes that, which starts it again as a service for everything after the first
+//! step.
 
 use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, PipeReader, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::mpsc;
@@ -23,22 +27,38 @@ use super::job::{self, Job};
 
 /// What goes to the host.
 const OUTPUT: &str = "/dev/ttyS1";
+/// The init of a whole Debian.
+const SYSTEMD: &str = "/usr/lib/systemd/systemd";
 /// How long output is waited for after the command has ended: what it left behind may hold the pipe.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Whether this process is the init of a virtual machine.
+/// Whether this process is the init of a virtual machine, or its only service.
 pub(crate) fn is_init() -> bool {
-    std::process::id() == 1 && env::args_os().next().is_some_and(|name| name == job::INIT)
+    let named = env::args_os().next().is_some_and(|name| name == job::INIT);
+    named && (std::process::id() == 1 || Path::new(SYSTEMD).exists() && Path::new(job::PATH).exists())
 }
 
 /// Does the machine's job. Nobody is there to read an exit code.
 pub(crate) fn run() -> ExitCode {
-    let how = match prepare().and_then(|()| work()) {
+    let first = std::process::id() == 1;
+    let done = match (first, Path::new(SYSTEMD).exists()) {
+        (true, true) => become_systemd(),
+        (true, false) => prepare().and_then(|()| work()),
+        (false, _) => work(),
+    };
+    let how = match done {
         Ok(how) => how,
         Err(error) => format!("the machine could not do its job: {error:#}"),
     };
     end(&how);
     ExitCode::FAILURE
+}
+
+/// Leaves everything to systemd. Returns only when that cannot be.
+fn become_systemd() -> anyhow::Result<String> {
+    real_root().context("making a root that is a mount of its own")?;
+    let error = Command::new(SYSTEMD).exec();
+    Err(error).context(SYSTEMD)
 }
 
 /// Says how it ended, and turns the machine off.

@@ -133,11 +133,7 @@ impl Apt {
         let list = sources::list(series, &Mirrors::of_this_machine());
         fs::write(place.join("sources.list"), list)?;
         let configuration = place.join("apt.conf");
-        // How to reach a mirror (a proxy, say) is kept; hooks of the machine are not.
-        let access = Command::new("apt-config").args(["dump", "--no-empty", "Acquire"]).output();
-        let access = access.context("cannot run apt-config")?;
-        let access = String::from_utf8(access.stdout).context("apt-config")?;
-        fs::write(&configuration, sources::configuration(&place, &access))?;
+        fs::write(&configuration, sources::configuration(&place, &sources::access()?))?;
         Ok(Self { configuration })
     }
 

@@ -1,7 +1,6 @@
 //! Several machines that do the same job, some at a time.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -38,7 +37,7 @@ pub(super) fn run(
     tree.put(job::PATH, Entry::File { mode: 0o644, content: job.written() })?;
     let scratch = tempfile::tempdir().context("a temporary directory")?;
     let image = scratch.path().join("image");
-    fs::write(&image, tree.archive()?).with_context(|| format!("{}", image.display()))?;
+    tree.write(&image)?;
     drop(tree);
 
     let next = AtomicUsize::new(0);

@@ -1,8 +1,10 @@
-//! `cargo xtask vm`: the kernel tests, or any command, in virtual machines with other kernels.
+//! `cargo xtask vm`: the kernel tests, those of the installed package, or any command, in virtual machines.
 
 mod cpio;
+mod debian;
 mod image;
 mod init;
+mod installed;
 mod job;
 mod kernels;
 mod machine;
@@ -79,10 +81,13 @@ impl Vm {
     ) -> anyhow::Result<Done> {
         ensure!(cfg!(target_arch = "x86_64"), "the machines are x86-64 ones, unlike this host");
         setup::for_machines()?;
+        if self.systemd {
+            setup::for_systemd()?;
+        }
         let kernels = self.kernels()?;
         let hardware = Hardware {
             processors: self.processors,
-            megabytes: self.memory,
+            megabytes: self.megabytes(),
             parameters: self.parameter.join(" "),
         };
         let table = Mutex::new(anyhow::Ok(Table::default()));
@@ -99,11 +104,18 @@ impl Vm {
         let at_once = (&hardware, self.jobs);
         let mut ends = Vec::new();
         for (configurations, arguments) in self.shares() {
-            let mut tree = image::base()?;
+            let mut tree = match configurations.first() {
+                Some(first) if self.systemd => installed::base(first.series, self.update)?,
+                _ => image::base()?,
+            };
             let argv = match &self.shell_command {
                 Some(command) => vec!["/bin/sh".into(), "-c".into(), command.clone()],
+                None if self.systemd => installed::argv(&mut tree, &arguments)?,
                 None => suite::argv(&mut tree, &arguments)?,
             };
+            if self.systemd {
+                installed::add_package(&mut tree, self.package.as_deref())?;
+            }
             for (host, guest) in &self.file {
                 image::add(&mut tree, host, guest)?;
             }

@@ -1,5 +1,7 @@
 //! What was asked for on the command line.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 
 use super::machine::Configuration;
@@ -15,6 +17,13 @@ pub(super) enum Switch {
 /// What to run, and where.
 #[derive(Debug, Args)]
 pub(crate) struct Vm {
+    /// In a Debian with systemd (of the release with kernel 6.12, unless `--kernel` says otherwise), run the tests
+    /// of the installed package
+    #[arg(long)]
+    pub(super) systemd: bool,
+    /// With `--systemd`, the package to install instead of one that is made now
+    #[arg(long, value_name = "FILE", requires = "systemd")]
+    pub(super) package: Option<PathBuf>,
     /// Only this kernel series; can be repeated
     #[arg(long, value_name = "SERIES")]
     pub(super) kernel: Vec<Series>,
@@ -34,9 +43,9 @@ pub(crate) struct Vm {
     #[arg(long, value_name = "PARAMETER")]
     pub(super) parameter: Vec<String>,
     /// Write the table of what was measured into tests/kernel-matrix.md
-    #[arg(long, conflicts_with_all = ["kernel", "parameter", "lsm_bpf", "shell_command", "arguments"])]
+    #[arg(long, conflicts_with_all = ["systemd", "kernel", "parameter", "lsm_bpf", "shell_command", "arguments"])]
     pub(super) write_table: bool,
-    /// Fetch newer kernels of the same series
+    /// Fetch newer kernels of the same series, and with `--systemd` newer packages of the release
     #[arg(long)]
     pub(super) update: bool,
     /// How many machines run at a time
@@ -45,9 +54,9 @@ pub(crate) struct Vm {
     /// Processors of a machine
     #[arg(long, default_value_t = 2)]
     pub(super) processors: u32,
-    /// Memory of a machine, in MiB
-    #[arg(long, default_value_t = 1024)]
-    pub(super) memory: u32,
+    /// Memory of a machine, in MiB [default: 1024, and 1536 with `--systemd`, which is all in memory]
+    #[arg(long)]
+    pub(super) memory: Option<u32>,
     /// How long a job may take, in seconds
     #[arg(long, default_value_t = 1800)]
     pub(super) patience: u64,
@@ -77,10 +86,19 @@ impl Vm {
     }
 }
 
+impl Vm {
+    /// The tests of the installed package.
+    pub(crate) fn installed() -> Self {
+        Self { systemd: true, ..Self::default() }
+    }
+}
+
 /// The whole matrix.
 impl Default for Vm {
     fn default() -> Self {
         Self {
+            systemd: false,
+            package: None,
             kernel: Vec::new(),
             lsm_bpf: None,
             env: Vec::new(),
@@ -91,7 +109,7 @@ impl Default for Vm {
             update: false,
             jobs: 2,
             processors: 2,
-            memory: 1024,
+            memory: None,
             patience: 1800,
             arguments: Vec::new(),
         }
@@ -99,13 +117,18 @@ impl Default for Vm {
 }
 
 impl Vm {
-    /// The machines that were asked for. The tests run with and without `bpf` among the security modules; a
-    /// shell command runs with it.
+    /// Memory of a machine, in MiB.
+    pub(super) fn megabytes(&self) -> u32 {
+        self.memory.unwrap_or(if self.systemd { 1536 } else { 1024 })
+    }
+
+    /// The machines that were asked for. The kernel tests run with and without `bpf` among the security modules;
+    /// all else runs with it.
     pub(super) fn configurations(&self) -> Vec<Configuration> {
         let lists: &[bool] = match self.lsm_bpf {
             Some(Switch::On) => &[true],
             Some(Switch::Off) => &[false],
-            None if self.shell_command.is_some() => &[true],
+            None if self.systemd || self.shell_command.is_some() => &[true],
             None => &[true, false],
         };
         let with = |series| lists.iter().map(move |bpf| Configuration { series, bpf: *bpf });
@@ -116,6 +139,11 @@ impl Vm {
     /// the security modules only try the ways out: the rest does not depend on it.
     pub(super) fn shares(&self) -> Vec<(Vec<Configuration>, Vec<String>)> {
         let all = self.configurations();
+        if self.systemd {
+            // Each release has a tree of its own.
+            let alone = |configuration| (vec![configuration], self.arguments.clone());
+            return all.into_iter().map(alone).collect();
+        }
         if self.shell_command.is_some() || !self.arguments.is_empty() || self.lsm_bpf.is_some() {
             return vec![(all, self.arguments.clone())];
         }
@@ -125,7 +153,10 @@ impl Vm {
 
     /// The kernels among them.
     pub(super) fn series(&self) -> Vec<Series> {
-        let wanted = |series: &Series| self.kernel.is_empty() || self.kernel.contains(series);
+        let wanted = |series: &Series| match self.kernel.as_slice() {
+            [] => !self.systemd || *series == Series::V6_12,
+            kernels => kernels.contains(series),
+        };
         Series::value_variants().iter().copied().filter(wanted).collect()
     }
 }
@@ -152,6 +183,10 @@ mod tests {
         assert_eq!(all.len(), 2 * Series::value_variants().len());
         let command = Vm { shell_command: Some("true".into()), ..Vm::default() };
         assert!(command.configurations().iter().all(|configuration| configuration.bpf));
+        assert_eq!(
+            Vm::installed().shares(),
+            [(vec![Configuration { series: Series::V6_12, bpf: true }], Vec::new())]
+        );
         let one = Vm { kernel: vec![Series::V6_1], lsm_bpf: Some(Switch::Off), ..Vm::default() };
         let expected = [Configuration { series: Series::V6_1, bpf: false }];
         assert_eq!(one.configurations(), expected);

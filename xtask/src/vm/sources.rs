@@ -2,6 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context;
 
 use super::series::Series;
 
@@ -61,6 +64,13 @@ pub(super) fn list(series: Series, mirrors: &Mirrors) -> String {
         }
     }
     list
+}
+
+/// How the machine's own configuration reaches a mirror (by a proxy, say). What else it has, such as hooks,
+/// is not taken over.
+pub(super) fn access() -> anyhow::Result<String> {
+    let dump = Command::new("apt-config").args(["dump", "--no-empty", "Acquire"]).output();
+    String::from_utf8(dump.context("cannot run apt-config")?.stdout).context("apt-config")
 }
 
 /// A configuration that keeps all state below one directory, and takes over how to reach a mirror.
