@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::os::fd::AsFd;
 use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,7 +54,9 @@ impl Screen {
         drop((command, pty.slave));
         let keyboard = File::from(pty.master);
         let mut output = keyboard.try_clone()?;
-        let terminal = Arc::new(Mutex::new(vt100::Parser::new(24, 80, 0)));
+        let (rows, columns) =
+            (NonZero::new(24).context("rows")?, NonZero::new(80).context("columns")?);
+        let terminal = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
         let shown = terminal.clone();
         thread::spawn(move || {
             let mut bytes = [0; 4096];

@@ -10,7 +10,8 @@ use crate::machine::{lines, sh};
 /// Where packages put what they have.
 const TREES: &str = "/etc /opt /usr /var/lib";
 /// What every package changes.
-const OF_EVERYONE: [&str; 4] = ["/etc/ld.so.cache", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/systemd"];
+const OF_EVERYONE: [&str; 4] =
+    ["/etc/ld.so.cache", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/systemd"];
 const ACCOUNTS: [&str; 4] = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
 
 /// How it was before.

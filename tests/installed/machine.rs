@@ -63,7 +63,10 @@ pub(crate) fn report(passed: bool) {
 fn runs() -> anyhow::Result<()> {
     let up = fs::read_to_string("/proc/uptime")?;
     let seconds = up.split(' ').next().context("it is two numbers")?.parse()?;
-    measured("from power on until systemd has started everything", Duration::from_secs_f64(seconds));
+    measured(
+        "from power on until systemd has started everything",
+        Duration::from_secs_f64(seconds),
+    );
     let state = succeeds("systemctl is-system-running --wait || systemctl --failed --no-pager")?;
     ensure!(state.trim() == "running", "{state}");
     Ok(())

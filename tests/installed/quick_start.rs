@@ -53,7 +53,9 @@ fn walk() -> anyhow::Result<()> {
 /// The commands of the document, one a line; a line that ends with `\` goes on.
 fn commands(document: &str) -> anyhow::Result<Vec<String>> {
     let mut lines = document.lines().skip_while(|line| line.trim_end() != FENCE);
-    lines.next().with_context(|| format!("the document has no block that begins with `{FENCE}`"))?;
+    lines
+        .next()
+        .with_context(|| format!("the document has no block that begins with `{FENCE}`"))?;
     let block: Vec<_> = lines.take_while(|line| !line.starts_with("```")).collect();
     let block = block.join("\n").replace("\\\n", " ");
     let commands = block.lines().map(str::trim);

@@ -113,9 +113,8 @@ fn refused() -> anyhow::Result<()> {
     let (code, said) = sh("warrantd reload")?;
     ensure!(code == 78, "{code}: {said}");
     says_why(&said)?;
-    let failed = |record: &Record| {
-        record.text("event") == "reload" && record.text("status") == "FAILURE"
-    };
+    let failed =
+        |record: &Record| record.text("event") == "reload" && record.text("status") == "FAILURE";
     let record = records::await_record(Path::new(AUDIT), failed)?;
     says_why(record.text("error"))?;
     ensure!(record.get("operator_uid").as_u64() == Some(0), "{record:#?}");

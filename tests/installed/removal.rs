@@ -54,7 +54,10 @@ fn nothing_runs() -> anyhow::Result<()> {
         "for exe in /proc/[0-9]*/exe; do readlink $exe; done 2>/dev/null |
          grep -E '^(/usr/bin/warrantd|/usr/lib/warrantd-tests/rogue-server)'",
     )?;
-    none("units are loaded", "systemctl list-units --all --plain --no-legend 'warrantd*' | grep -v not-found")?;
+    none(
+        "units are loaded",
+        "systemctl list-units --all --plain --no-legend 'warrantd*' | grep -v not-found",
+    )?;
     none("sockets are there", "find /run -name '*warrantd*'")?;
     none("kernel objects are pinned", "find /sys/fs/bpf -mindepth 1")?;
     none("cgroups are there", "find /sys/fs/cgroup -name '*warrantd*'")?;

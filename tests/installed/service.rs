@@ -27,7 +27,10 @@ fn start() -> anyhow::Result<()> {
     is_active()?;
     let status = succeeds("systemctl status --no-pager warrantd")?;
     ensure!(status.contains("Active: active (running)"), "{status}");
-    ensure!(Path::new("/run/warrantd/honest.sock").exists(), "ready, and its sockets are not there");
+    ensure!(
+        Path::new("/run/warrantd/honest.sock").exists(),
+        "ready, and its sockets are not there"
+    );
     Ok(())
 }
 

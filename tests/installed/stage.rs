@@ -60,7 +60,9 @@ pub(crate) fn set() -> anyhow::Result<()> {
 
 /// Takes away again what packages do not know of.
 pub(crate) fn clear() -> anyhow::Result<()> {
-    succeeds(&format!("userdel --remove {KNOWN} && userdel --remove {UNKNOWN} && userdel {TOOLS} && rm -r {ROOT}"))?;
+    succeeds(&format!(
+        "userdel --remove {KNOWN} && userdel --remove {UNKNOWN} && userdel {TOOLS} && rm -r {ROOT}"
+    ))?;
     Ok(())
 }
 

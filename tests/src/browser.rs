@@ -1,4 +1,4 @@
-//! A real browser, Chromium, driven by the DevTools protocol over two pipes
+//! A real browser, Chromium, driven by the `DevTools` protocol over two pipes
 //! (<https://chromedevtools.github.io/devtools-protocol/>).
 
 use std::collections::VecDeque;
@@ -78,12 +78,12 @@ impl Browser {
             told: VecDeque::new(),
             _profile: profile,
         };
-        let target = browser.ask("Target.createTarget", json!({"url": "about:blank"}))?;
+        let target = browser.ask("Target.createTarget", &json!({"url": "about:blank"}))?;
         let attach = json!({"targetId": target["targetId"], "flatten": true});
-        let attached = browser.ask("Target.attachToTarget", attach)?;
-        browser.session = attached["sessionId"].as_str().context("a session")?.to_owned();
+        let attached = browser.ask("Target.attachToTarget", &attach)?;
+        attached["sessionId"].as_str().context("a session")?.clone_into(&mut browser.session);
         for domain in ["Page", "Runtime", "Log", "Network"] {
-            browser.ask(&format!("{domain}.enable"), json!({}))?;
+            browser.ask(&format!("{domain}.enable"), &json!({}))?;
         }
         Ok(browser)
     }
@@ -92,7 +92,7 @@ impl Browser {
     pub fn open(&mut self, file: &Path) -> anyhow::Result<()> {
         self.told.clear();
         let url = format!("file://{}", file.display());
-        let navigated = self.ask("Page.navigate", json!({"url": url}))?;
+        let navigated = self.ask("Page.navigate", &json!({"url": url}))?;
         ensure!(navigated.get("errorText").is_none(), "{url}: {navigated}");
         let deadline = Instant::now() + PATIENCE;
         while !self.told.iter().any(|told| told["method"] == "Page.loadEventFired") {
@@ -108,7 +108,7 @@ impl Browser {
     pub fn evaluate(&mut self, expression: &str) -> anyhow::Result<Value> {
         let parameters =
             json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
-        let answer = self.ask("Runtime.evaluate", parameters)?;
+        let answer = self.ask("Runtime.evaluate", &parameters)?;
         ensure!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
         Ok(answer["result"]["value"].clone())
     }
@@ -117,28 +117,28 @@ impl Browser {
     pub fn look(&mut self, width: u32, height: u32, dark: bool) -> anyhow::Result<()> {
         let size =
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
-        self.ask("Emulation.setDeviceMetricsOverride", size)?;
+        self.ask("Emulation.setDeviceMetricsOverride", &size)?;
         let scheme = if dark { "dark" } else { "light" };
         let feature = json!([{"name": "prefers-color-scheme", "value": scheme}]);
-        self.ask("Emulation.setEmulatedMedia", json!({"features": feature}))?;
+        self.ask("Emulation.setEmulatedMedia", &json!({"features": feature}))?;
         Ok(())
     }
 
     /// Runs no script of pages that are opened from now on.
     pub fn without_script(&mut self) -> anyhow::Result<()> {
-        self.ask("Emulation.setScriptExecutionDisabled", json!({"value": true}))?;
+        self.ask("Emulation.setScriptExecutionDisabled", &json!({"value": true}))?;
         Ok(())
     }
 
     /// A picture of what is seen, as PNG in Base64.
     pub fn picture(&mut self) -> anyhow::Result<String> {
-        let picture = self.ask("Page.captureScreenshot", json!({"format": "png"}))?;
+        let picture = self.ask("Page.captureScreenshot", &json!({"format": "png"}))?;
         Ok(picture["data"].as_str().context("a picture")?.to_owned())
     }
 
     /// What the page as printed is, as PDF in Base64.
     pub fn printed(&mut self) -> anyhow::Result<String> {
-        let printed = self.ask("Page.printToPDF", json!({"printBackground": true}))?;
+        let printed = self.ask("Page.printToPDF", &json!({"printBackground": true}))?;
         Ok(printed["data"].as_str().context("a document")?.to_owned())
     }
 
@@ -148,8 +148,10 @@ impl Browser {
         let complaint = |told: &&Value| {
             let level = told["params"]["entry"]["level"].as_str().unwrap_or_default();
             match told["method"].as_str().unwrap_or_default() {
-                "Runtime.exceptionThrown" | "Runtime.consoleAPICalled" => true,
-                "Page.javascriptDialogOpening" | "Page.windowOpen" => true,
+                "Runtime.exceptionThrown"
+                | "Runtime.consoleAPICalled"
+                | "Page.javascriptDialogOpening"
+                | "Page.windowOpen" => true,
                 "Log.entryAdded" => level != "verbose",
                 _ => false,
             }
@@ -165,7 +167,7 @@ impl Browser {
     }
 
     /// Sends a request and waits for its answer.
-    fn ask(&mut self, method: &str, parameters: Value) -> anyhow::Result<Value> {
+    fn ask(&mut self, method: &str, parameters: &Value) -> anyhow::Result<Value> {
         self.last_id += 1;
         let id = self.last_id;
         let mut request = json!({"id": id, "method": method, "params": parameters});
@@ -206,7 +208,7 @@ impl Drop for Browser {
     fn drop(&mut self) {
         // Its processes end with it when it is asked, and not always when it is killed.
         self.session.clear();
-        let _ = self.ask("Browser.close", json!({}));
+        let _ = self.ask("Browser.close", &json!({}));
         let deadline = Instant::now() + Duration::from_secs(5);
         while Instant::now() < deadline && matches!(self.process.try_wait(), Ok(None)) {
             thread::sleep(Duration::from_millis(20));

@@ -161,11 +161,11 @@ impl Run {
         let id = server.id.clone();
         let tally = Arc::new(Tally::new(move |server| server == id));
         log.observe(tally.clone());
-        let served = PlacedServer {
+        let placed = PlacedServer {
             server: server.clone(),
             policy: self.policy.clone().unwrap_or_default(),
         };
-        let configuration = Configuration { servers: vec![served], ..Configuration::default() };
+        let configuration = Configuration { servers: vec![placed], ..Configuration::default() };
         let now = move || configuration.clone();
         Overseer::new(sessions.clone(), kernel, log.clone(), tally, now)
     }

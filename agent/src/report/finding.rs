@@ -67,14 +67,14 @@ impl Findings {
         for (kind, refused, target) in deeds {
             hash.update(format!("{kind} {refused} {} {target}\n", target.len()));
         }
-        let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = hash.finalize().into();
+        let hash = hash.finalize();
         let alike = Alike {
             event: entry.event.name(),
             server: entry.server_id.as_ref().map(Foreign::name),
             what: entry.what().map(Foreign::name),
             actor: entry.actor.as_ref().map(Foreign::name),
             verdict: entry.verdict().to_owned(),
-            exceeded: [a, b, c, d, e, f, g, h],
+            exceeded: std::array::from_fn(|n| hash[n]),
         };
         let Some(finding) = self.0.of(alike) else { return };
         if finding.count == 0 {

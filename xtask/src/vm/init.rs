@@ -35,7 +35,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Whether this process is the init of a virtual machine, or its only service.
 pub(crate) fn is_init() -> bool {
     let named = env::args_os().next().is_some_and(|name| name == job::INIT);
-    named && (std::process::id() == 1 || Path::new(SYSTEMD).exists() && Path::new(job::PATH).exists())
+    named
+        && (std::process::id() == 1 || Path::new(SYSTEMD).exists() && Path::new(job::PATH).exists())
 }
 
 /// Does the machine's job. Nobody is there to read an exit code.

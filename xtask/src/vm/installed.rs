@@ -64,7 +64,8 @@ pub(super) fn base(series: Series, update: bool) -> anyhow::Result<Tree> {
 
 /// Builds the tests and what they run, puts them into the tree, and gives their command line.
 pub(super) fn argv(tree: &mut Tree, arguments: &[String]) -> anyhow::Result<Vec<String>> {
-    let tests = ["test", "--quiet", "--package", "warrantd-tests", "--test", "installed", "--no-run"];
+    let tests =
+        ["test", "--quiet", "--package", "warrantd-tests", "--test", "installed", "--no-run"];
     let mut programs = vec![("installed", built(&tests, "installed")?)];
     for name in ["rogue-server", "net-probe"] {
         let build = ["build", "--quiet", "--package", "warrantd-tests", "--bin", name];

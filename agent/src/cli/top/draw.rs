@@ -112,11 +112,7 @@ fn draw_table(model: &Model, pane: Pane, rows: Vec<Row>, area: Rect, buffer: &mu
     let title = format!(" {} ", title(pane, count));
     let border = if focused { Style::new().add_modifier(Modifier::BOLD) } else { Style::new() };
     let header =
-<<<<<<< ours
-        Line_::new(names.collect::<Vec<_>>()).style(Style::new().add_modifier(Modifier::DIM));
-=======
         TableRow::new(names.collect::<Vec<_>>()).style(Style::new().add_modifier(Modifier::DIM));
->>>>>>> theirs
     let marked = if focused { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
     let table = Table::new(lines.collect::<Vec<_>>(), widths.collect::<Vec<_>>())
         .header(header)

@@ -93,11 +93,11 @@ pub(super) fn rows(model: &Model, pane: Pane) -> Vec<Row> {
     match pane {
         Pane::Servers => each
             .flat_map(|(instance, overview)| {
-                let pace = |server: &ServerView| model.history.pace(instance, &server.id);
+                let latest = |server: &ServerView| model.history.pace(instance, &server.id);
                 overview
                     .servers
                     .iter()
-                    .map(move |it| server(&named(instance, &it.id), it, pace(it)))
+                    .map(move |it| server(&named(instance, &it.id), it, latest(it)))
             })
             .collect(),
         Pane::Calls => each.flat_map(|(_, overview)| calls(overview)).collect(),

@@ -112,13 +112,13 @@ impl Overseer {
         ConfigurationView { file: shown(file), generation, since, files }
     }
 
-    fn server(&self, served: &PlacedServer, sessions: &[SessionStatus]) -> ServerView {
-        let server = &served.server;
+    fn server(&self, placed: &PlacedServer, sessions: &[SessionStatus]) -> ServerView {
+        let server = &placed.server;
         let own: Vec<_> = sessions.iter().filter(|session| session.server == server.id).collect();
         let manner = server.manner();
         ServerView {
             id: server.id.clone(),
-            policy: shown(&served.policy),
+            policy: shown(&placed.policy),
             mode: server.policy.mode,
             manner,
             state: state(manner, own.len()),
