@@ -3,6 +3,7 @@
 //! `WARRANTD_TEST_PICTURES=DIR` writes what the browser shows there: in light and dark, wide and narrow, and
 //! as printed. `docs/report.png` is such a picture.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -166,7 +167,8 @@ fn real_calls() -> anyhow::Result<()> {
     ensure!(page.contains(&text(&rig.root.join("secret.txt"))), "what exceeded");
     ensure!(page.contains("127.0.0.1:9"), "the peer");
     let mode = fs::metadata(&out)?.permissions();
-    ensure!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o007 == 0, "{mode:?}");
+    let of_others = std::os::unix::fs::PermissionsExt::mode(&mode) % 8;
+    ensure!(of_others == 0, "{mode:?}");
 
     // An incident is the call and what belongs to it, whichever way it is named.
     for target in [told.exceeded.as_str(), calls[0].text("session_id")] {
@@ -316,7 +318,7 @@ fn forged(file: &Path, records: &[Value]) -> anyhow::Result<()> {
         let open = text.strip_suffix('}').context("an object")?;
         let line = format!("{open},\"seq\":{seq},\"prev_hash\":\"{before}\"");
         before = format!("{:x}", Sha256::digest(&line));
-        log.push_str(&format!("{line},\"hash\":\"{before}\"}}\n"));
+        writeln!(log, "{line},\"hash\":\"{before}\"}}")?;
     }
     fs::write(file, log).with_context(|| text(file))
 }

@@ -193,7 +193,7 @@ impl Host {
 
     /// Starts the daemon with these capabilities.
     fn serve(&self, capabilities: &BTreeSet<String>) -> anyhow::Result<Daemon> {
-        let all: String = capabilities.iter().map(|name| format!(",+{name}")).collect();
+        let all = capabilities.iter().fold(String::new(), |all, name| all + ",+" + name);
         let stderr = self.rig.scratch.path("stderr")?;
         let script =
             "echo $$ > \"$1/cgroup.procs\"; export SYSTEMD_EXEC_PID=$$; shift; exec \"$@\"";
@@ -287,7 +287,11 @@ fn works() -> anyhow::Result<()> {
     let mut daemon = host.serve(&capabilities()?)?;
     daemon.listens()?;
     let own = host.cgroup.0.join("daemon/cgroup.procs");
-    ensure!(fs::read_to_string(&own)?.trim() == daemon.process.id().to_string(), "{own:?}");
+    ensure!(
+        fs::read_to_string(&own)?.trim() == daemon.process.id().to_string(),
+        "{}",
+        own.display()
+    );
     let client = host.call().with_context(|| daemon.said())?;
     let sessions = host.cgroup.0.join("warrantd/serve");
     let session = fs::read_dir(&sessions)?.flatten().find(|entry| {

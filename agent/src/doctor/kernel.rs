@@ -104,7 +104,7 @@ pub(super) fn check(facts: &KernelFacts, site: Option<&Site>) -> Vec<Finding> {
     }
     findings.extend(facts.limits.iter().map(|limit| Finding::note(limit.clone())));
     findings.extend(floor(facts, site));
-    findings.extend(site.into_iter().flat_map(|site| enforcement(facts, site)));
+    findings.extend(site.into_iter().filter_map(|site| enforcement(facts, site)));
     findings
 }
 

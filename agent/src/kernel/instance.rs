@@ -145,9 +145,10 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        let done = match self.leaves.load(Ordering::Relaxed) {
-            true => self.cgroup.destroy(),
-            false => remove(&self.pins, &self.cgroup),
+        let done = if self.leaves.load(Ordering::Relaxed) {
+            self.cgroup.destroy()
+        } else {
+            remove(&self.pins, &self.cgroup)
         };
         if let Err(error) = done {
             tracing::warn!(%error, "the instance could not be removed; the next start will try again");

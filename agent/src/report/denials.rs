@@ -119,7 +119,7 @@ impl Default for Refusals {
 impl Refusals {
     /// Takes a record, if it is of one.
     pub(super) fn take(&mut self, entry: &Entry) {
-        if !entry.is("authentication") && !(entry.is("protocol_error") && !entry.is_denied()) {
+        if !entry.is("authentication") && (!entry.is("protocol_error") || entry.is_denied()) {
             return;
         }
         let refused = Refused {

@@ -55,7 +55,7 @@ impl Findings {
     pub(super) fn take(&mut self, entry: &Entry, asked_for: bool) {
         let Some(effects) = &entry.effects else { return };
         let grave = matches!(entry.verdict(), "EXCEEDED" | "INCOMPLETE");
-        if !grave && !(asked_for && entry.warrant.is_some()) {
+        if !(grave || asked_for && entry.warrant.is_some()) {
             return;
         }
         let deeds: BTreeSet<_> = effects

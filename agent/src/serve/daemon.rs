@@ -102,19 +102,16 @@ impl Daemon {
         let control = Control::of_daemon(&dir, sessions.clone(), orders.0.clone())
             .map_err(|source| DaemonError::Listen { path: control_path, source })?
             .with_overseer(overseer);
-        let metrics = match &loaded.fixed.metrics {
-            Some(config) => {
-                let watched = Watched { sessions, log: log.clone(), receivers, tally };
-                let known = roster.clone();
-                let is_server = move |id: &str| known.get(id).is_some();
-                let metrics = Arc::new(Metrics::new(is_server, watched));
-                log.observe(metrics.clone());
-                Some(Endpoint::bind(config, metrics).await?)
-            }
-            None => {
-                log.observe(tally);
-                None
-            }
+        let metrics = if let Some(config) = &loaded.fixed.metrics {
+            let watched = Watched { sessions, log: log.clone(), receivers, tally };
+            let known = roster.clone();
+            let is_server = move |id: &str| known.get(id).is_some();
+            let metrics = Arc::new(Metrics::new(is_server, watched));
+            log.observe(metrics.clone());
+            Some(Endpoint::bind(config, metrics).await?)
+        } else {
+            log.observe(tally);
+            None
         };
         let mut servers = Vec::new();
         for server in loaded.servers {

@@ -29,7 +29,7 @@ pub(crate) fn run(document: &Document) -> anyhow::Result<Ran> {
     let mut ran = Ran::default();
     let scratch = tempfile::tempdir().context("a temporary directory")?;
     // Servers under test run as another user.
-    let open = fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o755));
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(scratch.path(), open)?;
     let mut printed = None;
     for block in &document.blocks {

@@ -34,7 +34,7 @@ impl Style {
         if let Some(text) = part["text"].as_str() {
             return self.text(text.strip_suffix('\n').unwrap_or(text));
         }
-        let word = |key: &str| self.line(part[key].as_str().unwrap_or_default());
+        let word = |key: &str| safe(part[key].as_str().unwrap_or_default());
         match part["data"].as_str() {
             Some(data) => {
                 format!(
@@ -51,19 +51,20 @@ impl Style {
     /// A tool: its name, its arguments with those in brackets that may be left out, the first line of what it
     /// says of itself.
     pub(super) fn tool(self, tool: &Value) -> String {
-        let mut text = self.line(tool["name"].as_str().unwrap_or_default());
+        let mut text = safe(tool["name"].as_str().unwrap_or_default());
         let schema = &tool["inputSchema"];
         let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
             let kind = property["type"].as_str().unwrap_or("any");
-            let argument = self.line(&format!("{name}={}", kind.to_uppercase()));
-            let _ = match required.iter().any(|required| required == name) {
-                true => write!(text, " {argument}"),
-                false => write!(text, " [{argument}]"),
+            let argument = safe(&format!("{name}={}", kind.to_uppercase()));
+            let _ = if required.iter().any(|required| required == name) {
+                write!(text, " {argument}")
+            } else {
+                write!(text, " [{argument}]")
             };
         }
         if let Some(line) = tool["description"].as_str().and_then(|text| text.lines().next()) {
-            let _ = write!(text, "\n    {}", self.line(line));
+            let _ = write!(text, "\n    {}", safe(line));
         }
         text
     }
@@ -71,13 +72,13 @@ impl Style {
     /// An error: what it says, and what finds its record.
     pub(super) fn error(self, error: &Value) -> String {
         let message = error["message"].as_str().unwrap_or("an error without a message");
-        let mut text = format!("{} (code {}", self.line(message), error["code"]);
+        let mut text = format!("{} (code {}", safe(message), error["code"]);
         if let Some(reason) = error.pointer("/data/reason").and_then(Value::as_str) {
-            let _ = write!(text, ", {}", self.line(reason));
+            let _ = write!(text, ", {}", safe(reason));
         }
         text.push(')');
         if let Some(id) = error.pointer("/data/correlation_id").and_then(Value::as_str) {
-            let _ = write!(text, "\n  warrantd audit show --correlation {}", self.line(id));
+            let _ = write!(text, "\n  warrantd audit show --correlation {}", safe(id));
         }
         text
     }
@@ -85,11 +86,6 @@ impl Style {
     /// A text of any lines.
     fn text(self, text: &str) -> String {
         if self.terminal { harmless(text) } else { text.to_owned() }
-    }
-
-    /// A text within a line.
-    fn line(self, text: &str) -> String {
-        safe(text)
     }
 }
 

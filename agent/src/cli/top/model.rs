@@ -95,7 +95,9 @@ impl Model {
         match look {
             Look::Seen(told) => {
                 self.history.retain(&told);
-                told.iter().for_each(|(name, overview)| self.history.add(name, overview));
+                for (name, overview) in &told {
+                    self.history.add(name, overview);
+                }
                 if !self.paused {
                     (self.told, self.silence) = (told, None);
                 }

@@ -46,7 +46,7 @@ pub(super) struct Card<'a> {
 /// All cards, and how much more there is.
 #[derive(Debug)]
 pub(super) struct Cards<'a> {
-    pub(super) cards: Vec<Card<'a>>,
+    pub(super) all: Vec<Card<'a>>,
     pub(super) more: usize,
     pub(super) beyond: Number,
     pub(super) any_beyond: bool,
@@ -58,7 +58,7 @@ impl<'a> Cards<'a> {
         let findings = &report.facts.findings;
         let (gravest, more) = findings.gravest(CARDS);
         Self {
-            cards: gravest.into_iter().map(|finding| card(report, commands, finding)).collect(),
+            all: gravest.into_iter().map(|finding| card(report, commands, finding)).collect(),
             more,
             beyond: Number(findings.beyond()),
             any_beyond: findings.beyond() > 0,

@@ -17,9 +17,10 @@ pub(super) fn moment(at: Timestamp) -> String {
 /// `31 Jan 2026, 12:00 – 13:00 UTC`: the day once, if it is one.
 pub(super) fn span(from: Timestamp, to: Timestamp) -> String {
     let day = |at| format(at, "%F");
-    let (from, to) = match day(from) == day(to) {
-        true => (format(from, "%-d %b %Y, %H:%M:%S"), format(to, "%H:%M:%S UTC")),
-        false => (format(from, "%-d %b %Y, %H:%M"), format(to, "%-d %b %Y, %H:%M UTC")),
+    let (from, to) = if day(from) == day(to) {
+        (format(from, "%-d %b %Y, %H:%M:%S"), format(to, "%H:%M:%S UTC"))
+    } else {
+        (format(from, "%-d %b %Y, %H:%M"), format(to, "%-d %b %Y, %H:%M UTC"))
     };
     format!("{from} – {to}")
 }

@@ -1,6 +1,7 @@
 //! Commands that show what a page does not.
 
 use jiff::Timestamp;
+use std::fmt::Write as _;
 
 use super::About;
 use crate::report::reading::Report;
@@ -35,7 +36,7 @@ impl Commands {
         if report.window.is_none() {
             for (name, of) in [("actor", &scope.actor), ("server", &scope.server)] {
                 if let Some(of) = of {
-                    range.push_str(&format!(" --{name} {}", word(of)));
+                    let _ = write!(range, " --{name} {}", word(of)); // A string takes everything.
                 }
             }
         }

@@ -6,7 +6,6 @@ use crate::report::point::Number;
 
 /// A count in a table, where nothing is a dash: what there is stands out.
 #[askama::filter_fn]
-#[allow(unreachable_pub, clippy::unnecessary_wraps)] // What becomes of it is public; filters may fail.
 pub(super) fn counted(count: &u64, _: &dyn Values) -> askama::Result<String> {
     Ok(if *count == 0 { "–".to_owned() } else { Number(*count).to_string() })
 }

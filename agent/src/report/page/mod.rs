@@ -8,6 +8,14 @@ mod cards;
 mod chart;
 mod clock;
 mod commands;
+// What the macro of templates' filters makes of a function is public, takes references and may fail.
+#[allow(
+    unreachable_pub,
+    clippy::inline_always,
+    clippy::trivially_copy_pass_by_ref,
+    clippy::unnecessary_wraps,
+    clippy::unused_self
+)]
 mod filters;
 mod records;
 mod sections;

@@ -235,7 +235,7 @@ fn values(schema: &Value) -> Option<Vec<(String, String)>> {
         match (one.get("const"), one["enum"].as_array()) {
             (Some(word), _) => values.push((plain(word), meaning.to_owned())),
             (None, Some(words)) => {
-                values.extend(words.iter().map(|word| (plain(word), String::new())))
+                values.extend(words.iter().map(|word| (plain(word), String::new())));
             }
             // Alternatives of something else.
             (None, None) => return None,
