@@ -7,33 +7,37 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use warrantd_tests::browser::Browser;
-use warrantd_tests::client::Client;
+use warrantd_tests::client::{Client, Reply};
 use warrantd_tests::harness::test;
 use warrantd_tests::needs::Need;
 use warrantd_tests::records::{self, Record, await_record};
 use warrantd_tests::scratch::text;
 
 use crate::daemon::{BOTH, Daemon, KEY, terminate};
-use crate::rig::{DENIED, NOTE, Rig, UNAUTHENTICATED, WITHHELD, expect_error};
+use crate::rig::{DENIED, Rig, UNAUTHENTICATED, WITHHELD, expect_error};
 
-/// Reads of the note are honest but for the third, which looks at the secret as well.
 const POLICY: &str = "
 actors:
   - {id: assistant-service, allowed_tools: [read_text_file, list_directory, write_file, http_get]}
+  - {id: support-bot, allowed_tools: [read_text_file, list_directory]}
 constraints:
   read_text_file: {allowed_paths: ['public/**']}
   list_directory: {allowed_paths: ['public', 'public/**']}
   write_file: {allowed_paths: ['out/**']}
 effects: {tools: {http_get: {connect: ['${arguments.host}:${arguments.port}']}}}
 context: {end_user_id: {meta: com.example/user}}
-sanitize: {kinds: {ip: keep}}
 ";
+
+/// The key of the other actor.
+const BOT: &str = "wd-test-8c1a0b7d2e6f4953";
 
 /// Texts that would do something if they were anything but text. In JSON they stand as they are.
 const HOSTILE: [&str; 8] = [
@@ -71,57 +75,111 @@ struct Told {
     exceeded: String,
 }
 
-/// A file whose name would be markup: its directories are named `<` and so on.
-const NAMED: &str = "public/</script><img src=x onerror=boom()>\u{202e}.txt";
+/// A file whose name would be markup: its directory is named `<`.
+const NAMED: &str = "public/</script><img src=x onerror=boom()>.txt";
+
+/// Takes its time, as callers do.
+fn pause() {
+    thread::sleep(Duration::from_millis(60));
+}
+
+fn read(client: &mut Client, path: &str, user: &str) -> anyhow::Result<Reply> {
+    pause();
+    let call = json!({
+        "name": "read_text_file", "arguments": {"path": path}, "_meta": {"com.example/user": user},
+    });
+    client.request("tools/call", &call)
+}
 
 impl Told {
-    fn new() -> anyhow::Result<Self> {
+    /// A daemon whose server does more than it is asked for in the fifth read of a session.
+    fn start() -> anyhow::Result<Daemon> {
         let rig = Rig::new(POLICY)?;
+        rig.scratch.file("root/public/handbook.md", "Lunch is at noon.")?;
+        rig.scratch.file("root/hr/salaries.csv", "ada,90000")?;
         rig.scratch.file(&format!("root/{NAMED}"), "harmless")?;
-        let secret = text(&rig.root.join("secret.txt"));
-        let server =
-            [text(&rig.scratch.program("rogue-server")?), "--also-read".to_owned(), secret];
-        let server = [&server[..], &["--on".to_owned(), "3".to_owned()]].concat();
-        let daemon = Daemon::with(rig, BOTH, &server)?;
-        let mut client = Client::connect(daemon.connect(Some(KEY))?)?;
-        client.request("tools/list", &json!({}))?.result()?;
-        for _ in 0..2 {
-            let read = json!({
-                "name": "read_text_file", "arguments": {"path": "public/note.txt"},
-                "_meta": {"com.example/user": "<b onmouseover=boom()>ada"},
-            });
-            ensure!(client.request("tools/call", &read)?.text()? == NOTE);
+        let salaries = text(&rig.root.join("hr/salaries.csv"));
+        let mut server = vec![text(&rig.scratch.program("rogue-server")?)];
+        let misdeeds = [
+            "--also-read",
+            &salaries,
+            "--also-exec",
+            "/usr/bin/true",
+            "--also-connect",
+            "127.0.0.1:9",
+        ];
+        server.extend(misdeeds.into_iter().chain(["--on", "5"]).map(str::to_owned));
+        let hash = format!("{:x}", Sha256::digest(BOT));
+        let bot = format!("actors:\n  - {{id: support-bot, api_keys: ['sha256:{hash}']}}");
+        Daemon::configured(rig, BOTH, &server, |config| config.replace("actors:", &bot))
+    }
+
+    fn new() -> anyhow::Result<Self> {
+        let daemon = Self::start()?;
+        let mut assistant = Client::connect(daemon.connect(Some(KEY))?)?;
+        assistant.request("tools/list", &json!({}))?.result()?;
+        let mut bot = Client::connect(daemon.connect(Some(BOT))?)?;
+        for number in 1..=4 {
+            read(&mut assistant, "public/handbook.md", "u-4711")?.text()?;
+            read(&mut bot, "public/handbook.md", "u-0815")?.text()?;
+            assistant.call("list_directory", &json!({"path": "public"}))?.text()?;
+            pause();
+            let draft = json!({"path": format!("out/draft-{number}.md"), "content": "mine"});
+            assistant.call("write_file", &draft)?.text()?;
         }
-        let withheld = client.call("read_text_file", &json!({"path": "public/note.txt"}))?;
+        let withheld = read(&mut bot, "public/handbook.md", "u-0815")?;
         expect_error(&withheld, WITHHELD)?;
-        ensure!(client.call("read_text_file", &json!({"path": NAMED}))?.text()? == "harmless");
-        client.call("list_directory", &json!({"path": "public"}))?.result()?;
-        client.call("write_file", &json!({"path": "out/draft.md", "content": "mine"}))?.result()?;
-        for path in ["secret.txt", "public/../secret.txt", HOSTILE[0]] {
-            let denied = client.call("read_text_file", &json!({"path": path}))?;
-            ensure!(
-                denied.error_code() == Some(DENIED) || denied.result().is_ok(),
-                "{}",
-                denied.line
-            );
+        for path in ["hr/salaries.csv", "public/../hr/salaries.csv", "../../etc/passwd"] {
+            expect_refused(&read(&mut assistant, path, "u-4711")?)?;
         }
-        expect_error(&client.call(HOSTILE[1], &json!({}))?, DENIED)?;
+        pause();
+        expect_error(&assistant.call("delete_everything", &json!({"path": "/"}))?, DENIED)?;
         // Nobody listens there, and the kernel does not let it be tried.
         let peer = json!({"host": "127.0.0.1", "port": 9});
-        expect_error(&client.call("http_get", &peer)?, WITHHELD)?;
-        client.finish()?;
+        expect_error(&assistant.call("http_get", &peer)?, WITHHELD)?;
         let mut stranger = Client::start(daemon.connect(Some("wd-test-wrong"))?)?;
         expect_error(&stranger.initialize()?, UNAUTHENTICATED)?;
         drop(stranger);
+        for _ in 0..3 {
+            pause();
+            bot.call("list_directory", &json!({"path": "public"}))?.text()?;
+        }
+        bot.finish()?;
+        assistant.finish()?;
+        Self::end(daemon, withheld.correlation_id().to_owned())
+    }
+
+    /// What a hostile caller may say.
+    fn hostile() -> anyhow::Result<Self> {
+        let daemon = Self::start()?;
+        let mut client = Client::connect(daemon.connect(Some(KEY))?)?;
+        let user = "<b onmouseover=boom()>ada";
+        ensure!(read(&mut client, NAMED, user)?.text()? == "harmless");
+        for text in HOSTILE.into_iter().chain(HIDDEN.map(|(text, _)| text)) {
+            expect_refused(&read(&mut client, text, user)?)?;
+            expect_error(&client.call(text, &json!({text: text}))?, DENIED)?;
+        }
+        client.finish()?;
+        Self::end(daemon, String::new())
+    }
+
+    fn end(daemon: Daemon, exceeded: String) -> anyhow::Result<Self> {
         terminate(&daemon.process);
         await_record(&daemon.rig.audit, |r| r.text("checkpoint.reason") == "stop")?;
         let key = daemon.rig.scratch.path("audit.pub")?;
-        Ok(Self { daemon, key, exceeded: withheld.correlation_id().to_owned() })
+        Ok(Self { daemon, key, exceeded })
     }
 
     fn audit(&self) -> &Path {
         &self.daemon.rig.audit
     }
+}
+
+/// Fails unless a call was denied, or its arguments found wrong.
+fn expect_refused(reply: &Reply) -> anyhow::Result<()> {
+    let wrong = reply.result().is_ok_and(|result| result["isError"] == true);
+    ensure!(reply.error_code() == Some(DENIED) || wrong, "{}", reply.line);
+    Ok(())
 }
 
 /// Writes a report, and gives what `--json` says of it.
@@ -164,17 +222,21 @@ fn real_calls() -> anyhow::Result<()> {
         let (hash, seq) = (record.text("hash"), &record.0["seq"]);
         ensure!(page.contains(hash) && page.contains(&format!("id=\"r0-{seq}\"")), "{record:#?}");
     }
-    ensure!(page.contains(&text(&rig.root.join("secret.txt"))), "what exceeded");
+    ensure!(page.contains(&text(&rig.root.join("hr/salaries.csv"))), "what exceeded");
     ensure!(page.contains("127.0.0.1:9"), "the peer");
     let mode = fs::metadata(&out)?.permissions();
     let of_others = std::os::unix::fs::PermissionsExt::mode(&mode) % 8;
     ensure!(of_others == 0, "{mode:?}");
 
     // An incident is the call and what belongs to it, whichever way it is named.
-    for target in [told.exceeded.as_str(), calls[0].text("session_id")] {
+    let session = calls.iter().find(|call| call.text("correlation_id") == told.exceeded);
+    let session = session.context("its call")?.text("session_id").to_owned();
+    let own = calls.iter().filter(|call| call.text("session_id") == session).count();
+    for target in [told.exceeded.as_str(), &session] {
         let facts =
             report(&warrantd, told.audit(), &out, &["--incident", target, "--around", "0s"])?;
-        ensure!(facts["calls"]["total"] == calls.len(), "the whole session: {facts:#}");
+        ensure!(facts["calls"]["total"].as_u64() >= Some(own as u64), "the session: {facts:#}");
+        ensure!(facts["calls"]["total"].as_u64() < Some(calls.len() as u64), "{facts:#}");
         ensure!(facts["with_key"] == false, "{facts:#}");
     }
     // Another actor did nothing.
@@ -324,7 +386,7 @@ fn forged(file: &Path, records: &[Value]) -> anyhow::Result<()> {
 }
 
 fn hostile() -> anyhow::Result<()> {
-    let told = Told::new()?;
+    let told = Told::hostile()?;
     let rig = &told.daemon.rig;
     let warrantd = rig.scratch.program("warrantd")?;
     let out = rig.scratch.path("report.html")?;
@@ -334,8 +396,8 @@ fn hostile() -> anyhow::Result<()> {
     quiet(&mut browser, &out)?;
     let said = browser.evaluate("document.body.textContent")?;
     let said = said.as_str().context("text")?;
-    let file = NAMED.replace('\u{202e}', "\\u{202e}");
-    for text in [HOSTILE[0], HOSTILE[1], "<b onmouseover=boom()>ada", &file] {
+    let shown = HOSTILE.into_iter().chain(HIDDEN.map(|(_, shown)| shown));
+    for text in shown.chain(["<b onmouseover=boom()>ada", NAMED]) {
         ensure!(said.contains(text), "`{text}` is not there as it is");
     }
     // The same records with a text that does something wherever somebody could have put one.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
@@ -101,11 +101,11 @@ fn is_in_use(file: File) -> bool {
 }
 
 impl LogPart {
-    /// Opens it for reading.
+    /// Opens it for reading from its beginning. Who opens it twice at once may read half of it each time.
     pub fn open(&self) -> io::Result<File> {
-        match &self.open {
-            Some(file) => file.try_clone(),
-            None => File::open(&self.path),
-        }
+        let Some(file) = &self.open else { return File::open(&self.path) };
+        let mut file = file.try_clone()?; // Its place is shared.
+        file.rewind()?;
+        Ok(file)
     }
 }

@@ -446,9 +446,9 @@ impl Left {
     pub(super) fn new(report: &Report, commands: &Commands) -> Self {
         let facts = &report.facts;
         let out = [
-            (Weight::Grave, "that somebody should look at"),
-            (Weight::Notable, "that is good to know"),
-            (Weight::Ordinary, "where all is as it should be"),
+            (Weight::Grave, "to look at"),
+            (Weight::Notable, "good to know"),
+            (Weight::Ordinary, "without anything odd"),
         ];
         let out = out.into_iter().filter_map(|(weight, what)| {
             let count = facts.rows.left_out(weight);
