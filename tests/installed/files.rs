@@ -28,8 +28,8 @@ impl Snapshot {
         let (_, found) = sh(&format!("find {TREES} -xdev"))?;
         let of_everyone = |path: &str| {
             OF_EVERYONE.iter().any(|place| path.starts_with(place))
-                // The accounts as they were before the last change.
-                || ACCOUNTS.iter().any(|file| path.strip_suffix('-') == Some(file))
+                // Lists of accounts as they were before the last change.
+                || (path.starts_with("/etc/") && path.ends_with('-'))
         };
         let mut all: BTreeSet<String> =
             found.lines().filter(|path| !of_everyone(path)).map(str::to_owned).collect();

@@ -38,8 +38,8 @@ impl Insistent {
     }
 }
 
-/// Waits until both hosts were tried once more, as they should be.
-fn tried_after(known: usize) -> anyhow::Result<()> {
+/// Waits until both hosts were tried after so much of the report, and as it should be.
+pub(crate) fn tried_after(known: usize) -> anyhow::Result<()> {
     let told = |what: &str| report().get(known..).is_some_and(|lines| lines.contains(what));
     in_time("a process tries both hosts", || told(" denied EPERM\n") && told(" allowed ok\n"))?;
     Ok(())
