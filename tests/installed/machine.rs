@@ -62,8 +62,9 @@ pub(crate) fn report(passed: bool) {
 }
 
 /// How long the machine took until its job began, which comes last.
-pub(crate) fn boot() -> anyhow::Result<Duration> {
-    let stamp = succeeds("systemctl show --value --property=ActiveEnterTimestampMonotonic job.service")?;
+fn boot() -> anyhow::Result<Duration> {
+    let stamp =
+        succeeds("systemctl show --value --property=ActiveEnterTimestampMonotonic job.service")?;
     Ok(Duration::from_micros(stamp.trim().parse().context("a time in microseconds")?))
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use libtest_mimic::Trial;
@@ -10,7 +10,7 @@ use warrantd_tests::harness::test;
 use warrantd_tests::records;
 
 use crate::files::Snapshot;
-use crate::machine::{AUDIT, boot, is_active, measured, succeeds};
+use crate::machine::{AUDIT, is_active, measured, succeeds};
 use crate::service::last_call_was_within;
 
 /// The document, as `cargo xtask vm` put it here.
@@ -19,15 +19,12 @@ const DOCUMENT: &str = "/usr/lib/warrantd-tests/quick-start.md";
 const FENCE: &str = "```sh machine";
 /// Where the package is.
 const PACKAGES: &str = "/srv/packages";
-/// What a newcomer is promised: so many commands, and so much time.
+/// So many commands a newcomer is promised. How long they take is told and not asserted: an emulated machine on a
+/// busy host says nothing about that.
 const COMMANDS: usize = 5;
-const TIME: Duration = Duration::from_secs(60);
-/// A machine that needs more time to start does not have the processors to itself; what it takes for the rest
-/// says nothing then.
-const BOOT: Duration = Duration::from_secs(30);
 
 pub(crate) fn tests() -> Vec<Trial> {
-    vec![test("quick_start::a_minute_and_five_commands_to_the_first_enforced_call", &[], walk)]
+    vec![test("quick_start::five_commands_to_the_first_enforced_call", &[], walk)]
 }
 
 fn walk() -> anyhow::Result<()> {
@@ -49,7 +46,6 @@ fn walk() -> anyhow::Result<()> {
     last_call_was_within()?;
     let calls = records::calls(Path::new(AUDIT))?;
     ensure!(calls.len() == 1, "the first call is one of {}", calls.len());
-    ensure!(whole < TIME || boot()? > BOOT, "it took {} s", whole.as_secs());
     Ok(())
 }
 

@@ -259,6 +259,7 @@ mod tests {
 
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value)] // Made for it.
     fn take(facts: &mut Facts, seq: u64, more: Value) {
         let mut value = json!({
             "seq": seq, "timestamp": format!("2026-01-31T12:00:{seq:02}.000Z"), "session_id": "s",

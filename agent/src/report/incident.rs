@@ -262,10 +262,11 @@ mod tests {
             incident.find(entry);
         }
         incident.join();
-        while entries.iter().fold(false, |new, entry| incident.follow(entry) || new) {}
+        while entries.iter().filter(|entry| incident.follow(entry)).count() > 0 {}
         entries.iter().map(|entry| incident.relation(entry)).collect()
     }
 
+    #[allow(clippy::needless_pass_by_value)] // Made for it.
     fn record(minute: u32, event: &str, ids: Value) -> Value {
         let mut record = json!({
             "timestamp": format!("2026-01-31T12:{minute:02}:00.000Z"), "event": event,

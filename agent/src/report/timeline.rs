@@ -154,7 +154,9 @@ mod tests {
             times in prop::collection::vec(-4_000_000_000_000..253_402_300_799_999_i64, 1..60)
         ) {
             let mut timeline = Timeline::default();
-            times.iter().for_each(|at| timeline.call(*at, Outcome::Within));
+            for at in &times {
+                timeline.call(*at, Outcome::Within);
+            }
             let total: u64 = timeline.steps().map(|(_, step)| step.calls.total()).sum();
             prop_assert_eq!(total, times.len() as u64);
             let (from, to) = timeline.bounds().expect("bounds");

@@ -120,12 +120,20 @@ impl Document {
                     if let Some(block) = &mut block {
                         block.text.push_str(&more);
                     }
-                    heading.iter_mut().for_each(|heading| heading.push_str(&more));
-                    links.iter_mut().for_each(|link| link.text.push_str(&more));
+                    if let Some(heading) = &mut heading {
+                        heading.push_str(&more);
+                    }
+                    for link in &mut links {
+                        link.text.push_str(&more);
+                    }
                 }
                 Event::Code(code) => {
-                    heading.iter_mut().for_each(|heading| heading.push_str(&code));
-                    links.iter_mut().for_each(|link| link.text.push_str(&code));
+                    if let Some(heading) = &mut heading {
+                        heading.push_str(&code);
+                    }
+                    for link in &mut links {
+                        link.text.push_str(&code);
+                    }
                     document.spans.push((line(), code.to_string()));
                 }
                 _ => {}

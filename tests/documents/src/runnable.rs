@@ -93,7 +93,7 @@ fn first_difference(shown: &str, printed: &str) -> Option<String> {
     let mut shown = shown.lines().peekable();
     while let Some(line) = shown.next() {
         if line.trim() == "…" {
-            let Some(next) = shown.peek() else { return None };
+            let next = shown.peek()?;
             while printed.peek().is_some_and(|line| !fits(next, line)) {
                 printed.next();
             }

@@ -58,7 +58,7 @@ impl Call {
         let mut conversation = Conversation::open(&self.door.socket(), key, self.timeout.0)?;
         let tools = match conversation.tools()? {
             Ok(tools) => tools,
-            Err(error) => return self.failed(&error, style),
+            Err(error) => return self.failed(&error),
         };
         let Some(tool) = &self.tool else {
             if self.json {
@@ -67,7 +67,7 @@ impl Call {
                 output::line("no tool that this caller may call")?;
             }
             let listed = tools.iter().filter(|_| !self.json);
-            listed.map(|tool| style.tool(tool)).try_for_each(|text| output::line(&text))?;
+            listed.map(Style::tool).try_for_each(|text| output::line(&text))?;
             return Ok(ExitCode::SUCCESS);
         };
         let definition = tools.iter().find(|known| known["name"] == **tool);
@@ -78,7 +78,7 @@ impl Call {
         let params = json!({ "name": tool, "arguments": arguments });
         let result = match conversation.request("tools/call", &params)? {
             Answer::Ok(result) => result,
-            Answer::Err(error) => return self.failed(&error, style),
+            Answer::Err(error) => return self.failed(&error),
         };
         if self.json {
             output::line(&pretty(&json!({ "result": result }))?)?;
@@ -90,12 +90,12 @@ impl Call {
     }
 
     /// An error in place of a result.
-    fn failed(&self, error: &serde_json::Value, style: Style) -> Result<ExitCode, Failure> {
+    fn failed(&self, error: &serde_json::Value) -> Result<ExitCode, Failure> {
         if self.json {
             output::line(&pretty(&json!({ "error": error }))?)?;
             return Ok(ExitCode::from(1));
         }
-        Err(Failure::Other(style.error(error)))
+        Err(Failure::Other(Style::error(error)))
     }
 }
 

@@ -50,7 +50,7 @@ impl Style {
 
     /// A tool: its name, its arguments with those in brackets that may be left out, the first line of what it
     /// says of itself.
-    pub(super) fn tool(self, tool: &Value) -> String {
+    pub(super) fn tool(tool: &Value) -> String {
         let mut text = safe(tool["name"].as_str().unwrap_or_default());
         let schema = &tool["inputSchema"];
         let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -70,7 +70,7 @@ impl Style {
     }
 
     /// An error: what it says, and what finds its record.
-    pub(super) fn error(self, error: &Value) -> String {
+    pub(super) fn error(error: &Value) -> String {
         let message = error["message"].as_str().unwrap_or("an error without a message");
         let mut text = format!("{} (code {}", safe(message), error["code"]);
         if let Some(reason) = error.pointer("/data/reason").and_then(Value::as_str) {
@@ -123,7 +123,7 @@ mod tests {
         let piped = Style { terminal: false };
         assert_eq!(piped.result(&result), ["\u{1b}[2Jgone\u{202e}"], "a file gets what was said");
         let error = json!({"code": 1, "message": "\u{1b}c"});
-        assert_eq!(piped.error(&error), "\\u{1b}c (code 1)");
+        assert_eq!(Style::error(&error), "\\u{1b}c (code 1)");
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
                 "required": ["path"],
             },
         });
-        assert_eq!(TERMINAL.tool(&tool), "read path=STRING [lines=INTEGER]\n    Reads a file.");
+        assert_eq!(Style::tool(&tool), "read path=STRING [lines=INTEGER]\n    Reads a file.");
     }
 
     #[test]
@@ -146,6 +146,6 @@ mod tests {
         });
         let expected = "denied by policy: no rule (code -31003, policy_denied)
   warrantd audit show --correlation 019a";
-        assert_eq!(TERMINAL.error(&error), expected);
+        assert_eq!(Style::error(&error), expected);
     }
 }

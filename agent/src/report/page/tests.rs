@@ -65,7 +65,9 @@ impl Stage {
         let key = AuditKey::open_or_make(&dir.path().join("audit.key")).expect("a key");
         let options = Options { key: Some(Arc::new(key)), ..Options::default() };
         let log = Log::open_with(&dir.path().join("log"), "audit", options).expect("opens");
-        records.iter().for_each(|record| log.append(record).expect("written"));
+        for record in records {
+            log.append(record).expect("written");
+        }
         log.checkpoint(Reason::Stop).expect("signed");
         Self { dir }
     }

@@ -36,7 +36,9 @@ fn describe(page: &mut String, command: &Command, level: &str) {
     let arguments: Vec<_> = command.get_arguments().filter(|arg| is_shown(arg)).collect();
     if !arguments.is_empty() {
         page.push('\n');
-        arguments.iter().for_each(|argument| item(page, argument));
+        for argument in arguments {
+            item(page, argument);
+        }
     }
     if let Some(after) = command.get_after_help().map(ToString::to_string) {
         examples(page, &after);

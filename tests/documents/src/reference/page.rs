@@ -24,10 +24,7 @@ pub(super) fn render(head: &str, schema: &Schema, of_record: bool) -> anyhow::Re
         out.keys(simple.into_iter().flatten());
     }
     for keys in deep {
-        let (first, rest) = match keys.split_first() {
-            Some(parts) => parts,
-            None => continue,
-        };
+        let Some((first, rest)) = keys.split_first() else { continue };
         out.heading(&format!("`{}`", first.path));
         out.paragraph(first);
         out.keys(rest);
