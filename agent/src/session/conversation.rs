@@ -141,6 +141,9 @@ pub(super) struct Conversation {
     /// How client and server come to terms.
     pub(super) terms: Terms,
     pub(super) subscriptions: Subscriptions,
+    /// What the server sent last came together with what it sent before, so that what was read from the kernel
+    /// for that is all that had happened by then.
+    pub(super) covered: bool,
     /// The server has answered a request.
     pub(super) answered: bool,
     pub(super) terminated: bool,
@@ -200,7 +203,10 @@ impl Conversation {
                     self.hear(said.map_err(SessionError::Client)?).await?;
                 }
                 heard = server.next(), if room && !frozen => match heard {
-                    Some(Sent::Message(from, line)) => self.hear_server(from, line).await?,
+                    Some(Sent::Message(from, line)) => {
+                        self.covered = server.came_with_the_last();
+                        self.hear_server(from, line).await?;
+                    }
                     Some(Sent::TooLong) => {
                         tracing::warn!(server = self.context.server.id, "message too long; dropped");
                     }
@@ -296,14 +302,18 @@ impl Conversation {
 
     /// Reads the kernel's events up to now into the books.
     pub(super) fn drain(&mut self) {
-        if let Some(watch) = &self.watch {
-            let drained = watch.drain();
-            let (effects, ambient) = names::tell(drained.effects, self.resolver.as_ref());
-            let server = &self.context.server;
-            self.context.sessions.reached.note(&server.id, &effects, jiff::Timestamp::now);
-            let drain = Drain { effects, ambient, lost: drained.lost, cut: drained.incomplete };
-            self.gate.enter(drain, &server.ambient, |effect| sanitized(effect, &server.sanitizer));
+        if let Some(drained) = self.watch.as_ref().map(kernel::Session::drain) {
+            self.enter(drained);
         }
+    }
+
+    /// Enters what the kernel told into the books.
+    pub(super) fn enter(&mut self, drained: kernel::Drained) {
+        let (effects, ambient) = names::tell(drained.effects, self.resolver.as_ref());
+        let server = &self.context.server;
+        self.context.sessions.reached.note(&server.id, &effects, jiff::Timestamp::now);
+        let drain = Drain { effects, ambient, lost: drained.lost, cut: drained.incomplete };
+        self.gate.enter(drain, &server.ambient, |effect| sanitized(effect, &server.sanitizer));
     }
 
     /// Records effects that belong to no call, and what follows from them, if anything.

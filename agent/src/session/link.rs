@@ -111,6 +111,14 @@ pub(super) enum FromServer {
 }
 
 impl FromServer {
+    /// Whether what came last had been read together with what came before.
+    pub(super) fn came_with_the_last(&self) -> bool {
+        match self {
+            Self::Lines(lines) => !lines.is_fresh(),
+            Self::Upstream { .. } => false,
+        }
+    }
+
     /// What comes next; `None` when the server has ended. Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> Option<Sent> {
         match self {

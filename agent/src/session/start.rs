@@ -87,6 +87,7 @@ pub(super) async fn run(
         watch,
         files,
         resolver,
+        covered: false,
         answered: false,
         terminated: false,
         killed: false,

@@ -1,6 +1,7 @@
 //! Newline-delimited messages, the framing of MCP's stdio transport (revision 2025-11-25, section
 //! Transports), which is also used on Unix sockets.
 
+use memchr::{memchr, memchr_iter};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
 
@@ -21,18 +22,29 @@ pub struct LineReader<R> {
     limit: usize,
     skipping: bool,
     put_back: Option<Vec<u8>>,
+    /// Whether the stream has been read since the line before the last one was given.
+    fresh: bool,
+    /// The same since the last one.
+    read: bool,
 }
 
 impl<R: AsyncRead + Unpin> LineReader<R> {
     /// Reads lines of at most `limit` bytes.
     pub fn new(reader: R, limit: usize) -> Self {
         let reader = BufReader::with_capacity(64 << 10, reader);
-        Self { reader, line: Vec::new(), limit, skipping: false, put_back: None }
+        let (line, put_back) = (Vec::new(), None);
+        Self { reader, line, limit, skipping: false, put_back, fresh: true, read: true }
     }
 
     /// Makes `line` the next one.
     pub fn put_back(&mut self, line: Vec<u8>) {
         self.put_back = Some(line);
+    }
+
+    /// Whether the last line was read from the stream when it was asked for. Otherwise it had come together with
+    /// the one before.
+    pub fn is_fresh(&self) -> bool {
+        self.fresh
     }
 
     /// The next line; `None` at the end of the stream. Empty lines are passed over. A last line
@@ -42,11 +54,12 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             return Ok(Some(Line::Whole(line)));
         }
         loop {
+            self.read |= self.reader.buffer().is_empty();
             let buffer = self.reader.fill_buf().await?;
             if buffer.is_empty() {
                 return Ok(None);
             }
-            let end = buffer.iter().position(|byte| *byte == b'\n');
+            let end = memchr(b'\n', buffer);
             let part = buffer.get(..end.unwrap_or(buffer.len())).unwrap_or_default();
             if self.line.len() + part.len() > self.limit {
                 self.skipping = true;
@@ -59,6 +72,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             if end.is_none() {
                 continue;
             }
+            self.fresh = std::mem::take(&mut self.read);
             if std::mem::take(&mut self.skipping) {
                 return Ok(Some(Line::TooLong));
             }
@@ -86,17 +100,11 @@ impl LineWriter {
     pub fn new<W: AsyncWrite + Unpin + Send + 'static>(mut writer: W, depth: usize) -> Self {
         let (queue, mut lines) = mpsc::channel::<Vec<u8>>(depth);
         let task = tokio::spawn(async move {
-            while let Some(mut line) = lines.recv().await {
-                // What follows a line end would be a message of its own. In JSON it stands between
-                // tokens alone.
-                for byte in &mut line {
-                    if *byte == b'\n' {
-                        *byte = b' ';
-                    }
-                }
-                line.push(b'\n');
+            let mut waiting = Vec::with_capacity(depth);
+            while lines.recv_many(&mut waiting, depth).await > 0 {
+                let text = joined(&mut waiting);
                 // When the other end is gone, its reader says so; the rest is thrown away.
-                if writer.write_all(&line).await.is_err() || writer.flush().await.is_err() {
+                if writer.write_all(&text).await.is_err() || writer.flush().await.is_err() {
                     return;
                 }
             }
@@ -127,8 +135,35 @@ impl LineWriter {
     }
 }
 
+/// Lines as they are written: together, so that what waits takes one system call.
+fn joined(lines: &mut Vec<Vec<u8>>) -> Vec<u8> {
+    let mut lines = lines.drain(..);
+    let mut text = lines.next().unwrap_or_default();
+    end_line(&mut text, 0);
+    for line in lines {
+        let start = text.len();
+        text.extend_from_slice(&line);
+        end_line(&mut text, start);
+    }
+    text
+}
+
+/// Makes what begins at `start` one line. What follows a line end would be a message of its own. In JSON it stands
+/// between tokens alone.
+fn end_line(text: &mut Vec<u8>, start: usize) {
+    let ends: Vec<usize> = memchr_iter(b'\n', text.get(start..).unwrap_or_default()).collect();
+    for end in ends {
+        if let Some(byte) = text.get_mut(start + end) {
+            *byte = b' ';
+        }
+    }
+    text.push(b'\n');
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     async fn read(text: &[u8], limit: usize) -> Vec<Line> {
@@ -152,6 +187,26 @@ mod tests {
         assert_eq!(read(&text, 100).await, [Line::TooLong, Line::Whole(b"ok".to_vec())]);
         assert_eq!(read(b"12345\n", 5).await, [Line::Whole(b"12345".to_vec())]);
         assert_eq!(read(b"123456\n", 5).await, [Line::TooLong]);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_came_with_the_one_before_is_not_fresh() {
+        let (mut near, far) = tokio::io::duplex(100);
+        let mut reader = LineReader::new(far, 100);
+        let mut next = async |reader: &mut LineReader<_>, said: &[u8]| {
+            near.write_all(said).await.expect("written");
+            let line = reader.next().await.expect("read");
+            (line, reader.is_fresh())
+        };
+        let line = |text: &[u8]| Some(Line::Whole(text.to_vec()));
+        assert_eq!(next(&mut reader, b"1\n2\n").await, (line(b"1"), true));
+        assert_eq!(next(&mut reader, b"").await, (line(b"2"), false));
+        assert_eq!(next(&mut reader, b"3\n4").await, (line(b"3"), true));
+        assert_eq!(next(&mut reader, b"5\n").await, (line(b"45"), true), "a part came later");
+        // What was waited for in vain and came then is fresh.
+        assert!(tokio::time::timeout(Duration::ZERO, reader.next()).await.is_err());
+        assert_eq!(next(&mut reader, b"6\n\n7\n").await, (line(b"6"), true));
+        assert_eq!(next(&mut reader, b"").await, (line(b"7"), false));
     }
 
     #[tokio::test]
