@@ -76,6 +76,8 @@ pub(super) async fn run(
         link,
         opener,
         clients: only.into_iter().collect(),
+        told: Vec::new(),
+        records: std::sync::Mutex::default(),
         shared,
         gone: Vec::new(),
         wire: super::wire::Wire::default(),
