@@ -63,6 +63,19 @@ pub struct Log {
     group: Group,
 }
 
+/// A record that is ready to be written.
+pub struct Prepared {
+    draft: Draft,
+    /// For who looks on.
+    record: Option<Box<Record>>,
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").field("bytes", &self.draft.size()).finish_non_exhaustive()
+    }
+}
+
 impl Log {
     /// Opens `<dir>/<name>.jsonl` for appending; makes both when missing, readable by their owner
     /// alone.
@@ -105,6 +118,39 @@ impl Log {
             match &written {
                 Ok(()) => observer.written(record),
                 Err(_) => observer.failed(),
+            }
+        }
+        written
+    }
+
+    /// Makes a record ready to be written together with others.
+    pub fn prepare(&self, record: &Record) -> Result<Prepared, AuditError> {
+        let draft = Draft::new(record)?;
+        Ok(Prepared { draft, record: self.observer.get().map(|_| Box::new(record.clone())) })
+    }
+
+    /// Writes records, in this order and with one system call. What is true of [`Log::append`] and one record is
+    /// true of all of them here.
+    pub fn append_all(&self, records: Vec<Prepared>) -> Result<(), AuditError> {
+        let (drafts, records): (Vec<Draft>, Vec<_>) =
+            records.into_iter().map(|prepared| (prepared.draft, prepared.record)).unzip();
+        if drafts.is_empty() {
+            return Ok(());
+        }
+        let written = {
+            let mut writer = self.writer();
+            if writer.is_full(drafts.iter().map(Draft::size).sum()) {
+                writer.rotate();
+            }
+            writer.write_all(drafts)
+        };
+        let written = written.and_then(|seq| self.settle(seq));
+        if let Some(observer) = self.observer.get() {
+            for record in records.iter().flatten() {
+                match &written {
+                    Ok(()) => observer.written(record),
+                    Err(_) => observer.failed(),
+                }
             }
         }
         written
@@ -231,6 +277,21 @@ mod tests {
             assert_eq!(lines(&log).len(), 2 * (round + 1));
             assert_chain(&lines(&log));
         }
+    }
+
+    #[test]
+    fn records_that_are_written_together_are_chained() {
+        let dir = tempfile::tempdir().expect("dir");
+        let log = Log::open_with(dir.path(), "audit", small()).expect("opens");
+        for round in 1..=5 {
+            log.append_all(Vec::new()).expect("nothing to write");
+            let all = (0..round).map(|_| log.prepare(&record("a")).expect("encodes"));
+            log.append_all(all.collect()).expect("written");
+            log.append(&record("b")).expect("written");
+        }
+        assert_chain(&all_lines(dir.path()));
+        assert_eq!(all_lines(dir.path()).len(), 20);
+        assert_eq!(log.written(), 20);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub use error::AuditError;
 pub use files::{LogFiles, LogPart, last_record, logs_in, logs_of};
 pub use keeper::{Delivered, Keeping, keep};
 pub use key::{AuditKey, AuditKeyError, AuditPublicKey};
-pub use log::{Log, Observer, Options};
+pub use log::{Log, Observer, Options, Prepared};
 pub use reader::{Line, ReadError, Reader};
 pub use record::{
     Attribution, Counts, DefinitionRecord, EffectsRecord, Event, Record, ResultMetadata, Status,

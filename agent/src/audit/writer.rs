@@ -153,23 +153,41 @@ impl Writer {
 
     /// Adds a line. After an error nothing of it is in the log.
     pub(super) fn write(&mut self, draft: Draft) -> Result<u64, AuditError> {
+        self.write_all([draft])
+    }
+
+    /// Adds lines, with one system call. After an error nothing of them is in the log. Gives the number of the last.
+    pub(super) fn write_all(
+        &mut self,
+        drafts: impl IntoIterator<Item = Draft>,
+    ) -> Result<u64, AuditError> {
         if self.torn {
             self.mend()?;
         }
-        let seq = self.seq + 1;
-        let sealed = draft.seal(seq, &self.prev);
-        if let Err(error) = (&**self.file).write_all(&sealed.line) {
-            // A full disk may have taken part of the line.
+        let (mut seq, mut prev, mut text) = (self.seq, self.prev, Vec::new());
+        for draft in drafts {
+            seq += 1;
+            let sealed = draft.seal(seq, &prev);
+            prev = sealed.hash;
+            if text.is_empty() {
+                text = sealed.line;
+            } else {
+                text.extend_from_slice(&sealed.line);
+            }
+        }
+        if let Err(error) = (&**self.file).write_all(&text) {
+            // A full disk may have taken part of it.
             self.torn = true;
             let _ = self.mend(); // Else before the next one.
-            self.trouble.get_or_insert_with(|| Trouble::new(error.to_string())).lose();
+            let trouble = self.trouble.get_or_insert_with(|| Trouble::new(error.to_string()));
+            (self.seq..seq).for_each(|_| trouble.lose());
             return Err(error.into());
         }
         if self.length == 0 {
-            (self.first, self.since) = (seq, SystemTime::now());
+            (self.first, self.since) = (self.seq + 1, SystemTime::now());
         }
-        self.length += sealed.line.len() as u64;
-        (self.seq, self.prev) = (seq, sealed.hash);
+        self.length += text.len() as u64;
+        (self.seq, self.prev) = (seq, prev);
         Ok(seq)
     }
 

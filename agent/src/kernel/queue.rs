@@ -67,6 +67,11 @@ impl Queue {
         self.lock().account.reached(goal, now)
     }
 
+    /// Takes what waits. What was lost stays to be told.
+    pub(super) fn take_waiting(&self) -> Vec<Effect> {
+        std::mem::take(&mut self.lock().waiting)
+    }
+
     /// Takes what waits, and the number of events that were lost since the last time, in the kernel or
     /// here.
     pub(super) fn take(&self, now: SessionCounters, misses: u64) -> (Vec<Effect>, Lost) {

@@ -199,6 +199,15 @@ impl Session {
         Drained { effects, lost: losses.total(), losses, incomplete }
     }
 
+    /// What had been reported when this was called, without asking the kernel: enough to tell what happens
+    /// between calls from what a call does. What was lost, and what another processor is about to report, is left
+    /// to the next [`Self::drain`].
+    pub fn glance(&self) -> Drained {
+        let _gate = lock(&self.gate);
+        self.inner.pump();
+        Drained { effects: self.queue.take_waiting(), ..Drained::default() }
+    }
+
     /// Replaces the network policy, in one step for every program. What of it is open stays as
     /// [`Self::set_leave`] said last. Existing connections are judged by the new one from their next
     /// packet on. On an error the old policy stays in force. Blocks for up to a second when it is

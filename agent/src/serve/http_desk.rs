@@ -71,7 +71,7 @@ impl Desk for HttpDesk {
         };
         let (context, stop) = (served.context(&served.loaded()), served.stop());
         let Visit { identity, era, arrivals, departures, .. } = visit;
-        let (inbox, out) = (Inbox::Queue(arrivals), Outbox::Queue(departures));
+        let (inbox, out) = (Inbox::Queue(arrivals), Outbox::queue(departures));
         let shared = context.server.is_shared();
         if shared || era == Era::Modern {
             let part = if era == Era::Modern { Part::Request } else { Part::Session };

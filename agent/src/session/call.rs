@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::circumstances::Circumstances;
+pub(super) use super::ids::new_id;
 use super::request::Request;
 use super::server::Server;
 use crate::audit::{EffectsRecord, Event, Record, ResultMetadata, Status};
@@ -127,11 +128,6 @@ impl CallInfo {
         let warrant = rules.issue(&decision, "read", &call.arguments).expect("issued");
         Self::new("id".into(), &call, Value::Null, &decision, warrant)
     }
-}
-
-/// A new correlation or session id: a UUID of version 7 (RFC 9562), which sorts by time.
-pub(super) fn new_id() -> String {
-    uuid::Uuid::now_v7().to_string()
 }
 
 /// Fills in what every record of a session has.

@@ -63,7 +63,10 @@ impl Conversation {
             self.gone.push(client);
             return;
         }
-        to.out.send(text, route).await;
+        to.out.hold(text, route);
+        if !self.told.contains(&client) {
+            self.told.push(client);
+        }
     }
 
     /// Lets a client go whose session the server has ended: it must begin anew.

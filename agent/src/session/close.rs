@@ -109,6 +109,7 @@ impl Conversation {
         self.give_up_asked(None, "the session ended before an answer")?;
         self.record_unsolicited()?;
         self.record_refused_names(true)?;
+        self.write_records()?;
         let clients = std::mem::take(&mut self.clients);
         for client in clients.into_values() {
             if client.recorded {
@@ -119,6 +120,6 @@ impl Conversation {
         let mut record = self.recorder.record(Event::SessionEnd);
         record.error = failure.map(ToString::to_string);
         self.append(&record)?;
-        Ok(())
+        Ok(self.write_records()?)
     }
 }

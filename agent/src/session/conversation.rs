@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::process::Child;
@@ -27,7 +27,9 @@ use super::status::VerdictCounts;
 use super::tasks::Ended;
 use super::terms::Terms;
 use super::wire::Wire;
-use crate::audit::{Attribution, AuditError, EffectsRecord, Event, Log, Record, Sanitizer, Status};
+use crate::audit::{
+    Attribution, AuditError, EffectsRecord, Event, Log, Prepared, Record, Sanitizer, Status,
+};
 use crate::kernel::{self, Kernel, KernelError, Leave};
 use crate::names::Resolver;
 use crate::transport::Heard;
@@ -37,6 +39,8 @@ use crate::warrant::{Effect, Observation};
 pub(crate) const MAX_REQUEST: usize = 4 << 20;
 /// How long a server may go on after its client has left.
 const GRACE: Duration = Duration::from_secs(10);
+/// Messages that are heard before what follows from them leaves, when they came together.
+const TOGETHER: usize = 16;
 /// How often effects are drained while nothing is said.
 const IDLE_DRAIN: Duration = Duration::from_millis(250);
 
@@ -129,6 +133,10 @@ pub(super) struct Conversation {
     /// Answers for the names in the policy, when there are any.
     pub(super) resolver: Option<Resolver>,
     pub(super) clients: BTreeMap<ClientKey, Client>,
+    /// Clients for whom messages are held.
+    pub(super) told: Vec<ClientKey>,
+    /// Records that are to be written before those messages leave.
+    pub(super) records: Mutex<Vec<Prepared>>,
     /// Clients may come and go.
     pub(super) shared: bool,
     /// Clients that were let go, of which there is more to forget.
@@ -141,6 +149,9 @@ pub(super) struct Conversation {
     /// How client and server come to terms.
     pub(super) terms: Terms,
     pub(super) subscriptions: Subscriptions,
+    /// What the server sent last came together with what it sent before, so that what was read from the kernel
+    /// for that is all that had happened by then.
+    pub(super) covered: bool,
     /// The server has answered a request.
     pub(super) answered: bool,
     pub(super) terminated: bool,
@@ -181,8 +192,14 @@ impl Conversation {
         if self.shared {
             self.come_to_terms().await;
         }
+        let mut heard = 0;
         loop {
             self.adopt()?;
+            heard += 1;
+            if heard > TOGETHER || !self.hears_more(source, server) {
+                self.release().await?;
+                heard = 0;
+            }
             // One client alone may hold up its own server.
             let only = self.clients.values().next().filter(|_| !self.shared);
             let room = only.is_none_or(|client| client.out.has_room());
@@ -200,7 +217,10 @@ impl Conversation {
                     self.hear(said.map_err(SessionError::Client)?).await?;
                 }
                 heard = server.next(), if room && !frozen => match heard {
-                    Some(Sent::Message(from, line)) => self.hear_server(from, line).await?,
+                    Some(Sent::Message(from, line)) => {
+                        self.covered = server.came_with_the_last();
+                        self.hear_server(from, line).await?;
+                    }
                     Some(Sent::TooLong) => {
                         tracing::warn!(server = self.context.server.id, "message too long; dropped");
                     }
@@ -257,6 +277,17 @@ impl Conversation {
         }
     }
 
+    /// Whether something has come already that is listened to.
+    fn hears_more(&self, source: &Source, server: &FromServer) -> bool {
+        let only = self.clients.values().next().filter(|_| !self.shared);
+        let room = only.is_none_or(|client| client.out.has_room());
+        let waits = self.gate.awaits_initialize() || self.terms.are_open();
+        let listens = self.client_left().is_none() && !waits;
+        let server_room = self.link.as_ref().is_none_or(Link::has_room);
+        let frozen = self.frozen.is_some();
+        room && (listens && server_room && source.has_next() || !frozen && server.has_next())
+    }
+
     /// Takes what a client said or did.
     async fn hear(&mut self, said: Said) -> Result<(), SessionError> {
         match said {
@@ -296,14 +327,18 @@ impl Conversation {
 
     /// Reads the kernel's events up to now into the books.
     pub(super) fn drain(&mut self) {
-        if let Some(watch) = &self.watch {
-            let drained = watch.drain();
-            let (effects, ambient) = names::tell(drained.effects, self.resolver.as_ref());
-            let server = &self.context.server;
-            self.context.sessions.reached.note(&server.id, &effects, jiff::Timestamp::now);
-            let drain = Drain { effects, ambient, lost: drained.lost, cut: drained.incomplete };
-            self.gate.enter(drain, &server.ambient, |effect| sanitized(effect, &server.sanitizer));
+        if let Some(drained) = self.watch.as_ref().map(kernel::Session::drain) {
+            self.enter(drained);
         }
+    }
+
+    /// Enters what the kernel told into the books.
+    pub(super) fn enter(&mut self, drained: kernel::Drained) {
+        let (effects, ambient) = names::tell(drained.effects, self.resolver.as_ref());
+        let server = &self.context.server;
+        self.context.sessions.reached.note(&server.id, &effects, jiff::Timestamp::now);
+        let drain = Drain { effects, ambient, lost: drained.lost, cut: drained.incomplete };
+        self.gate.enter(drain, &server.ambient, |effect| sanitized(effect, &server.sanitizer));
     }
 
     /// Records effects that belong to no call, and what follows from them, if anything.
@@ -322,8 +357,36 @@ impl Conversation {
         self.append(&Record { effects: Some(effects), error, status, ..record })
     }
 
+    /// Has a record written before anything else that was heard or done leaves.
     pub(super) fn append(&self, record: &Record) -> Result<(), AuditError> {
-        self.context.log.append(record)
+        let record = self.context.log.prepare(record)?;
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+        Ok(())
+    }
+
+    /// Writes the records. When they cannot be written, nothing of what was held leaves any more.
+    pub(super) fn write_records(&self) -> Result<(), AuditError> {
+        let records = &mut *self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = self.context.log.append_all(std::mem::take(records));
+        if written.is_err() {
+            self.clients.values().for_each(|client| client.out.discard());
+        }
+        written
+    }
+
+    /// Writes the records of all that was heard, and only then sends what was held for it: to clients, and to the
+    /// server.
+    async fn release(&mut self) -> Result<(), AuditError> {
+        self.write_records()?;
+        for client in std::mem::take(&mut self.told) {
+            if let Some(client) = self.clients.get(&client) {
+                client.out.flush().await;
+            }
+        }
+        if let Some(link) = &self.link {
+            link.flush().await;
+        }
+        Ok(())
     }
 
     /// How the kernel observes.

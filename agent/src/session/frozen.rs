@@ -74,7 +74,8 @@ impl Conversation {
             let correlation = request.call.map(|call| call.correlation_id);
             self.tell_frozen(&key, correlation).await;
         }
-        Ok(self.settle(None)?)
+        self.settle(None)?;
+        Ok(())
     }
 
     async fn tell_frozen(&mut self, key: &Key, correlation: Option<String>) {
@@ -152,7 +153,8 @@ impl Conversation {
         tracing::warn!(server = self.context.server.id, session, ?event, by, "an operator's order");
         let record = self.recorder.record(event);
         let status = Some(Status::Success);
-        Ok(self.append(&Record { operator_uid: Some(by), status, ..record })?)
+        self.append(&Record { operator_uid: Some(by), status, ..record })?;
+        Ok(self.write_records()?)
     }
 
     /// Whether a frozen session has no process left: somebody else has killed them.

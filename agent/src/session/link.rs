@@ -24,15 +24,22 @@ pub(super) enum Link {
 }
 
 impl Link {
-    /// Sends a message, waiting for room.
+    /// Sends a message, waiting for room; on a stream it is held until [`Link::flush`].
     pub(super) async fn send(&self, server: &Server, text: Vec<u8>) {
         match self {
-            Self::Lines(lines) => lines.send(text).await,
+            Self::Lines(lines) => lines.hold(text),
             Self::Upstream(link) => {
                 let Ok(message) = Message::parse_lenient(&text) else { return };
                 let (sends, terms) = (Sends::of(&message), terms(server, &message));
                 link.send(Outgoing { text, sends, terms }).await;
             }
+        }
+    }
+
+    /// Sends what was held, waiting for room.
+    pub(super) async fn flush(&self) {
+        if let Self::Lines(lines) = self {
+            lines.flush().await;
         }
     }
 
@@ -111,6 +118,22 @@ pub(super) enum FromServer {
 }
 
 impl FromServer {
+    /// Whether what came last had been read together with what came before.
+    pub(super) fn came_with_the_last(&self) -> bool {
+        match self {
+            Self::Lines(lines) => !lines.is_fresh(),
+            Self::Upstream { .. } => false,
+        }
+    }
+
+    /// Whether something else has come already.
+    pub(super) fn has_next(&self) -> bool {
+        match self {
+            Self::Lines(lines) => lines.has_line(),
+            Self::Upstream { messages, .. } => !messages.is_empty(),
+        }
+    }
+
     /// What comes next; `None` when the server has ended. Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> Option<Sent> {
         match self {

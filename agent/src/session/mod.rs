@@ -15,6 +15,7 @@ mod files;
 mod floor;
 mod frozen;
 mod gate;
+mod ids;
 mod inbound;
 mod install;
 mod link;

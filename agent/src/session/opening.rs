@@ -80,17 +80,19 @@ impl Conversation {
     }
 
     /// Opens what the requests in flight may reach, change and run, but for one that is `ending`, and
-    /// closes all else.
-    pub(super) fn settle(&mut self, ending: Option<&Key>) -> Result<(), OpeningError> {
-        let Some(watch) = &self.watch else { return Ok(()) };
+    /// closes all else. Whether that changed anything.
+    pub(super) fn settle(&mut self, ending: Option<&Key>) -> Result<bool, OpeningError> {
+        let Some(watch) = &self.watch else { return Ok(false) };
+        let mut changed = false;
         if let Some(files) = &mut self.files
             && let Some(rules) = files.change(self.gate.warrants(ending))?
         {
             watch.set_files(Some(rules))?;
+            changed = true;
         }
         let server = &self.context.server;
         if stays_open(server) {
-            return Ok(());
+            return Ok(changed);
         }
         let mut peers = server.ambient.peers().to_vec();
         peers.extend(self.gate.warrants(ending).flat_map(Warrant::peers).cloned());
@@ -100,7 +102,8 @@ impl Conversation {
             self.leave = None;
             watch.set_leave(&leave)?;
             self.leave = Some(leave);
+            changed = true;
         }
-        Ok(())
+        Ok(changed)
     }
 }

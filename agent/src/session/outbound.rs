@@ -33,9 +33,11 @@ impl Conversation {
         if let (Some(key), Ok(Message::Response { result, .. })) = (&answered, &message)
             && let Some(ending) = self.ended_by(key, result)
         {
-            self.settle(Some(&ending))?;
+            // What was refused while it was being closed has to be read.
+            self.covered &= !self.settle(Some(&ending))?;
         }
-        if !self.take_stock().await? {
+        let goes_on = if self.covered { !self.is_over() } else { self.take_stock().await? };
+        if !goes_on {
             return Ok(());
         }
         if let (Some(key), Ok(Message::Response { result, .. })) = (&answered, &message)

@@ -64,7 +64,7 @@ impl Conversation {
         line: Vec<u8>,
     ) -> Result<(), SessionError> {
         // What happened until now is not this call's.
-        if !self.take_stock().await? {
+        if !self.take_stock_before_call().await? {
             return self.refuse_at_end(&key, &request).await;
         }
         self.record_startup()?;

@@ -42,6 +42,14 @@ impl Source {
         }
     }
 
+    /// Whether something else has come already.
+    pub(super) fn has_next(&self) -> bool {
+        match self {
+            Self::Own(_, inbox) => inbox.has_next(),
+            Self::Shared(said, _) => !said.is_empty(),
+        }
+    }
+
     /// Ends a shared conversation for clients to come, unless one has come already. Whether it did.
     pub(super) fn retire(&self) -> bool {
         match self {

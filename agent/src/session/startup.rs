@@ -33,7 +33,10 @@ impl Conversation {
 
     fn end_start(&mut self, error: Option<String>) -> Result<(), AuditError> {
         match self.gate.started() {
-            Some(seen) if self.watch.is_some() => self.record_effects(Event::Startup, &seen, error),
+            Some(seen) if self.watch.is_some() => {
+                self.record_effects(Event::Startup, &seen, error)?;
+                self.write_records()
+            }
             _ => Ok(()),
         }
     }

@@ -5,6 +5,7 @@ use super::conversation::{Conversation, SessionError};
 use super::request::Request;
 use crate::audit::{AuditError, Event};
 use crate::config::OnVerdict;
+use crate::kernel;
 use crate::warrant::Verdict;
 
 impl Conversation {
@@ -15,6 +16,19 @@ impl Conversation {
         if !self.judge_start().await? {
             self.judge_unsolicited().await?;
         }
+        Ok(!self.is_over())
+    }
+
+    /// The same before a call begins, without asking the kernel: what is not known by now is counted for the call.
+    pub(super) async fn take_stock_before_call(&mut self) -> Result<bool, SessionError> {
+        // What the start did has to be known whole.
+        if self.gate.is_starting() {
+            return self.take_stock().await;
+        }
+        if let Some(seen) = self.watch.as_ref().map(kernel::Session::glance) {
+            self.enter(seen);
+        }
+        self.judge_unsolicited().await?;
         Ok(!self.is_over())
     }
 

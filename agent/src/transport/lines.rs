@@ -1,8 +1,16 @@
 //! Newline-delimited messages, the framing of MCP's stdio transport (revision 2025-11-25, section
 //! Transports), which is also used on Unix sockets.
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use memchr::memchr;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 /// What a reader found.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,18 +29,34 @@ pub struct LineReader<R> {
     limit: usize,
     skipping: bool,
     put_back: Option<Vec<u8>>,
+    /// Whether the stream has been read since the line before the last one was given.
+    fresh: bool,
+    /// The same since the last one.
+    read: bool,
 }
 
 impl<R: AsyncRead + Unpin> LineReader<R> {
     /// Reads lines of at most `limit` bytes.
     pub fn new(reader: R, limit: usize) -> Self {
         let reader = BufReader::with_capacity(64 << 10, reader);
-        Self { reader, line: Vec::new(), limit, skipping: false, put_back: None }
+        let (line, put_back) = (Vec::new(), None);
+        Self { reader, line, limit, skipping: false, put_back, fresh: true, read: true }
     }
 
     /// Makes `line` the next one.
     pub fn put_back(&mut self, line: Vec<u8>) {
         self.put_back = Some(line);
+    }
+
+    /// Whether the last line was read from the stream when it was asked for. Otherwise it had come together with
+    /// the one before.
+    pub fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
+    /// Whether another whole line has been read already.
+    pub fn has_line(&self) -> bool {
+        self.put_back.is_some() || memchr(b'\n', self.reader.buffer()).is_some()
     }
 
     /// The next line; `None` at the end of the stream. Empty lines are passed over. A last line
@@ -42,11 +66,12 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             return Ok(Some(Line::Whole(line)));
         }
         loop {
+            self.read |= self.reader.buffer().is_empty();
             let buffer = self.reader.fill_buf().await?;
             if buffer.is_empty() {
                 return Ok(None);
             }
-            let end = buffer.iter().position(|byte| *byte == b'\n');
+            let end = memchr(b'\n', buffer);
             let part = buffer.get(..end.unwrap_or(buffer.len())).unwrap_or_default();
             if self.line.len() + part.len() > self.limit {
                 self.skipping = true;
@@ -59,6 +84,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             if end.is_none() {
                 continue;
             }
+            self.fresh = std::mem::take(&mut self.read);
             if std::mem::take(&mut self.skipping) {
                 return Ok(Some(Line::TooLong));
             }
@@ -73,62 +99,196 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
     }
 }
 
-/// Writes lines from a queue, in order, so that a slow reader at the other end delays nobody else.
-/// Dropping the writer closes the stream when the queue is empty.
+/// Writes lines, in order. What the other end takes at once is written at once, by whoever sends it; what it does
+/// not take waits in a queue, so that a slow reader delays nobody else. Dropping the writer closes the stream when
+/// the queue is empty.
 #[derive(Debug)]
 pub struct LineWriter {
-    queue: mpsc::Sender<Vec<u8>>,
-    task: tokio::task::JoinHandle<()>,
+    shared: Arc<Shared>,
+    /// `None` once it is finished.
+    queue: Option<mpsc::Sender<Rest>>,
+    task: JoinHandle<()>,
+    /// Lines that are to be written together.
+    held: Mutex<Vec<u8>>,
+}
+
+/// What sender and queue write to.
+struct Shared {
+    /// `None` once the other end is gone.
+    stream: Mutex<Option<Box<dyn AsyncWrite + Send + Unpin>>>,
+    /// Texts that wait: while there are any, nobody overtakes them.
+    waiting: AtomicUsize,
+}
+
+/// A text, and how much of it is written.
+struct Rest {
+    text: Vec<u8>,
+    written: usize,
 }
 
 impl LineWriter {
-    /// Starts the writing task. At most `depth` lines wait.
-    pub fn new<W: AsyncWrite + Unpin + Send + 'static>(mut writer: W, depth: usize) -> Self {
-        let (queue, mut lines) = mpsc::channel::<Vec<u8>>(depth);
-        let task = tokio::spawn(async move {
-            while let Some(mut line) = lines.recv().await {
-                // What follows a line end would be a message of its own. In JSON it stands between
-                // tokens alone.
-                for byte in &mut line {
-                    if *byte == b'\n' {
-                        *byte = b' ';
-                    }
-                }
-                line.push(b'\n');
-                // When the other end is gone, its reader says so; the rest is thrown away.
-                if writer.write_all(&line).await.is_err() || writer.flush().await.is_err() {
-                    return;
-                }
-            }
-            let _ = writer.shutdown().await; // The other end may have gone first.
-        });
-        Self { queue, task }
+    /// Starts the task that writes what waits. At most `depth` texts do.
+    pub fn new<W: AsyncWrite + Unpin + Send + 'static>(stream: W, depth: usize) -> Self {
+        let (queue, rests) = mpsc::channel(depth);
+        let stream: Box<dyn AsyncWrite + Send + Unpin> = Box::new(stream);
+        let stream = Mutex::new(Some(stream));
+        let shared = Arc::new(Shared { stream, waiting: AtomicUsize::new(0) });
+        let task = tokio::spawn(write_what_waits(shared.clone(), rests));
+        Self { shared, queue: Some(queue), task, held: Mutex::default() }
     }
 
-    /// Puts a line into the queue, waiting for room. Does nothing when the other end is gone.
+    /// Sends a line, waiting for room. Does nothing when the other end is gone.
     pub async fn send(&self, line: Vec<u8>) {
-        let _ = self.queue.send(line).await; // An error means that the other end is gone.
+        self.hold(line);
+        self.flush().await;
     }
 
-    /// Whether a line can be put into the queue without waiting.
+    /// Keeps a line for the next [`LineWriter::flush`]: what is written together takes one system call.
+    pub fn hold(&self, mut line: Vec<u8>) {
+        // What follows a line end would be a message of its own. In JSON it stands between tokens alone.
+        let mut from = 0;
+        while let Some(end) = line.get(from..).and_then(|rest| memchr(b'\n', rest)) {
+            line[from + end] = b' ';
+            from += end + 1;
+        }
+        line.push(b'\n');
+        let mut held = lock(&self.held);
+        if held.is_empty() {
+            *held = line;
+        } else {
+            held.extend_from_slice(&line);
+        }
+    }
+
+    /// Writes what was held, waiting for room if it has to wait. Dropping the future loses nothing.
+    pub async fn flush(&self) {
+        let Some(queue) = &self.queue else { return };
+        if lock(&self.held).is_empty() {
+            return;
+        }
+        let waits = self.shared.waiting.load(Ordering::SeqCst) > 0;
+        let permit = if waits { queue.reserve().await.ok() } else { None };
+        let text = std::mem::take(&mut *lock(&self.held));
+        let Some(rest) = self.shared.write(text) else { return };
+        self.shared.waiting.fetch_add(1, Ordering::SeqCst);
+        match permit {
+            Some(permit) => permit.send(rest),
+            // Nothing waits, so there is room; an error means that the other end is gone.
+            None => drop(queue.try_send(rest)),
+        }
+    }
+
+    /// Throws away what was held.
+    pub fn discard(&self) {
+        lock(&self.held).clear();
+    }
+
+    /// Whether a line can be sent without waiting.
     pub fn has_room(&self) -> bool {
-        self.queue.capacity() > 0 || self.queue.is_closed()
+        self.queue.as_ref().is_none_or(|queue| queue.capacity() > 0 || queue.is_closed())
     }
 
     /// Waits until there is room.
     pub async fn room(&self) {
-        let _ = self.queue.reserve().await; // Closed means that nothing need wait.
+        if let Some(queue) = &self.queue {
+            let _ = queue.reserve().await; // Closed means that nothing need wait.
+        }
     }
 
-    /// Writes what is queued, closes the stream and waits for that.
-    pub async fn finish(self) {
-        drop(self.queue);
-        let _ = self.task.await; // The task ends by itself or with the runtime.
+    /// Writes what is held and what waits, closes the stream and waits for that.
+    pub async fn finish(mut self) {
+        self.flush().await;
+        self.queue = None;
+        let _ = (&mut self.task).await; // The task ends by itself or with the runtime.
     }
+}
+
+impl Drop for LineWriter {
+    fn drop(&mut self) {
+        let text = std::mem::take(&mut *lock(&self.held));
+        if let (Some(rest), Some(queue)) = (self.shared.write(text), &self.queue) {
+            self.shared.waiting.fetch_add(1, Ordering::SeqCst);
+            let _ = queue.try_send(rest); // A reader so slow loses what nobody waits for.
+        }
+    }
+}
+
+impl Shared {
+    /// Writes as much of a text as the other end takes now. What is left, if it is not gone.
+    fn write(&self, text: Vec<u8>) -> Option<Rest> {
+        let mut rest = Rest { text, written: 0 };
+        if rest.is_done() {
+            return None;
+        }
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            return Some(rest);
+        }
+        // Who waits until the other end takes more is the task.
+        match self.poll_write(&mut rest, &mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(()) => None,
+            Poll::Pending => Some(rest),
+        }
+    }
+
+    /// Writes until nothing is left to write or the other end takes no more. When it is gone, nothing is left.
+    fn poll_write(&self, rest: &mut Rest, cx: &mut Context<'_>) -> Poll<()> {
+        let mut stream = lock(&self.stream);
+        let Some(writer) = stream.as_mut() else { return Poll::Ready(()) };
+        while !rest.is_done() {
+            let left = rest.text.get(rest.written..).unwrap_or_default();
+            match ready!(Pin::new(&mut *writer).poll_write(cx, left)) {
+                Ok(written @ 1..) => rest.written += written,
+                // Its reader says so; the rest is thrown away.
+                Ok(0) | Err(_) => {
+                    *stream = None;
+                    return Poll::Ready(());
+                }
+            }
+        }
+        // Standard output has buffers of its own.
+        Pin::new(writer).poll_flush(cx).map(drop)
+    }
+
+    fn poll_close(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match lock(&self.stream).as_mut() {
+            // The other end may have gone first.
+            Some(stream) => Pin::new(stream).poll_shutdown(cx).map(drop),
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+impl Rest {
+    fn is_done(&self) -> bool {
+        self.written >= self.text.len()
+    }
+}
+
+async fn write_what_waits(shared: Arc<Shared>, mut rests: mpsc::Receiver<Rest>) {
+    while let Some(mut rest) = rests.recv().await {
+        poll_fn(|cx| shared.poll_write(&mut rest, cx)).await;
+        shared.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+    poll_fn(|cx| shared.poll_close(cx)).await;
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("waiting", &self.waiting).finish_non_exhaustive()
+    }
+}
+
+/// What a panicking thread left behind is text that was written or not.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
 
     async fn read(text: &[u8], limit: usize) -> Vec<Line> {
@@ -155,6 +315,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_line_that_came_with_the_one_before_is_not_fresh() {
+        let (mut near, far) = tokio::io::duplex(100);
+        let mut reader = LineReader::new(far, 100);
+        let mut next = async |reader: &mut LineReader<_>, said: &[u8]| {
+            near.write_all(said).await.expect("written");
+            let line = reader.next().await.expect("read");
+            (line, reader.is_fresh())
+        };
+        let line = |text: &[u8]| Some(Line::Whole(text.to_vec()));
+        assert_eq!(next(&mut reader, b"1\n2\n").await, (line(b"1"), true));
+        assert_eq!(next(&mut reader, b"").await, (line(b"2"), false));
+        assert_eq!(next(&mut reader, b"3\n4").await, (line(b"3"), true));
+        assert_eq!(next(&mut reader, b"5\n").await, (line(b"45"), true), "a part came later");
+        // What was waited for in vain and came then is fresh.
+        assert!(tokio::time::timeout(Duration::ZERO, reader.next()).await.is_err());
+        assert_eq!(next(&mut reader, b"6\n\n7\n").await, (line(b"6"), true));
+        assert_eq!(next(&mut reader, b"").await, (line(b"7"), false));
+    }
+
+    #[tokio::test]
     async fn a_message_is_one_line_however_it_was_written() {
         let (near, far) = tokio::io::duplex(100);
         let writer = LineWriter::new(near, 4);
@@ -164,6 +344,44 @@ mod tests {
         let line = reader.next().await.expect("read");
         assert_eq!(line, Some(Line::Whole(b"{ {}\r }".to_vec())));
         assert_eq!(reader.next().await.expect("read"), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_held_is_written_together_and_what_is_discarded_is_not() {
+        let (near, far) = tokio::io::duplex(100);
+        let writer = LineWriter::new(near, 4);
+        writer.hold(b"1".to_vec());
+        writer.discard();
+        for text in [b"2", b"3"] {
+            writer.hold(text.to_vec());
+        }
+        writer.flush().await;
+        writer.hold(b"4".to_vec());
+        drop(writer);
+        let mut reader = LineReader::new(far, 100);
+        let mut lines = Vec::new();
+        while let Ok(Some(Line::Whole(line))) = reader.next().await {
+            lines.push((line, reader.is_fresh()));
+        }
+        let expected = [(b"2".to_vec(), true), (b"3".to_vec(), false), (b"4".to_vec(), false)];
+        assert_eq!(lines, expected);
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_fills_the_queue_and_holds_up_nobody_before() {
+        let (near, far) = tokio::io::duplex(8);
+        let writer = LineWriter::new(near, 2);
+        // One is written in part and taken up by the task, which makes room for two more.
+        for n in 0..3 {
+            writer.send(vec![b'a' + n; 20]).await;
+            tokio::task::yield_now().await;
+        }
+        assert!(!writer.has_room());
+        assert!(tokio::time::timeout(Duration::ZERO, writer.send(b"d".to_vec())).await.is_err());
+        drop(far);
+        writer.room().await;
+        writer.send(b"nobody".to_vec()).await;
+        writer.finish().await;
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 //! the other ends of two queues.
 
 use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -64,6 +65,14 @@ impl Inbox {
         Self::Lines(LineReader::new(Box::new(stream), limit))
     }
 
+    /// Whether another message has come already.
+    pub fn has_next(&self) -> bool {
+        match self {
+            Self::Lines(lines) => lines.has_line(),
+            Self::Queue(queue) => !queue.is_empty(),
+        }
+    }
+
     /// The next message; `None` when the client has left. Dropping the future loses nothing.
     pub async fn next(&mut self) -> std::io::Result<Option<Heard>> {
         match self {
@@ -90,8 +99,8 @@ pub enum Heard {
 pub enum Outbox {
     /// A stream.
     Lines(LineWriter),
-    /// A transport, which must be told where a message belongs.
-    Queue(mpsc::Sender<Departure>),
+    /// A transport, which must be told where a message belongs, and what is held for it.
+    Queue(mpsc::Sender<Departure>, Mutex<Vec<Departure>>),
 }
 
 impl Outbox {
@@ -100,13 +109,37 @@ impl Outbox {
         Self::Lines(LineWriter::new(stream, depth))
     }
 
-    /// Sends a message, waiting for room. Does nothing when the client is gone.
-    pub async fn send(&self, text: Vec<u8>, route: Route) {
+    /// A transport's queue.
+    pub fn queue(queue: mpsc::Sender<Departure>) -> Self {
+        Self::Queue(queue, Mutex::default())
+    }
+
+    /// Keeps a message for the next [`Outbox::flush`].
+    pub fn hold(&self, text: Vec<u8>, route: Route) {
         match self {
-            Self::Lines(lines) => lines.send(text).await,
-            Self::Queue(queue) => {
-                let _ = queue.send(Departure { text, route }).await; // The client is gone.
+            Self::Lines(lines) => lines.hold(text),
+            Self::Queue(_, held) => lock(held).push(Departure { text, route }),
+        }
+    }
+
+    /// Sends what was held, waiting for room. Does nothing when the client is gone.
+    pub async fn flush(&self) {
+        match self {
+            Self::Lines(lines) => lines.flush().await,
+            Self::Queue(queue, held) => {
+                let held = std::mem::take(&mut *lock(held));
+                for departure in held {
+                    let _ = queue.send(departure).await; // The client is gone.
+                }
             }
+        }
+    }
+
+    /// Throws away what was held.
+    pub fn discard(&self) {
+        match self {
+            Self::Lines(lines) => lines.discard(),
+            Self::Queue(_, held) => lock(held).clear(),
         }
     }
 
@@ -114,7 +147,7 @@ impl Outbox {
     pub fn has_room(&self) -> bool {
         match self {
             Self::Lines(lines) => lines.has_room(),
-            Self::Queue(queue) => queue.capacity() > 0 || queue.is_closed(),
+            Self::Queue(queue, _) => queue.capacity() > 0 || queue.is_closed(),
         }
     }
 
@@ -122,7 +155,7 @@ impl Outbox {
     pub async fn room(&self) {
         match self {
             Self::Lines(lines) => lines.room().await,
-            Self::Queue(queue) => {
+            Self::Queue(queue, _) => {
                 let _ = queue.reserve().await; // Closed means that nothing need wait.
             }
         }
@@ -132,9 +165,14 @@ impl Outbox {
     pub async fn finish(self) {
         match self {
             Self::Lines(lines) => lines.finish().await,
-            Self::Queue(_) => {}
+            Self::Queue(..) => self.flush().await,
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic leaves messages that are held or not.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl std::fmt::Debug for Inbox {

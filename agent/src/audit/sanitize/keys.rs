@@ -6,6 +6,8 @@
 //! begins, so that `dbpassword` and `accessToken` are found and `monkey`, `tokenizer` and
 //! `api_keyboard` are not.
 
+use std::sync::{Arc, OnceLock};
+
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 
 use super::name::Name;
@@ -184,14 +186,27 @@ const ABOUT_LAST: &[&str] = &[
 ];
 
 /// Knows what names mean.
+#[derive(Clone)]
 pub(super) struct Names {
     stems: AhoCorasick,
-    known: Vec<(Place, Meaning, usize)>,
+    known: Arc<[(Place, Meaning, usize)]>,
 }
 
 impl Names {
-    /// With more stems that mean a secret, as a person writes them.
+    /// With more stems that mean a secret, as a person writes them. Those without more are the same for all.
     pub(super) fn new(more: &[String]) -> Result<Self, BuildError> {
+        static BUILT_IN: OnceLock<Names> = OnceLock::new();
+        if !more.is_empty() {
+            return Self::build(more);
+        }
+        if let Some(names) = BUILT_IN.get() {
+            return Ok(names.clone());
+        }
+        let names = Self::build(more)?;
+        Ok(BUILT_IN.get_or_init(|| names).clone())
+    }
+
+    fn build(more: &[String]) -> Result<Self, BuildError> {
         let more: Vec<String> = more.iter().map(|word| Name::new(word).text).collect();
         let entries: Vec<(&str, Place, Meaning)> = STEMS
             .iter()

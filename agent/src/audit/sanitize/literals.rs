@@ -1,11 +1,14 @@
 //! Fixed texts that secrets begin with, searched for all at once.
 
+use std::sync::OnceLock;
+
 use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 
 use super::credential::Scheme;
 use super::token::{SHAPES, Shape};
 
 /// The searchers.
+#[derive(Clone)]
 pub(super) struct Literals {
     schemes: AhoCorasick,
     tokens: AhoCorasick,
@@ -15,7 +18,17 @@ pub(super) struct Literals {
 const SCHEMES: [(&str, Scheme); 2] = [("bearer", Scheme::Bearer), ("basic", Scheme::Basic)];
 
 impl Literals {
+    /// They are made once for all.
     pub(super) fn new() -> Result<Self, BuildError> {
+        static BUILT: OnceLock<Literals> = OnceLock::new();
+        if let Some(literals) = BUILT.get() {
+            return Ok(literals.clone());
+        }
+        let literals = Self::build()?;
+        Ok(BUILT.get_or_init(|| literals).clone())
+    }
+
+    fn build() -> Result<Self, BuildError> {
         // Schemes have no case (RFC 9110, section 11.1).
         let schemes = AhoCorasick::builder()
             .ascii_case_insensitive(true)
