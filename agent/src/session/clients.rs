@@ -56,6 +56,7 @@ impl Conversation {
 
     /// Sends a client a message. One of many clients that does not read what it is sent loses its
     /// connection, so that it holds up nobody else.
+    #[allow(clippy::unused_async)] // As everything that answers, which may have to wait for something else.
     pub(super) async fn send(&mut self, client: ClientKey, text: Vec<u8>, route: Route) {
         let Some(to) = self.clients.get(&client) else { return };
         if self.shared && !to.out.has_room() {

@@ -236,14 +236,12 @@ impl Shared {
         let Some(writer) = stream.as_mut() else { return Poll::Ready(()) };
         while !rest.is_done() {
             let left = rest.text.get(rest.written..).unwrap_or_default();
-            match ready!(Pin::new(&mut *writer).poll_write(cx, left)) {
-                Ok(written @ 1..) => rest.written += written,
+            let Ok(written @ 1..) = ready!(Pin::new(&mut *writer).poll_write(cx, left)) else {
                 // Its reader says so; the rest is thrown away.
-                Ok(0) | Err(_) => {
-                    *stream = None;
-                    return Poll::Ready(());
-                }
-            }
+                *stream = None;
+                return Poll::Ready(());
+            };
+            rest.written += written;
         }
         // Standard output has buffers of its own.
         Pin::new(writer).poll_flush(cx).map(drop)
