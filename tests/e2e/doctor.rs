@@ -117,9 +117,12 @@ fn fit() -> anyhow::Result<()> {
     let tried = |part: &str| {
         fine.iter().any(|(_, it)| it["what"].as_str().is_some_and(|w| w.contains(part)))
     };
-    for part in
-        ["was answered", "two meanings", "more than its warrant was withheld", "audit log that can"]
-    {
+    for part in [
+        "was answered",
+        "two meanings",
+        "more than its warrant was withheld",
+        "audit log that can be",
+    ] {
         ensure!(tried(part), "`{part}` was not tried: {fine:#?}");
     }
     let text = said(&doctor(&rig, &config, &[])?);

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::finding::{Finding, some};
 use super::site::{Site, SiteServer};
-use crate::config::{Constraint, PinFile, Source, ToolEffects};
+use crate::config::{Action, Constraint, PinFile, Source, ToolEffects};
 use crate::policy::{means_path, means_query, means_url};
 
 /// What a tool takes that can lead anywhere.
@@ -119,7 +119,16 @@ fn of_server(server: SiteServer) -> Vec<Finding> {
         findings
             .push(Finding::bad(what).at(server.place_in_policy("constraints")).todo(kind.todo()));
     }
-    if findings.is_empty() {
+    if server.policy.default_action == Action::Allow {
+        let what = format!(
+            "`{name}` allows tools that it does not list, and nobody limits what they take"
+        );
+        findings.push(
+            Finding::note(what)
+                .at(server.place_in_policy("default_action"))
+                .todo("write `default_action: DENY` and list the tools of each actor"),
+        );
+    } else if findings.is_empty() {
         findings.push(Finding::ok(format!("tools of `{name}` are limited in what they take")));
     }
     unknown.dedup();

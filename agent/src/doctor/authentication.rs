@@ -1,6 +1,6 @@
 //! Who gets in: every server must know who calls it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use nix::unistd::User;
@@ -65,17 +65,19 @@ fn servers_as_actors(site: &Site) -> Vec<Finding> {
     if asked.is_empty() {
         return Vec::new();
     }
-    let runs = site.servers().filter(|server| !server.config.command.is_empty());
+    let mut users: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for server in site.servers().filter(|server| !server.config.command.is_empty()) {
+        users.entry(server.config.user()).or_default().push(&server.config.id);
+    }
     let mut findings = Vec::new();
-    for server in runs {
-        let user = server.config.user();
+    for (user, servers) in users {
         let uid = User::from_name(user).ok().flatten().map(|user| user.uid.as_raw());
         let uid = uid.or_else(|| user.parse().ok());
         for (index, actor) in site.config.actors.iter().enumerate() {
             if uid.is_some_and(|uid| actor.uids.contains(&uid)) {
                 let what = format!(
-                    "server `{}` runs as user `{user}`, who is actor `{}` for {}",
-                    server.config.id,
+                    "user `{user}`, as whom {} run, is actor `{}` for {}",
+                    some(&servers),
                     actor.id,
                     some(&asked)
                 );
@@ -154,7 +156,7 @@ mod tests {
         let nobody = User::from_name("nobody").expect("asked").expect("there").uid;
         let daemon = |uid: u32| format!("actors: [{{id: ada, uids: [{uid}]}}]");
         let findings = check(&daemon(nobody.as_raw()), "auth: [peer_uid]");
-        only_finding(&findings, "runs as user `nobody`, who is actor `ada`");
+        only_finding(&findings, "user `nobody`, as whom files run, is actor `ada`");
         none_found(&check(&daemon(4_000_000), "auth: [peer_uid]"));
         let keys_only = format!("{}\nlisten: []", daemon(nobody.as_raw()));
         none_found(&check(&keys_only, "auth: [api_key]"));

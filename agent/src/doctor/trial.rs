@@ -101,8 +101,12 @@ async fn attempt(kernel: Option<Arc<Kernel>>) -> Result<Vec<Finding>, Hindered> 
         if step.sealed {
             seal(&place.log)?;
         }
-        let answer = client.ask(&step.sent).await?;
-        findings.push(judge(&step, &answer));
+        match client.ask(&step.sent).await? {
+            Some(answer) => findings.push(judge(&step, &answer)),
+            // Whoever cannot record that a call failed ends the session instead.
+            None if step.sealed => findings.push(Finding::ok(step.shows)),
+            None => return Err(Hindered::Other("its session ended early".to_owned())),
+        }
     }
     drop(client);
     drop(log);
@@ -175,7 +179,7 @@ fn steps() -> Vec<Step> {
             sealed: true,
             ..denied(
                 call(7, "answer", json!({})),
-                "without an audit log that can be written, a call was denied",
+                "without an audit log that can be written, a call got no result",
                 "a call was answered although it could not be recorded",
             )
         },
@@ -283,8 +287,8 @@ impl Client {
         Self { stream: BufReader::new(stream), ready: false }
     }
 
-    /// Sends a request and waits for its answer.
-    async fn ask(&mut self, line: &str) -> Result<Value, Hindered> {
+    /// Sends a request and waits for its answer; nothing when the session ends without one.
+    async fn ask(&mut self, line: &str) -> Result<Option<Value>, Hindered> {
         if !self.ready {
             self.ready = true;
             let params = json!({
@@ -300,15 +304,13 @@ impl Client {
         self.exchange(line).await
     }
 
-    async fn exchange(&mut self, line: &str) -> Result<Value, Hindered> {
+    async fn exchange(&mut self, line: &str) -> Result<Option<Value>, Hindered> {
         self.send(line).await?;
         let mut answer = Vec::new();
         let read = timeout(PATIENCE, self.stream.read_until(b'\n', &mut answer)).await;
         let read = read.map_err(|_| Hindered::Other("its server does not answer".to_owned()))??;
-        if read == 0 {
-            return Err(Hindered::Other("its session ended early".to_owned()));
-        }
-        serde_json::from_slice(&answer).map_err(|error| Hindered::Other(error.to_string()))
+        let whole = (read > 0).then(|| serde_json::from_slice(&answer));
+        whole.transpose().map_err(|error| Hindered::Other(error.to_string()))
     }
 
     async fn send(&mut self, line: &str) -> io::Result<()> {

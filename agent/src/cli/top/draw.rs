@@ -15,6 +15,8 @@ use super::table::{Column, Row, Tone};
 use super::{header, tables};
 use crate::cli::plain::safe;
 
+/// Characters of a line from which on there is room for longer names.
+const ROOMY: u16 = 140;
 /// Lines of a table beside its rows: its title and the names of its columns.
 const AROUND: u16 = 2;
 
@@ -95,7 +97,7 @@ fn draw_table(model: &Model, pane: Pane, rows: Vec<Row>, area: Rect, buffer: &mu
         if at == last {
             Constraint::Min(column.width)
         } else {
-            Constraint::Length(column.width.max(marked))
+            Constraint::Length(roomy(column, area.width).max(marked))
         }
     });
     let selected = model.selected(pane, rows.len());
@@ -120,6 +122,12 @@ fn draw_table(model: &Model, pane: Pane, rows: Vec<Row>, area: Rect, buffer: &mu
         .block(Block::new().borders(Borders::TOP).border_style(border).title(title));
     let mut state = TableState::new().with_selected(selected);
     StatefulWidget::render(table, area, buffer, &mut state);
+}
+
+/// The width of a column: names have half as much again where there is room.
+fn roomy(column: &Column, width: u16) -> u16 {
+    let is_name = !column.right && (12..=32).contains(&column.width);
+    if is_name && width >= ROOMY { column.width * 3 / 2 } else { column.width }
 }
 
 fn title(pane: Pane, count: usize) -> String {

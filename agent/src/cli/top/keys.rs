@@ -20,8 +20,8 @@ pub(super) const HELP: [&str; 14] = [
     "p, Space      stand still, and go on",
     "?             this",
     "",
-    "CALLS/S is of the last 5 seconds; HALF and 99% are the times within",
-    "which half and 99 of 100 calls of the last minute were answered.",
+    "CALLS/S is of the last 5 seconds; P50 and P99 are the times within",
+    "which 50 and 99 of 100 calls of the last minute were answered.",
     "All other numbers count from the start of the warrantd.",
 ];
 

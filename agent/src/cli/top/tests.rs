@@ -142,9 +142,9 @@ warrantd 0.1.0  process 4711  up 3d 4h  configuration 3  tracepoint
 12.0 calls/s  1 in flight  2 sessions  1 FROZEN  2 denied  1 exceeded  0 events
 audit log 18204  siem 0 behind  pager DOWN, 12 behind
  servers 2 ─────────────────────────────────────────────────────────────────────
-SERVER       STATE SESS  FLY CALLS/S▾   HALF    99%  CALLS DENIED EXCEED    LOST
+SERVER       STATE SESS  FLY CALLS/S▾    P50    P99  CALLS DENIED EXCEED    LOST
 files        ready    2    1     12.0    4ms    4ms    122      2      1       -
-web          DOWN     -    -        -      -      -      -      -      -       -
+web          DOWN     -    -      0.0      -      -      -      -      -       -
  calls in flight 1 ─────────────────────────────────────────────────────────────
    FOR▾ SERVER       ACTOR            TOOL                 WARRANT
    1.2s files        ada              read_text_file       {\"read\":[\"/srv/a.md\"]

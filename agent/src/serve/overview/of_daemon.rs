@@ -16,13 +16,15 @@ pub(in crate::serve) fn of_daemon(
     tally: &Arc<Tally>,
     receivers: Receivers,
 ) -> Overseer {
-    let (file, roster) = (file.to_owned(), roster.clone());
+    // Whoever asks is elsewhere.
+    let absolute = |file: &Path| std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let (file, roster) = (absolute(file), roster.clone());
     let configuration = move || {
         let served = roster.ids().into_iter().filter_map(|id| roster.get(&id));
         let loaded: Vec<_> = served.map(|served| served.loaded()).collect();
         let placed = |loaded: &Arc<crate::serve::LoadedServer>| PlacedServer {
             server: loaded.server.clone(),
-            policy: loaded.policy.clone(),
+            policy: absolute(&loaded.policy),
         };
         Configuration { file: Some(file.clone()), servers: loaded.iter().map(placed).collect() }
     };
