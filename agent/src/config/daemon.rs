@@ -1,11 +1,11 @@
 //! The daemon's file, `/etc/warrantd/warrantd.yaml`: servers, actors' credentials, the audit log.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::api_key::ApiKeyConfig;
+use super::api_key::{ApiKeyConfig, KeySource};
 use super::audit::AuditConfig;
 use super::certificate::CertificateName;
 use super::error::Problem;
@@ -62,9 +62,16 @@ impl DaemonConfig {
     }
 
     /// Puts the files themselves where `credential:NAME` stands: what the service manager passed by that name
-    /// (`LoadCredential=` in systemd.exec(5)). Keys, tokens and certificates can be named so.
-    pub fn resolve_credentials(&mut self) -> Result<(), Problem> {
-        super::credentials::resolve(self)
+    /// (`LoadCredential=` in systemd.exec(5)). Keys, tokens and certificates can be named so. Relative files of API
+    /// keys are put in `base`, the directory of the configuration, as others are.
+    pub fn place_files(&mut self, base: &Path) -> Result<(), Problem> {
+        super::credentials::resolve(self)?;
+        for key in self.actors.iter_mut().flat_map(|actor| &mut actor.api_keys) {
+            if let KeySource::File(file) = &mut key.source {
+                *file = base.join(&*file);
+            }
+        }
+        Ok(())
     }
 }
 

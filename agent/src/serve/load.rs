@@ -65,7 +65,7 @@ pub(super) fn load_after(
     let mut files = FileHashes::default();
     source.sources().for_each(|source| files.add(source));
     let base = file.parent().unwrap_or(Path::new(""));
-    config.resolve_credentials().map_err(|problem| source.error(problem))?;
+    config.place_files(base).map_err(|problem| source.error(problem))?;
     shipping::check(&mut config.audit.ship, base).map_err(|problem| source.error(problem))?;
     shipping::check_alerts(&config.audit).map_err(|problem| source.error(problem))?;
     let mut servers: Vec<LoadedServer> = Vec::new();
