@@ -19,6 +19,9 @@ use crate::cli::{Failure, signals};
 /// How long a key is waited for before looks are taken in.
 const PATIENCE: Duration = Duration::from_millis(50);
 
+/// How long the screen may take to be given back.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// Shows what is told until somebody ends it.
 pub(super) fn run(instances: Instances, every: Duration) -> Result<(), Failure> {
     // Whoever may not look is told so where it stays.
@@ -75,6 +78,10 @@ fn stopped() -> Result<Arc<AtomicBool>, Failure> {
     thread::spawn(move || {
         let _ = runtime.block_on(asked.wait_for(|asked| *asked));
         stopped.store(true, Ordering::Relaxed);
+        // Whoever reads keys from a terminal that is gone may not return any more.
+        thread::sleep(FAREWELL);
+        let _ = ratatui::try_restore(); // It may be gone.
+        std::process::exit(0);
     });
     Ok(stop)
 }
