@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use libtest_mimic::Trial;
@@ -129,6 +130,8 @@ fn on_a_terminal() -> anyhow::Result<()> {
     screen.shows("all about it")?;
     screen.shows(&text(&pipe))?;
     screen.press("\u{1b}")?;
+    // What follows Escape at once is another key.
+    thread::sleep(Duration::from_millis(500));
     screen.press("?")?;
     screen.shows("sort by another column")?;
     screen.press("x")?;

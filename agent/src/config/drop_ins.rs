@@ -244,7 +244,7 @@ servers:
         for (name, text, line) in [
             ("conf.d/10.yaml", "\nlimitz: {}\n", 2),
             ("conf.d/10.yaml", "limits: {max_sessions: many}\n", 1),
-            ("conf.d/10.yaml", "limits: [\n", 2),
+            ("conf.d/10.yaml", "limits: [\n", 1),
             ("conf.d/10.yml", "limits: {}\n", 0),
         ] {
             let error =
