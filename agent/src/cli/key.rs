@@ -23,8 +23,10 @@ pub(super) struct Key {
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
     /// Print a new key of 256 random bits
+    #[command(after_help = "Example:\n  (umask 077; warrantd key new > key)")]
     New,
     /// Print the hash of the key on standard input
+    #[command(after_help = "Example:\n  warrantd key hash < key")]
     Hash,
 }
 

@@ -111,7 +111,8 @@ impl Programs {
     /// Why `cargo xtask` does not take words.
     fn xtask(&self, words: &[String]) -> Option<String> {
         let own = words.iter().take_while(|word| *word != "--");
-        let names: Vec<_> = own.clone().take_while(|word| is_word(word)).collect();
+        let names: Vec<_> =
+            own.clone().take_while(|word| !word.starts_with('-') && is_word(word)).collect();
         let whole = words.join(" ");
         let Some(told) = (self.xtask)(&names) else {
             return Some(format!("`cargo xtask {whole}`: there is no such subcommand"));
@@ -166,6 +167,7 @@ pub(crate) fn commands(script: &str) -> Result<Vec<Vec<String>>, String> {
                     commands.push(std::mem::take(&mut command));
                 }
                 ">" | ">>" | "<" | "2>" => drop(words.next()),
+                word if word.starts_with("<<") => {}
                 _ => match word.strip_suffix(';') {
                     Some(last) => {
                         command.push(last.to_owned());
