@@ -23,7 +23,7 @@ pub(super) struct Key {
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
     /// Print a new key of 256 random bits
-    #[command(after_help = "Example:\n  (umask 077; warrantd key new > key)")]
+    #[command(after_help = "Example:\n  warrantd key new > key")]
     New,
     /// Print the hash of the key on standard input
     #[command(after_help = "Example:\n  warrantd key hash < key")]

@@ -17,10 +17,9 @@ use crate::transport::activation;
 ///
 /// Every server gets a socket, `<runtime_dir>/<id>.sock`, and each of the listeners under `listen` has
 /// it at `/<id>/mcp`. Each connection to a socket and each HTTP session is a session with a process of its
-/// own. SIGTERM ends every session and then the daemon. SIGHUP, as `warrantd reload`, reads the configuration
-/// anew: nothing changes unless all of it is valid, and sessions go on.
 /// own. SIGTERM ends every session and then the daemon. SIGUSR1 does, too, for another that starts at once: what is
-/// attached to other services is enforced meanwhile.
+/// attached to other services is enforced meanwhile. SIGHUP, as `warrantd reload`, reads the configuration
+/// anew: nothing changes unless all of it is valid, and sessions go on.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  warrantd serve --config /etc/warrantd/warrantd.yaml")]
 pub(super) struct Serve {
