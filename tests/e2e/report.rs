@@ -410,7 +410,7 @@ fn hostile() -> anyhow::Result<()> {
     let long = "<u>".repeat(400_000);
     let texts: Vec<&str> =
         HOSTILE.into_iter().chain(HIDDEN.map(|(text, _)| text)).chain([long.as_str()]).collect();
-    let mut poisoned = Vec::new();
+    let (mut poisoned, mut enough) = (Vec::new(), false);
     for with in &texts {
         for record in &honest {
             let mut record = record.clone();
@@ -420,7 +420,8 @@ fn hostile() -> anyhow::Result<()> {
             record["arguments"] = json!({*with: [*with]});
             record["checkpoint"] = checkpoint;
             // One of a megabyte is enough.
-            if with.len() < 1000 || record["event"] == "call" && poisoned.len() % 40 == 0 {
+            let mut is_first = || record["event"] == "call" && !std::mem::replace(&mut enough, true);
+            if with.len() < 1000 || is_first() {
                 poisoned.push(record);
             }
         }

@@ -5,6 +5,7 @@
 //! runs on no other. Each test begins where the one before it ended.
 
 mod files;
+mod given;
 mod hosts;
 mod killed;
 mod machine;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
             service::tests(),
             rogue::tests(),
             reload::tests(),
+            given::tests(),
             killed::tests(),
             upgrade::tests(),
             removal::tests(),

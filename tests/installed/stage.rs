@@ -29,7 +29,7 @@ const KNOWN: &str = "alice";
 /// One that it does not.
 const UNKNOWN: &str = "mallory";
 const CONFIG: &str = "/etc/warrantd/conf.d/stage.yaml";
-const SERVER: &str = "/usr/lib/warrantd-tests/rogue-server";
+pub(crate) const SERVER: &str = "/usr/lib/warrantd-tests/rogue-server";
 
 /// Makes users, hosts, files and the configuration. The daemon has not read it yet.
 pub(crate) fn set() -> anyhow::Result<()> {

@@ -100,8 +100,7 @@ impl Browser {
             self.listen(Duration::from_millis(100))?;
         }
         // What a script does at once has been done by then, and complaints have come.
-        self.evaluate("new Promise((done) => setTimeout(done, 200))")?;
-        Ok(())
+        self.listen(Duration::from_millis(200))
     }
 
     /// What an expression comes to in the page, as JSON. Promises are waited for.

@@ -14,7 +14,7 @@ use crate::setup::apt_is_here;
 use crate::shell::{run, say};
 
 /// The programs with the libraries that no other package brings.
-const PACKAGES: [&str; 10] = [
+const PACKAGES: [&str; 11] = [
     "rsyslog",
     "rsyslog-openssl",
     "liblognorm5",
@@ -24,6 +24,7 @@ const PACKAGES: [&str; 10] = [
     "libivykis0",
     "libnet1",
     "libpcre3",
+    "libwrap0",
     "nats-server",
 ];
 

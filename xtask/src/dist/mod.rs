@@ -11,6 +11,9 @@ use crate::cache;
 use crate::setup;
 use crate::shell::{built, cargo, run, say};
 
+/// The profile of builds that are made quickly.
+pub(crate) const QUICK: &str = "dev";
+
 /// What to package, and where to.
 #[derive(Debug, Args)]
 pub(crate) struct Dist {
@@ -27,7 +30,7 @@ pub(crate) struct Dist {
 
 impl Dist {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let profile = if self.debug { "dev" } else { "release" };
+        let profile = if self.debug { QUICK } else { "release" };
         say(&format!("building warrantd ({profile})"));
         let program = build(profile)?;
         let place = program.parent().context("a program lies in a directory")?;
@@ -45,7 +48,7 @@ impl Dist {
 }
 
 /// Builds the program, and beside it the one that makes pages.
-fn build(profile: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn build(profile: &str) -> anyhow::Result<PathBuf> {
     let mut arguments = vec!["build", "--quiet", "--profile", profile];
     for name in ["warrantd", "warrantd-pages"] {
         arguments.extend(["--package", name, "--bin", name]);

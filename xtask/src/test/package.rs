@@ -30,7 +30,7 @@ pub(super) fn check(tally: &mut Tally) -> anyhow::Result<()> {
     }
     let installed = place.join("installed");
     tally.step("the package has what it should", || {
-        let package = dist::deb(&places::program("warrantd")?, "dev", place)?;
+        let package = dist::deb(&places::program("warrantd")?, dist::QUICK, place)?;
         run(Command::new("dpkg-deb").arg("--extract").arg(&package).arg(&installed))?;
         contents(&package)
     });

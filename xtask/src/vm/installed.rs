@@ -9,6 +9,7 @@ use anyhow::{Context, ensure};
 use super::cpio::{Entry, Tree};
 use super::series::Series;
 use super::{debian, image};
+use crate::dist;
 use crate::shell::{built, output, root, run};
 
 /// Where the tests and their programs are in the machine.
@@ -84,11 +85,12 @@ pub(super) fn argv(tree: &mut Tree, arguments: &[String]) -> anyhow::Result<Vec<
 
 /// Puts the package into the tree, as it is and as a later version of itself.
 pub(super) fn add_package(tree: &mut Tree, package: Option<&Path>) -> anyhow::Result<()> {
+    let scratch = tempfile::tempdir().context("a temporary directory")?;
     let package: PathBuf = match package {
         Some(package) => package.to_owned(),
-        None => anyhow::bail!("name a package: --package"),
+        // Made quickly: what is tried is the same.
+        None => dist::deb(&dist::build(dist::QUICK)?, dist::QUICK, scratch.path())?,
     };
-    let scratch = tempfile::tempdir().context("a temporary directory")?;
     let next = later(&package, scratch.path())?;
     for (package, place) in [package, next].iter().zip(PACKAGES) {
         let content = fs::read(package).with_context(|| format!("{}", package.display()))?;

@@ -98,7 +98,8 @@ fn page(report: &Report, log: &Path) -> String {
 }
 
 fn story() -> Vec<Record> {
-    let denied = Record {
+    // Made in their order: the time of each is that of its making.
+    let denied = || Record {
         policy_decision: Some(Action::Deny),
         policy_rule_matched: Some("global_deny_list[0]".to_owned()),
         status: Some(Status::Failure),
@@ -110,7 +111,7 @@ fn story() -> Vec<Record> {
     vec![
         Record::new(Event::Start),
         call("c-1", "s-1", Standing::Warranted),
-        denied,
+        denied(),
         call("c-3", "s-2", Standing::Exceeded),
         Record { session_id: Some("s-2".to_owned()), ..Record::new(Event::SessionEnd) },
         Record {
