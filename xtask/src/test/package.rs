@@ -129,7 +129,7 @@ fn contents(package: &Path) -> anyhow::Result<()> {
 }
 
 /// Mode, owner and path of a line such as
-/// `-rwxr-xr-x root/root  17 2026-01-01 00:00 ./usr/bin/warrantd`. Directories are not listed.
+/// `-rwxr-xr-x 0/0  17 2026-01-01 00:00 ./usr/bin/warrantd`. Directories are not listed.
 fn entry(line: &str) -> Option<String> {
     let mut words = line.split_whitespace();
     let (mode, owner) = (words.next()?, words.next()?);
@@ -196,9 +196,9 @@ mod tests {
 
     #[test]
     fn entries_are_files_alone() {
-        let file = "-rwxr-xr-x root/root  17 2026-01-01 00:00 ./usr/bin/warrantd";
-        assert_eq!(entry(file).as_deref(), Some("-rwxr-xr-x root/root /usr/bin/warrantd"));
-        assert_eq!(entry("drwxr-xr-x root/root 0 2026-01-01 00:00 ./usr/"), None);
+        let file = "-rwxr-xr-x 0/0  17 2026-01-01 00:00 ./usr/bin/warrantd";
+        assert_eq!(entry(file).as_deref(), Some("-rwxr-xr-x 0/0 /usr/bin/warrantd"));
+        assert_eq!(entry("drwxr-xr-x 0/0 0 2026-01-01 00:00 ./usr/"), None);
     }
 
     #[test]
