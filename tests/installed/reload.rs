@@ -20,7 +20,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![
         test("reload::a_session_goes_on_under_another_policy", &[], live),
         test("reload::a_broken_policy_changes_nothing_and_says_why", &[], broken),
-        test("reload::the_daemon_itself_refuses_it_too", &[], refused),
+        test("reload::by_command_and_by_signal_as_well", &[], refused),
     ]
 }
 
@@ -87,13 +87,24 @@ fn says_why(said: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Fails unless the reload after those that are known is recorded as one that root ordered and that changed nothing.
+fn is_recorded(known: usize) -> anyhow::Result<()> {
+    let reloads = reloads()?;
+    let record = reloads.get(known).context("the refusal is not recorded")?;
+    ensure!(record.text("status") == "FAILURE", "{record:#?}");
+    ensure!(record.get("operator_uid").as_u64() == Some(0), "{record:#?}");
+    says_why(record.text("error"))
+}
+
 fn broken() -> anyhow::Result<()> {
     let mut client = stage::connect("honest")?;
     stage::expect_note(&mut client)?;
+    let known = reloads()?.len();
     break_policy()?;
     let (code, said) = sh("systemctl reload warrantd")?;
     ensure!(code != 0, "systemd takes a policy for good that is not: {said}");
     says_why(&succeeds(&format!("journalctl --no-pager --lines=20 --unit={UNIT}"))?)?;
+    is_recorded(known)?;
     is_active()?;
     // What was allowed still is, and so for those who come now.
     stage::expect_note(&mut client)?;
@@ -104,7 +115,7 @@ fn broken() -> anyhow::Result<()> {
     mend_policy()
 }
 
-/// Without the check that the unit has before it.
+/// The same without systemd.
 fn refused() -> anyhow::Result<()> {
     let mut client = stage::connect("honest")?;
     stage::expect_note(&mut client)?;
@@ -113,11 +124,7 @@ fn refused() -> anyhow::Result<()> {
     let (code, said) = sh("warrantd reload")?;
     ensure!(code == 78, "{code}: {said}");
     says_why(&said)?;
-    let failed =
-        |record: &Record| record.text("event") == "reload" && record.text("status") == "FAILURE";
-    let record = records::await_record(Path::new(AUDIT), failed)?;
-    says_why(record.text("error"))?;
-    ensure!(record.get("operator_uid").as_u64() == Some(0), "{record:#?}");
+    is_recorded(known)?;
     // The signal does the same.
     succeeds(&format!("systemctl kill --signal=HUP --kill-whom=main {UNIT}"))?;
     crate::machine::in_time("the second refusal is recorded", || {
