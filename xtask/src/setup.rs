@@ -113,10 +113,14 @@ pub(crate) fn for_systemd() -> anyhow::Result<()> {
     programs(&[BOOTSTRAP, ARCHIVER])
 }
 
-/// What measurements need: a relay as their floor, and peers. One that cannot be had is no reason to stop; what is
-/// given is why.
-pub(crate) fn for_bench() -> anyhow::Result<Vec<String>> {
-    programs(&[RELAY, NODE_RUNTIME, PYTHON])?;
+/// What is the floor of measurements.
+pub(crate) fn relay() -> anyhow::Result<()> {
+    programs(&[RELAY])
+}
+
+/// The peers of measurements over HTTP. One that cannot be had is no reason to stop; what is given is why.
+pub(crate) fn peers() -> anyhow::Result<Vec<String>> {
+    programs(&[NODE_RUNTIME, PYTHON])?;
     let mut missing = Vec::new();
     for (peer, package) in &PEERS {
         let installed = match peer {

@@ -11,6 +11,7 @@
 //! [`Effect`]: crate::warrant::Effect
 
 mod account;
+mod ahead;
 mod attachment;
 mod backend;
 mod btf;

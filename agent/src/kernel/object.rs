@@ -9,6 +9,7 @@ use std::time::Duration;
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::{
     CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, CgroupSockAddr, Program,
+    ProgramError,
 };
 use aya::{Ebpf, EbpfLoader};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
@@ -17,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use super::backend::Backend;
 use super::btf::Btf;
 use super::misses::Misses;
-use super::{KernelError, observe, offsets, query};
+use super::{KernelError, ahead, observe, offsets, query};
 
 /// Built from `agent-ebpf/` by `cargo xtask ebpf`; a test compares it with its sources.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../kernel/warrantd.bpf.o");
@@ -169,6 +170,9 @@ pub(super) fn attach(
     wanted: &[Backend],
 ) -> Result<Attached, KernelError> {
     let mut links = Pinned::default();
+    let deciders = SOCK_ADDR.iter().chain([&SOCKET]).map(|(name, _)| *name);
+    let deciders = deciders.chain(PACKETS.iter().map(|(name, _, _)| *name));
+    ahead::load(&mut ebpf, &deciders.chain(observe::plain(wanted)).collect());
     load_deciders(&mut ebpf)?;
     attach_deciders(&mut ebpf, cgroup, pins, LINKS, &mut links)?;
     let mut passed_over = Vec::new();
@@ -195,13 +199,13 @@ pub(super) fn attach(
 fn load_deciders(ebpf: &mut Ebpf) -> Result<(), KernelError> {
     for (name, _) in SOCK_ADDR {
         let program: &mut CgroupSockAddr = find(ebpf, name)?;
-        program.load().map_err(refused(name))?;
+        unless_loaded(program.fd().is_ok(), || program.load()).map_err(refused(name))?;
     }
     let program: &mut CgroupSock = find(ebpf, SOCKET.0)?;
-    program.load().map_err(refused(SOCKET.0))?;
+    unless_loaded(program.fd().is_ok(), || program.load()).map_err(refused(SOCKET.0))?;
     for (name, _, _) in PACKETS {
         let program: &mut CgroupSkb = find(ebpf, name)?;
-        program.load().map_err(refused(name))?;
+        unless_loaded(program.fd().is_ok(), || program.load()).map_err(refused(name))?;
     }
     Ok(())
 }
@@ -246,6 +250,14 @@ fn prove_deciders(ebpf: &Ebpf, cgroup: &File) -> Result<(), KernelError> {
         }
     }
     Ok(())
+}
+
+/// Loads a program that was not loaded ahead.
+pub(super) fn unless_loaded(
+    is_loaded: bool,
+    load: impl FnOnce() -> Result<(), ProgramError>,
+) -> Result<(), ProgramError> {
+    if is_loaded { Ok(()) } else { load() }
 }
 
 /// A program of the object.

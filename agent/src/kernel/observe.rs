@@ -8,7 +8,7 @@ use aya::{Btf, Ebpf};
 use super::backend::Backend;
 use super::calls;
 use super::misses::Misses;
-use super::object::{Pinned, find, pin, refused};
+use super::object::{Pinned, find, pin, refused, unless_loaded};
 use super::{KernelError, mounts};
 
 /// The hooks of BPF LSM, by the name they have there and after `lsm_` in the object.
@@ -68,6 +68,9 @@ const RAW_TRACEPOINTS: [(&str, &str); 3] = [
     ("warrantd_leave", "cgroup_attach_task"),
 ];
 
+/// Programs at the exit of system calls: of those that open, that change something by name, that connect.
+const EXITS: [&str; 3] = ["warrantd_open", "warrantd_change", "warrantd_connected"];
+
 /// The system calls that open. Some architectures lack `open` and `creat`; no kernel from 5.10 on lacks
 /// the others.
 const OPEN_CALLS: [(&str, bool); 5] = [
@@ -77,6 +80,14 @@ const OPEN_CALLS: [(&str, bool); 5] = [
     ("open", cfg!(target_arch = "x86_64")),
     ("creat", cfg!(target_arch = "x86_64")),
 ];
+
+/// The programs that the first of these backends which this kernel may have needs and that are loaded without
+/// more ado.
+pub(super) fn plain(wanted: &[Backend]) -> impl Iterator<Item = &'static str> {
+    let likely = wanted.iter().find(|backend| backend.obstacle().is_none());
+    let exits: &[_] = if likely == Some(&Backend::Tracepoint) { &EXITS } else { &[] };
+    exits.iter().copied().chain(RAW_TRACEPOINTS.iter().map(|(name, _)| *name))
+}
 
 /// Loads and attaches a backend's programs, and what every backend needs. On a failure nothing stays
 /// attached.
@@ -139,7 +150,7 @@ fn attach_all(
     }
     for (name, tracepoint) in RAW_TRACEPOINTS {
         let program: &mut RawTracePoint = find(ebpf, name)?;
-        program.load().map_err(refused(name))?;
+        unless_loaded(program.fd().is_ok(), || program.load()).map_err(refused(name))?;
         let id = program.attach(tracepoint).map_err(refused(name))?;
         misses.add(program.fd()).map_err(refused(name))?;
         pinned.keep(pin(program.take_link(id), pins, name)?);
@@ -161,10 +172,10 @@ fn system_calls(
 ) -> Result<(), KernelError> {
     mounts::prepare_tracepoints()?;
     let opens = OPEN_CALLS.iter().filter(|(_, exists)| *exists).map(|(call, _)| (*call, true));
-    attach_exits(ebpf, "warrantd_open", opens, pins, pinned, misses)?;
+    attach_exits(ebpf, EXITS[0], opens, pins, pinned, misses)?;
     let changes = calls::all().map(|(call, required)| (call.name, required));
-    attach_exits(ebpf, "warrantd_change", changes, pins, pinned, misses)?;
-    attach_exits(ebpf, "warrantd_connected", [("connect", true)], pins, pinned, misses)
+    attach_exits(ebpf, EXITS[1], changes, pins, pinned, misses)?;
+    attach_exits(ebpf, EXITS[2], [("connect", true)], pins, pinned, misses)
 }
 
 fn attach_exits(
@@ -176,7 +187,7 @@ fn attach_exits(
     misses: &mut Misses,
 ) -> Result<(), KernelError> {
     let program: &mut TracePoint = find(ebpf, name)?;
-    program.load().map_err(refused(name))?;
+    unless_loaded(program.fd().is_ok(), || program.load()).map_err(refused(name))?;
     for (call, required) in calls {
         let tracepoint = format!("sys_exit_{call}");
         let id = match program.attach("syscalls", &tracepoint) {

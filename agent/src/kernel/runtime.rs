@@ -98,6 +98,7 @@ impl Kernel {
             gaps: Mutex::new(gaps),
         });
         self_test::run(&kernel, &options.probe)?;
+        give_back_memory();
         Ok(kernel)
     }
 
@@ -278,6 +279,16 @@ impl Inner {
         // SAFETY: the descriptor is owned by the AsyncFd and never changes.
         let registered = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
         registered.map_err(std::io::Error::from)
+    }
+}
+
+/// What was read to load the programs, the kernel's types above all, is tens of times what is kept: the allocator
+/// would hold on to it (malloc_trim(3)).
+fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the call has no preconditions and may be made from any thread.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
+use memchr::{memchr, memmem};
 use serde_json::{Map, Value, json};
 
 use super::clients::{ClientKey, Key};
@@ -73,6 +74,12 @@ impl Wire {
     }
 }
 
+/// Whether a request may say a progress token: most say none, which is seen without reading them once more.
+fn may_name_token(line: &[u8]) -> bool {
+    // A key may be written with escapes.
+    memmem::find(line, b"progressToken").is_some() || memchr(b'\\', line).is_some()
+}
+
 impl Conversation {
     /// Puts a request in flight; gives it as the server is to get it.
     pub(super) fn begin(&mut self, key: &Key, mut request: Request, line: &[u8]) -> Vec<u8> {
@@ -80,7 +87,8 @@ impl Conversation {
         request.modern = self.clients.get(&key.client).is_some_and(|client| client.modern);
         request.own_link = self.shared && !self.shares_link(key.client);
         request.line = (request.method == "initialize").then(|| line.to_vec());
-        request.progress = splice.get(&TOKEN).map(str::to_owned);
+        request.progress =
+            may_name_token(line).then(|| splice.get(&TOKEN).map(str::to_owned)).flatten();
         let method = request.method.clone();
         self.gate.begin(key.clone(), request, Instant::now());
         if !self.shares_link(key.client) {
@@ -212,6 +220,13 @@ impl Conversation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_is_looked_for_where_there_may_be_one() {
+        assert!(may_name_token(br#"{"params":{"_meta":{"progressToken":1}}}"#));
+        assert!(may_name_token(br#"{"params":{"_meta":{"progress\u0054oken":1}}}"#));
+        assert!(!may_name_token(br#"{"params":{"name":"read"}}"#));
+    }
 
     #[test]
     fn ids_are_given_once_and_taken_back() {

@@ -30,7 +30,8 @@ pub(crate) struct Speed {
 impl Speed {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let program = apart::programs()?;
-        let missing = if self.wants("http") { setup::for_bench()? } else { Vec::new() };
+        setup::relay()?;
+        let missing = if self.wants("http") { setup::peers()? } else { Vec::new() };
         let directory = apart::results(&program)?;
         let (json, page) = (directory.join("speed.json"), directory.join("speed.md"));
         let mut arguments = vec!["rows".to_owned(), "--rounds".to_owned(), self.rounds.to_string()];
