@@ -6,6 +6,7 @@ mod check;
 mod compile;
 mod decide;
 mod disguise;
+mod glob_sets;
 mod limits;
 mod methods;
 mod names;

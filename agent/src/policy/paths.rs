@@ -4,9 +4,12 @@
 //! server's root, `.` and `..` taken away) and the one after symbolic links, which the caller of
 //! this module looks up. What the server then really opens is judged again by the warrant.
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use std::sync::Arc;
+
+use globset::GlobSet;
 
 use super::disguise::is_disguised;
+use super::glob_sets::{self, Wanted};
 
 /// Paths may be this long, in bytes (`PATH_MAX`, limits.h).
 const MAX_BYTES: usize = 4096;
@@ -109,7 +112,7 @@ fn normal(path: &str) -> String {
 /// choose.
 #[derive(Debug, Clone)]
 pub struct PathGlobs {
-    set: GlobSet,
+    set: Arc<GlobSet>,
     /// For each glob of the set, the index of the pattern it came from.
     origin: Vec<usize>,
     patterns: Vec<String>,
@@ -134,22 +137,15 @@ impl PathGlobs {
         root: &str,
         any_case: bool,
     ) -> Result<Self, (usize, String)> {
-        let mut set = GlobSetBuilder::new();
-        let mut origin = Vec::new();
+        let (mut globs, mut origin) = (Vec::new(), Vec::new());
         for (index, pattern) in patterns.iter().enumerate() {
-            let pattern = pattern.as_ref();
-            for glob in spellings(pattern, root).map_err(|e| (index, e))? {
-                let glob = GlobBuilder::new(&glob)
-                    .literal_separator(true)
-                    .case_insensitive(any_case)
-                    .backslash_escape(true)
-                    .build()
-                    .map_err(|e| (index, format!("not a glob: {}", e.kind())))?;
-                set.add(glob);
+            for glob in spellings(pattern.as_ref(), root).map_err(|e| (index, e))? {
+                globs.push(glob);
                 origin.push(index);
             }
         }
-        let set = set.build().map_err(|e| (0, e.to_string()))?;
+        let set = glob_sets::set(Wanted { globs, any_case })
+            .map_err(|(glob, why)| (origin.get(glob).copied().unwrap_or(0), why))?;
         Ok(Self { set, origin, patterns: patterns.iter().map(|p| p.as_ref().to_owned()).collect() })
     }
 
