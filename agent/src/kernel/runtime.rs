@@ -70,6 +70,17 @@ pub(super) struct Inner {
 }
 
 impl Kernel {
+    /// Begins what the next [`Kernel::start`] of this process needs and what nothing else is changed by, on a thread
+    /// of its own: loading the programs' object. Whether that succeeds is told there.
+    pub fn begin() {
+        object::begin();
+    }
+
+    /// Gives up what was begun, where there is no start.
+    pub fn abandon() {
+        object::abandon();
+    }
+
     /// Starts an instance: checks privileges, cleans up after dead instances, loads, attaches and pins
     /// the programs, and demands that a probe process is refused a connection and seen to do so.
     pub fn start(options: &KernelOptions) -> Result<Arc<Self>, KernelError> {
@@ -283,7 +294,7 @@ impl Inner {
 }
 
 /// What was read to load the programs, the kernel's types above all, is tens of times what is kept: the allocator
-/// would hold on to it (malloc_trim(3)).
+/// would hold on to it (`malloc_trim(3)`).
 fn give_back_memory() {
     #[cfg(target_env = "gnu")]
     // SAFETY: the call has no preconditions and may be made from any thread.
