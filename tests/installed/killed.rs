@@ -82,9 +82,7 @@ fn killed(whom: &str) -> anyhow::Result<()> {
     records::await_record(Path::new(AUDIT), told).context("the gap is not recorded")?;
 
     // Those who come now find everything as it was: servers, policy and enforcement.
-    let mut client = stage::connect("honest")?;
-    stage::expect_note(&mut client)?;
-    client.finish()?;
+    stage::is_served()?;
     last_call_was_within()?;
     let allowed = hosts()?.allowed();
     drop(Insistent::start()?);

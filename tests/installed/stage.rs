@@ -113,3 +113,11 @@ pub(crate) fn expect_note(client: &mut Client) -> anyhow::Result<()> {
     ensure!(reply.text().ok() == Some(NOTE), "{}; stderr: {}", reply.line, client.stderr());
     Ok(())
 }
+
+/// A session of its own in which the note is asked for and got.
+pub(crate) fn is_served() -> anyhow::Result<()> {
+    let mut client = connect("honest")?;
+    expect_note(&mut client)?;
+    client.finish()?;
+    Ok(())
+}

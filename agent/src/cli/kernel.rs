@@ -58,7 +58,6 @@ pub(super) fn check_enforcement(wanted: bool, kernel: Option<&Arc<Kernel>>) -> R
 /// Starts the kernel layer for an instance, or says what its absence means.
 pub(super) fn start(mode: KernelMode, instance: String) -> Result<Layer, Failure> {
     if mode == KernelMode::Off {
-        Kernel::abandon();
         tracing::warn!(
             "the kernel layer is off: nothing is enforced or observed, and every record says \
              UNOBSERVED"

@@ -10,7 +10,6 @@ use tokio::sync::watch;
 
 use super::{Failure, kernel, signals};
 use crate::audit::{AuditKey, Keeping, Log, Options, Reason, keep};
-use crate::kernel::Kernel;
 use crate::serve::{Daemon, Shipping, load, notify};
 use crate::transport::activation;
 
@@ -32,7 +31,6 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn execute(self) -> Result<ExitCode, Failure> {
         activation::take().map_err(|error| Failure::Setup(error.to_string()))?;
-        Kernel::begin();
         let loaded = load(&self.config)?;
         raise_descriptor_limit();
         let key = loaded.fixed.audit_key();

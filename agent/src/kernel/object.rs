@@ -4,7 +4,6 @@ use std::error::Error;
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use aya::programs::links::{FdLink, PinnedLink};
@@ -140,28 +139,8 @@ pub(super) fn fingerprint() -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(OBJECT)[..8])
 }
 
-/// An object that is being loaded while something else is done.
-static COMING: Mutex<Option<JoinHandle<Result<Ebpf, KernelError>>>> = Mutex::new(None);
-
-/// Begins to load the object: reading the kernel's types takes a good part of a start. The next [`load`] goes on
-/// with it.
-pub(super) fn begin() {
-    let mut coming = COMING.lock().unwrap_or_else(PoisonError::into_inner);
-    coming.get_or_insert_with(|| thread::spawn(load_now));
-}
-
-/// Gives it up: what was loaded by then is dropped.
-pub(super) fn abandon() {
-    COMING.lock().unwrap_or_else(PoisonError::into_inner).take();
-}
-
 /// Loads the object for this kernel.
 pub(super) fn load() -> Result<Ebpf, KernelError> {
-    let coming = COMING.lock().unwrap_or_else(PoisonError::into_inner).take();
-    coming.and_then(|coming| coming.join().ok()).unwrap_or_else(load_now)
-}
-
-fn load_now() -> Result<Ebpf, KernelError> {
     // Kernels before 5.11 charge maps to this limit. Where it cannot be raised, they say so.
     let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
     let layout = offsets::resolve(&Btf::of_running_kernel()?)?.to_words();

@@ -69,7 +69,9 @@ const RAW_TRACEPOINTS: [(&str, &str); 3] = [
 ];
 
 /// Programs at the exit of system calls: of those that open, that change something by name, that connect.
-const EXITS: [&str; 3] = ["warrantd_open", "warrantd_change", "warrantd_connected"];
+const OPEN: &str = "warrantd_open";
+const CHANGE: &str = "warrantd_change";
+const CONNECTED: &str = "warrantd_connected";
 
 /// The system calls that open. Some architectures lack `open` and `creat`; no kernel from 5.10 on lacks
 /// the others.
@@ -85,7 +87,8 @@ const OPEN_CALLS: [(&str, bool); 5] = [
 /// more ado.
 pub(super) fn plain(wanted: &[Backend]) -> impl Iterator<Item = &'static str> {
     let likely = wanted.iter().find(|backend| backend.obstacle().is_none());
-    let exits: &[_] = if likely == Some(&Backend::Tracepoint) { &EXITS } else { &[] };
+    let exits: &[_] =
+        if likely == Some(&Backend::Tracepoint) { &[OPEN, CHANGE, CONNECTED] } else { &[] };
     exits.iter().copied().chain(RAW_TRACEPOINTS.iter().map(|(name, _)| *name))
 }
 
@@ -172,10 +175,10 @@ fn system_calls(
 ) -> Result<(), KernelError> {
     mounts::prepare_tracepoints()?;
     let opens = OPEN_CALLS.iter().filter(|(_, exists)| *exists).map(|(call, _)| (*call, true));
-    attach_exits(ebpf, EXITS[0], opens, pins, pinned, misses)?;
+    attach_exits(ebpf, OPEN, opens, pins, pinned, misses)?;
     let changes = calls::all().map(|(call, required)| (call.name, required));
-    attach_exits(ebpf, EXITS[1], changes, pins, pinned, misses)?;
-    attach_exits(ebpf, EXITS[2], [("connect", true)], pins, pinned, misses)
+    attach_exits(ebpf, CHANGE, changes, pins, pinned, misses)?;
+    attach_exits(ebpf, CONNECTED, [("connect", true)], pins, pinned, misses)
 }
 
 fn attach_exits(

@@ -70,17 +70,6 @@ pub(super) struct Inner {
 }
 
 impl Kernel {
-    /// Begins what the next [`Kernel::start`] of this process needs and what nothing else is changed by, on a thread
-    /// of its own: loading the programs' object. Whether that succeeds is told there.
-    pub fn begin() {
-        object::begin();
-    }
-
-    /// Gives up what was begun, where there is no start.
-    pub fn abandon() {
-        object::abandon();
-    }
-
     /// Starts an instance: checks privileges, cleans up after dead instances, loads, attaches and pins
     /// the programs, and demands that a probe process is refused a connection and seen to do so.
     pub fn start(options: &KernelOptions) -> Result<Arc<Self>, KernelError> {
