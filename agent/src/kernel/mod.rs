@@ -48,6 +48,7 @@ mod self_test;
 mod sent;
 mod session;
 mod spawn;
+mod starter;
 mod tables;
 
 pub use account::Lost;

@@ -149,9 +149,7 @@ impl Session {
 
     /// Starts a program inside, with its standard streams piped; see [`SpawnSpec`] for how it is confined.
     ///
-    /// The program is killed when the *thread* that calls this ends (prctl(2), `PR_SET_PDEATHSIG`), so
-    /// call it from a thread that lives as long as the server shall: not from one that a pool retires
-    /// when idle. Needs a tokio runtime.
+    /// The program is killed when this process ends, however it does. Needs a tokio runtime.
     pub fn spawn(&self, spec: &SpawnSpec) -> Result<tokio::process::Child, KernelError> {
         if spec.user.as_ref().is_some_and(|user| user.uid == 0) {
             return Err(KernelError::Spec(

@@ -11,16 +11,17 @@ use std::process::{Command, Stdio};
 
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
+use tokio::runtime::Handle;
 
 use super::confine::{Plan, Step};
 use super::floor::{self, Floor};
-use super::{KernelError, privileges, seccomp};
+use super::{KernelError, privileges, seccomp, starter};
 
 /// A program to start.
 ///
 /// It runs as its own session leader without a terminal, with nothing open but its three standard streams,
 /// without capabilities and without a way to gain any (`no_new_privs`), without system calls that would
-/// hide what it does, and dies with the thread that started it.
+/// hide what it does, and dies with the process that started it.
 #[derive(Debug, Clone)]
 pub struct SpawnSpec {
     /// Program and arguments. A program without a slash is searched in the `PATH` of `env`.
@@ -51,13 +52,13 @@ pub struct User {
 }
 
 /// Starts a program without a cgroup, for `kernel: off`: nothing it does is seen or refused by the
-/// kernel programs. The rest of [`SpawnSpec`] holds, as far as the caller has the rights for it. The
-/// remark about threads at [`Session::spawn`](super::Session::spawn) applies.
+/// kernel programs. The rest of [`SpawnSpec`] holds, as far as the caller has the rights for it. Needs a tokio
+/// runtime.
 pub fn spawn_unconfined(spec: &SpawnSpec) -> Result<tokio::process::Child, KernelError> {
     spawn(spec, None)
 }
 
-/// Starts a program in the cgroup whose `cgroup.procs` this is.
+/// Starts a program in the cgroup whose `cgroup.procs` this is, on a thread that lasts.
 pub(super) fn spawn(
     spec: &SpawnSpec,
     procs: Option<File>,
@@ -65,10 +66,15 @@ pub(super) fn spawn(
     let prepared = Prepared::new(spec, procs)?;
     let mut command = tokio::process::Command::from(prepared.command);
     command.kill_on_drop(true);
-    command.spawn().map_err(|error| prepared.failure.explain(error))
+    let runtime = Handle::current();
+    let started = starter::run(move || {
+        let _runtime = runtime.enter();
+        command.spawn()
+    });
+    started.and_then(|started| started).map_err(|error| prepared.failure.explain(error))
 }
 
-/// The same without a runtime.
+/// The same without a runtime, for what ends before the thread that calls this.
 pub(super) fn spawn_blocking(
     spec: &SpawnSpec,
     procs: Option<File>,

@@ -1,6 +1,7 @@
 //! What a server cannot do, whatever it tries.
 
 use std::os::fd::AsRawFd as _;
+use std::time::Duration;
 
 use libtest_mimic::Failed;
 use warrantd::kernel::{KernelError, SpawnSpec, User, spawn_unconfined};
@@ -17,6 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("root_is_kept_out_of_sessions_and_has_no_capabilities", root),
     ("unconfined_servers_drop_the_same", unconfined),
     ("a_failed_start_says_which_step", failed_start),
+    ("a_server_outlives_the_thread_that_asked_for_it", outlives),
 ];
 
 fn hidden_work() -> Result<(), Failed> {
@@ -77,6 +79,23 @@ fn unconfined() -> Result<(), Failed> {
     let status = String::from_utf8_lossy(&output.stdout).into_owned();
     equal(field(&status, "Uid"), "65534 65534 65534 65534".into())?;
     powerless(&status)
+}
+
+/// A thread of a runtime's pool ends when it was idle for a while, and its servers go on.
+fn outlives() -> Result<(), Failed> {
+    let session = kernel()?.open_session("outlives", &Table::default())?;
+    let asking = || {
+        let _runtime = runtime().enter();
+        session.spawn(&spec(actor::command(&["wait"])))
+    };
+    let mut child = std::thread::scope(|scope| scope.spawn(asking).join())
+        .map_err(|_| "the thread that asked panicked")??;
+    // A thread's end is told to its children after whoever waits for it goes on.
+    std::thread::sleep(Duration::from_millis(300));
+    let ended = child.try_wait()?;
+    child.start_kill()?;
+    runtime().block_on(child.wait())?;
+    ensure(ended.is_none(), &format!("it ended with the thread: {ended:?}"))
 }
 
 fn powerless(status: &str) -> Result<(), Failed> {
