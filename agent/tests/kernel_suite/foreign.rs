@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::process::Command;
+use std::{env, fs, thread};
 
 use libtest_mimic::Failed;
 use nix::sched::{CloneFlags, unshare};
@@ -13,11 +14,11 @@ use crate::Test;
 use crate::network::allow_both;
 use crate::support::{equal, kernel, peers, run_in};
 
+const REFUSED: &str = "foreign_addresses_are_refused_in_every_form";
+const DEFAULT_ROUTE: &str = "a_default_route_opens_nothing_special";
+
 /// The tests of this file.
-pub(crate) const TESTS: &[Test] = &[
-    ("foreign_addresses_are_refused_in_every_form", refused),
-    ("a_default_route_opens_nothing_special", default_route),
-];
+pub(crate) const TESTS: &[Test] = &[(REFUSED, refused), (DEFAULT_ROUTE, default_route)];
 
 /// Where the test hosts listen.
 const PORT: u16 = 8080;
@@ -33,7 +34,7 @@ const HOSTS: [&str; 7] = [
 ];
 
 fn refused() -> Result<(), Failed> {
-    in_namespace(|| {
+    in_namespace(REFUSED, || {
         let shut = kernel()?.open_session("foreign-shut", &Table::default())?;
         for host in HOSTS {
             let peer = SocketAddr::new(host.parse()?, PORT);
@@ -59,7 +60,7 @@ fn refused() -> Result<(), Failed> {
 }
 
 fn default_route() -> Result<(), Failed> {
-    in_namespace(|| {
+    in_namespace(DEFAULT_ROUTE, || {
         let all = ["0.0.0.0/0", "::/0"].map(|net| Rule {
             net: net.parse().expect("a prefix"),
             ports: vec![],
@@ -87,33 +88,58 @@ fn forms(peer: SocketAddr) -> Vec<(&'static str, String)> {
     written.into_iter().flat_map(|written| deeds.map(|deed| (deed, written.clone()))).collect()
 }
 
-/// Runs the test on a thread in a new network namespace in which the hosts are local and listen. The
-/// namespace ends with the thread.
-fn in_namespace(test: impl FnOnce() -> Result<(), Failed> + Send) -> Result<(), Failed> {
-    std::thread::scope(|scope| {
-        let inside = || -> Result<(), Failed> {
-            unshare(CloneFlags::CLONE_NEWNET)?;
-            ip(&["link", "set", "lo", "up"])?;
-            let mut listening: Vec<(TcpListener, UdpSocket)> = Vec::new();
-            for host in HOSTS {
-                let address: IpAddr = host.parse()?;
-                if !address.is_loopback() {
-                    let length = if address.is_ipv4() { 32 } else { 128 };
-                    let mut words = vec!["addr", "add"];
-                    let prefix = format!("{host}/{length}");
-                    words.extend([prefix.as_str(), "dev", "lo"]);
-                    if address.is_ipv6() {
-                        words.push("nodad");
-                    }
-                    ip(&words)?;
-                }
-                listening
-                    .push((TcpListener::bind((address, PORT))?, UdpSocket::bind((address, PORT))?));
-            }
+/// Set in a process that is one of these tests: the network namespace that it must not be in.
+const OUTSIDE: &str = "WARRANTD_TEST_OUTSIDE";
+
+/// Runs the test in a process of its own, all of whose threads are in a new network namespace in which the
+/// hosts are local and listen. The namespace ends with the process.
+fn in_namespace(
+    name: &str,
+    test: impl FnOnce() -> Result<(), Failed> + Send,
+) -> Result<(), Failed> {
+    let here = fs::read_link("/proc/self/ns/net")?.display().to_string();
+    match env::var(OUTSIDE) {
+        Ok(outside) if outside == here => Err("the test is not in a namespace of its own".into()),
+        Ok(_) => {
+            let _listening = hosts()?;
             test()
-        };
-        scope.spawn(inside).join().unwrap_or_else(|_| Err("the test panicked".into()))
-    })
+        }
+        Err(_) => thread::scope(|scope| {
+            // What a thread starts is where the thread is.
+            let inside = || -> Result<(), Failed> {
+                unshare(CloneFlags::CLONE_NEWNET)?;
+                let mut again = Command::new(env::current_exe()?);
+                let ran = again.args(["--exact", name]).env(OUTSIDE, here).output()?;
+                let said = String::from_utf8_lossy(&ran.stdout);
+                if ran.status.success() && said.contains(" 1 passed") {
+                    return Ok(());
+                }
+                Err(format!("{said}{}", String::from_utf8_lossy(&ran.stderr)).into())
+            };
+            scope.spawn(inside).join().unwrap_or_else(|_| Err("the test panicked".into()))
+        }),
+    }
+}
+
+/// Makes the hosts in a namespace that has only a loopback interface, and listens on them.
+fn hosts() -> Result<Vec<(TcpListener, UdpSocket)>, Failed> {
+    ip(&["link", "set", "lo", "up"])?;
+    let mut listening = Vec::new();
+    for host in HOSTS {
+        let address: IpAddr = host.parse()?;
+        if !address.is_loopback() {
+            let length = if address.is_ipv4() { 32 } else { 128 };
+            let mut words = vec!["addr", "add"];
+            let prefix = format!("{host}/{length}");
+            words.extend([prefix.as_str(), "dev", "lo"]);
+            if address.is_ipv6() {
+                words.push("nodad");
+            }
+            ip(&words)?;
+        }
+        listening.push((TcpListener::bind((address, PORT))?, UdpSocket::bind((address, PORT))?));
+    }
+    Ok(listening)
 }
 
 fn ip(words: &[&str]) -> Result<(), Failed> {

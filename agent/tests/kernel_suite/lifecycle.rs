@@ -12,7 +12,7 @@ use warrantd::kernel::{Kernel, KernelError};
 use warrantd::policy::network::Table;
 
 use crate::support::{
-    STARTING, cgroup_root, ensure, equal, kernel, options, public_dir, runtime, spec, start,
+    cgroup_root, ensure, equal, kernel, options, public_dir, runtime, spec, start, starting,
 };
 use crate::{Test, actor};
 
@@ -106,7 +106,7 @@ pub(crate) fn killed() -> Result<(), Failed> {
     let name = format!("killed-{}", std::process::id());
 
     let log_text = log.display().to_string();
-    let _nobody_else = STARTING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _nobody_else = starting()?;
     let (mut warrantd, server) = victim(&name, &log_text, &peer)?;
     within("the server's child tries", || lines(&log).len() > 3)?;
     let child: u32 = lines(&log)[0].split(' ').next().unwrap_or_default().parse()?;

@@ -1,6 +1,7 @@
 //! One kernel layer for all tests, and sessions with actors in them.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -74,12 +75,17 @@ pub(crate) fn stop() {
     }
 }
 
-/// Held while an instance starts: every start cleans up after dead ones, also those of other tests.
-pub(crate) static STARTING: Mutex<()> = Mutex::new(());
+/// Held while an instance starts: every start cleans up after dead ones, also those of other tests. It is a
+/// file since some tests are processes of their own.
+pub(crate) fn starting() -> std::io::Result<File> {
+    let lock = File::create(std::env::temp_dir().join("warrantd-test.starting"))?;
+    lock.lock()?;
+    Ok(lock)
+}
 
 /// Starts an instance.
 pub(crate) fn start(options: &KernelOptions) -> Result<Arc<Kernel>, KernelError> {
-    let _one_at_a_time = STARTING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _one_at_a_time = starting().expect("starts take turns");
     Kernel::start(options)
 }
 
