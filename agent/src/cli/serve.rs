@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 
 use super::{Failure, kernel, signals};
 use crate::audit::{AuditKey, Keeping, Log, Options, Reason, keep};
+use crate::kernel::give_back_memory;
 use crate::serve::{Daemon, Shipping, load, notify};
 use crate::transport::activation;
 
@@ -84,10 +86,15 @@ impl Serve {
             }
             let watched = tokio::spawn(notify::watchdog(daemon.control().to_owned()));
             notify::ready();
+            let settled = tokio::spawn(async {
+                tokio::time::sleep(SETTLED).await;
+                give_back_memory();
+            });
             tokio::spawn(say_stopping(stop.clone()));
             tokio::spawn(signals::reload_on(hangup, daemon.orders()));
             let done = daemon.run(stop).await;
             watched.abort();
+            settled.abort();
             layer.close().await;
             keeper.abort();
             done.map_err(Failure::other)?;
@@ -98,6 +105,9 @@ impl Serve {
         Ok(ExitCode::SUCCESS)
     }
 }
+
+/// After so long, what a start begins has ended.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// Tells the service manager when the end was asked for: sessions may take a while to end.
 async fn say_stopping(mut stop: watch::Receiver<bool>) {

@@ -14,13 +14,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use aya::maps::{HashMap as KernelMap, Map, MapData, MapError, RingBuf};
+use aya::maps::{HashMap as KernelMap, Map, MapData, MapError};
 use warrantd_common::SessionCounters;
 
 use crate::warrant::Effect;
 
 use super::backend::Backend;
 use super::queue::Queue;
+use super::ring::Ring;
 use super::{decode, object};
 
 /// A pin of each backend's, which shows that its programs have gone on watching. Where they cannot be
@@ -146,14 +147,14 @@ fn left(pins: &Path) -> Result<BTreeMap<u64, Left>, MapError> {
         let counters = SessionCounters::from_words(words);
         left.insert(id, Left { counters, ..Left::default() });
     }
-    let mut ring: RingBuf<MapData> = open(pins, "map_events")?;
-    while let Some(record) = ring.next() {
-        let session = decode::header(&record).and_then(|header| left.get_mut(&header.cgroup_id));
+    let mut ring: Ring = open(pins, "map_events")?;
+    ring.read(|record| {
+        let session = decode::header(record).and_then(|header| left.get_mut(&header.cgroup_id));
         if let Some(session) = session {
             session.unread += 1;
-            session.queue.push(&record);
+            session.queue.push(record);
         }
-    }
+    });
     Ok(left)
 }
 

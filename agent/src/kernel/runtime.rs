@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aya::maps::{MapData, RingBuf};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -19,6 +18,7 @@ use super::gap::Gap;
 use super::instance::{Held, Instance};
 use super::object::Attached;
 use super::queue::Queue;
+use super::ring::Ring;
 use super::session::Session;
 use super::tables::Tables;
 use super::{KernelError, decode, delegation, mounts, object, privileges, self_test};
@@ -59,7 +59,7 @@ pub(super) struct Inner {
     // Dropped first: processes end before enforcement does.
     instance: Instance,
     tables: Tables,
-    ring: Mutex<RingBuf<MapData>>,
+    ring: Mutex<Ring>,
     queues: Mutex<HashMap<u64, Arc<Queue>>>,
     generation: AtomicU32,
     /// Whether another instance takes over.
@@ -98,7 +98,6 @@ impl Kernel {
             gaps: Mutex::new(gaps),
         });
         self_test::run(&kernel, &options.probe)?;
-        give_back_memory();
         Ok(kernel)
     }
 
@@ -263,13 +262,13 @@ impl Inner {
     pub(super) fn pump(&self) {
         let mut ring = lock(&self.ring);
         let queues = lock(&self.queues);
-        while let Some(record) = ring.next() {
-            let queue = decode::header(&record).and_then(|header| queues.get(&header.cgroup_id));
+        ring.read(|record| {
+            let queue = decode::header(record).and_then(|header| queues.get(&header.cgroup_id));
             // Events of a session that has been closed belong to nobody.
             if let Some(queue) = queue {
-                queue.push(&record);
+                queue.push(record);
             }
-        }
+        });
     }
 
     /// The ring's descriptor, registered with the current runtime. The kernel reports an edge when it is
@@ -279,16 +278,6 @@ impl Inner {
         // SAFETY: the descriptor is owned by the AsyncFd and never changes.
         let registered = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
         registered.map_err(std::io::Error::from)
-    }
-}
-
-/// What was read to load the programs, the kernel's types above all, is tens of times what is kept: the allocator
-/// would hold on to it (`malloc_trim(3)`).
-fn give_back_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: the call has no preconditions and may be made from any thread.
-    unsafe {
-        libc::malloc_trim(0);
     }
 }
 

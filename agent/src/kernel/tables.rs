@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aya::Ebpf;
 use aya::maps::lpm_trie::Key;
-use aya::maps::{HashMap, LpmTrie, MapData, MapError, RingBuf};
+use aya::maps::{HashMap, LpmTrie, MapData, MapError};
 use warrantd_common::{
     MAX_PORT_RULES, Named, NamedKey, PortRule, PortRules, RulesKey, SessionCounters, SessionPolicy,
 };
@@ -12,6 +12,7 @@ use warrantd_common::{
 use crate::policy::network::{Allowed, Entry, Table};
 
 use super::file_rules::FileRules;
+use super::ring::Ring;
 use super::{KernelError, calls};
 
 /// Bits of a trie key before the address.
@@ -54,7 +55,7 @@ impl Tables {
     }
 
     /// Takes the ring out of the object.
-    pub(super) fn take_ring(ebpf: &mut Ebpf) -> Result<RingBuf<MapData>, KernelError> {
+    pub(super) fn take_ring(ebpf: &mut Ebpf) -> Result<Ring, KernelError> {
         take(ebpf, "EVENTS")
     }
 

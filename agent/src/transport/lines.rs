@@ -8,9 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use memchr::memchr;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+
+/// Bytes of a reader's buffer: there are two in every session.
+const USUAL: usize = 8 << 10;
+/// The same while what comes fills it: as much as a pipe holds.
+const LARGE: usize = 64 << 10;
 
 /// What a reader found.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,7 +29,10 @@ pub enum Line {
 /// Reads lines of bounded length. Dropping the future of [`LineReader::next`] loses nothing.
 #[derive(Debug)]
 pub struct LineReader<R> {
-    reader: BufReader<R>,
+    reader: R,
+    /// What the last read brought, and how much of it is used up.
+    buffer: Vec<u8>,
+    used: usize,
     line: Vec<u8>,
     limit: usize,
     skipping: bool,
@@ -38,9 +46,17 @@ pub struct LineReader<R> {
 impl<R: AsyncRead + Unpin> LineReader<R> {
     /// Reads lines of at most `limit` bytes.
     pub fn new(reader: R, limit: usize) -> Self {
-        let reader = BufReader::with_capacity(64 << 10, reader);
-        let (line, put_back) = (Vec::new(), None);
-        Self { reader, line, limit, skipping: false, put_back, fresh: true, read: true }
+        Self {
+            reader,
+            buffer: Vec::with_capacity(USUAL),
+            used: 0,
+            line: Vec::new(),
+            limit,
+            skipping: false,
+            put_back: None,
+            fresh: true,
+            read: true,
+        }
     }
 
     /// Makes `line` the next one.
@@ -56,7 +72,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
 
     /// Whether another whole line has been read already.
     pub fn has_line(&self) -> bool {
-        self.put_back.is_some() || memchr(b'\n', self.reader.buffer()).is_some()
+        self.put_back.is_some() || memchr(b'\n', self.unused()).is_some()
     }
 
     /// The next line; `None` at the end of the stream. Empty lines are passed over. A last line
@@ -66,11 +82,13 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             return Ok(Some(Line::Whole(line)));
         }
         loop {
-            self.read |= self.reader.buffer().is_empty();
-            let buffer = self.reader.fill_buf().await?;
-            if buffer.is_empty() {
-                return Ok(None);
+            if self.unused().is_empty() {
+                self.read = true;
+                if !self.fill().await? {
+                    return Ok(None);
+                }
             }
+            let buffer = self.buffer.get(self.used..).unwrap_or_default();
             let end = memchr(b'\n', buffer);
             let part = buffer.get(..end.unwrap_or(buffer.len())).unwrap_or_default();
             if self.line.len() + part.len() > self.limit {
@@ -79,8 +97,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             } else if !self.skipping {
                 self.line.extend_from_slice(part);
             }
-            let used = part.len() + usize::from(end.is_some());
-            self.reader.consume(used);
+            self.used += part.len() + usize::from(end.is_some());
             if end.is_none() {
                 continue;
             }
@@ -96,6 +113,23 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
                 return Ok(Some(Line::Whole(line)));
             }
         }
+    }
+
+    fn unused(&self) -> &[u8] {
+        self.buffer.get(self.used..).unwrap_or_default()
+    }
+
+    /// Reads once, when all that was read is used up. Says whether there was anything left to read.
+    async fn fill(&mut self) -> std::io::Result<bool> {
+        // Who sends much sends more; who waits for a long time has a small buffer.
+        let filled = self.buffer.len() == self.buffer.capacity();
+        let wanted = if filled { LARGE } else { USUAL };
+        if self.buffer.capacity() != wanted {
+            self.buffer = Vec::with_capacity(wanted);
+        }
+        self.buffer.clear();
+        self.used = 0;
+        Ok(self.reader.read_buf(&mut self.buffer).await? > 0)
     }
 }
 

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use libtest_mimic::Failed;
+use nix::fcntl::{Flock, FlockArg};
 use tokio::runtime::Runtime;
 use warrantd::kernel::{
     Backend, Drained, Kernel, KernelError, KernelOptions, Session, SpawnSpec, User,
@@ -77,10 +78,9 @@ pub(crate) fn stop() {
 
 /// Held while an instance starts: every start cleans up after dead ones, also those of other tests. It is a
 /// file since some tests are processes of their own.
-pub(crate) fn starting() -> std::io::Result<File> {
+pub(crate) fn starting() -> std::io::Result<Flock<File>> {
     let lock = File::create(std::env::temp_dir().join("warrantd-test.starting"))?;
-    lock.lock()?;
-    Ok(lock)
+    Ok(Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| error)?)
 }
 
 /// Starts an instance.

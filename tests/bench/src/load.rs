@@ -1,13 +1,16 @@
-//! The load client: one thread, blocking reads, and epoll(7) where it has several connections.
+//! The load client: one thread, blocking reads, and epoll(7) where it has several connections. It keeps as many calls
+//! in flight as it is told, or makes them at a rate.
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::time::TimeSpec;
 
 use crate::calls::wrapped;
-use crate::figures::Stretch;
+use crate::figures::{Stretch, count};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,9 +45,9 @@ impl Flight {
         &mut self.sent[slot]
     }
 
-    fn call(&mut self, channel: &mut impl Channel) -> anyhow::Result<()> {
+    fn call(&mut self, channel: &mut impl Channel, sent: Instant) -> anyhow::Result<()> {
         let serial = self.next;
-        *self.slot(serial) = Instant::now();
+        *self.slot(serial) = sent;
         channel.call(serial)?;
         self.next = wrapped(serial + 1);
         self.open += 1;
@@ -74,7 +77,7 @@ pub fn run<C: Channel>(
     let begun = Instant::now();
     for channel in channels.iter_mut() {
         for _ in 0..in_flight {
-            flight.call(channel)?;
+            flight.call(channel, Instant::now())?;
         }
     }
     let mut last = begun;
@@ -88,13 +91,60 @@ pub fn run<C: Channel>(
                 latencies.push(flight.end(serial, now));
                 last = now;
                 if now - begun < length {
-                    flight.call(channel)?;
+                    flight.call(channel, Instant::now())?;
                 }
             }
         }
     }
     *serial = flight.next;
     Ok(Stretch { latencies, took: last - begun })
+}
+
+/// Makes so many calls in a second, in turn on each connection, for so long, and waits for the last answers. A call
+/// is sent when it is due, whatever is in flight, and its time counts from then. `found` has what was answered even
+/// where this fails.
+pub fn pace<C: Channel>(
+    channels: &mut [C],
+    rate: f64,
+    length: Duration,
+    serial: &mut u32,
+    found: &mut Stretch,
+) -> anyhow::Result<()> {
+    let mut flight = Flight::new(*serial);
+    let mut answered = Vec::new();
+    let begun = Instant::now();
+    let mut sent = 0;
+    let mut due = Some(begun);
+    while flight.open > 0 || due.is_some() {
+        while let Some(at) = due.filter(|at| *at <= Instant::now()) {
+            ensure!(flight.open < MOST as usize - 1, "{} calls wait for an answer", flight.open);
+            let turn = sent % channels.len();
+            flight.call(&mut channels[turn], at)?;
+            *serial = flight.next;
+            sent += 1;
+            let next = Duration::from_secs_f64(count(sent) / rate);
+            due = (next < length).then(|| begun + next);
+        }
+        let patience = due.map_or(PATIENCE, |at| at.saturating_duration_since(Instant::now()));
+        let ready = readable(channels, patience)?;
+        ensure!(due.is_some() || !ready.is_empty(), "no answer within {} s", PATIENCE.as_secs());
+        for index in ready {
+            channels[index].read(&mut answered)?;
+            let now = Instant::now();
+            found.latencies.extend(answered.drain(..).map(|serial| flight.end(serial, now)));
+            found.took = now - begun;
+        }
+    }
+    Ok(())
+}
+
+/// Which of these have something to read, as soon as one has, or none after so long.
+fn readable<C: Channel>(channels: &[C], patience: Duration) -> anyhow::Result<Vec<usize>> {
+    let channels = channels.iter().map(Channel::readable);
+    let mut waited: Vec<_> = channels.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+    ppoll(&mut waited, Some(TimeSpec::from_duration(patience)), None)?;
+    let ready = waited.iter().enumerate().filter(|(_, fd)| fd.any().unwrap_or(true));
+    Ok(ready.map(|(index, _)| index).collect())
 }
 
 /// Which of the connections has something to read. Where there is one, it is read until it has.

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::daemon::Daemon;
 use crate::figures::{Figures, Stretch, count};
 use crate::lines::Lines;
-use crate::load::{Channel, run};
+use crate::load::{Channel, pace, run};
 use crate::memory::Memory;
 use crate::stage::{Plan, Stage};
 
@@ -96,24 +96,21 @@ impl Soak {
             let reloads = self.reloads.then(|| scope.spawn(|| reload(reloaded, &counts)));
             let mut errors = Vec::new();
             let begun = Instant::now();
-            let mut pace =
-                Pace { channels: &mut channels, serial: &mut serial, rate: peak.rate / 2.0 };
             while begun.elapsed() < self.length && errors.is_empty() {
-                match pace.stretch(self.every) {
-                    Ok(stretch) => {
-                        let part = Part {
-                            seconds: begun.elapsed().as_secs(),
-                            figures: stretch.figures(),
-                            memory: Memory::of(pid)?,
-                            visits: counts.visits.load(Ordering::Relaxed),
-                            reloads: counts.reloads.load(Ordering::Relaxed),
-                        };
-                        found.answered += part.figures.calls;
-                        tell(&part);
-                        found.parts.push(part);
-                    }
-                    Err(error) => errors.push(format!("steady: {error:#}")),
-                }
+                let mut stretch = Stretch::default();
+                let paced =
+                    pace(&mut channels, peak.rate / 2.0, self.every, &mut serial, &mut stretch);
+                errors.extend(paced.err().map(|error| format!("steady: {error:#}")));
+                let part = Part {
+                    seconds: begun.elapsed().as_secs(),
+                    figures: stretch.figures(),
+                    memory: Memory::of(pid)?,
+                    visits: counts.visits.load(Ordering::Relaxed),
+                    reloads: counts.reloads.load(Ordering::Relaxed),
+                };
+                found.answered += part.figures.calls;
+                tell(&part);
+                found.parts.push(part);
             }
             counts.over.store(true, Ordering::Relaxed);
             errors.extend(visits.join().unwrap_or_default());
@@ -126,44 +123,6 @@ impl Soak {
         drop((channels, daemon));
         found.recorded = recorded(&audit)?;
         Ok(found)
-    }
-}
-
-/// Calls at a rate: a call is sent when it is due, and its time counts from then.
-struct Pace<'a> {
-    channels: &'a mut [Lines],
-    serial: &'a mut u32,
-    rate: f64,
-}
-
-impl Pace<'_> {
-    fn stretch(&mut self, length: Duration) -> anyhow::Result<Stretch> {
-        let mut all = Stretch::default();
-        let begun = Instant::now();
-        let mut due = 0.0;
-        let mut answered = Vec::new();
-        while begun.elapsed() < length {
-            for channel in self.channels.iter_mut() {
-                let at = begun + Duration::from_secs_f64(due / self.rate);
-                due += 1.0;
-                let early = at.saturating_duration_since(Instant::now());
-                // What sleeps wakes up late: the end is sat out by letting others run.
-                thread::sleep(early.saturating_sub(Duration::from_micros(100)));
-                while Instant::now() < at {
-                    thread::yield_now();
-                }
-                channel.call(*self.serial)?;
-                *self.serial = crate::calls::wrapped(*self.serial + 1);
-                while answered.is_empty() {
-                    channel.read(&mut answered)?;
-                }
-                answered.clear();
-                let took = at.elapsed().as_nanos();
-                all.latencies.push(u32::try_from(took).unwrap_or(u32::MAX));
-            }
-        }
-        all.took = begun.elapsed();
-        Ok(all)
     }
 }
 

@@ -7,10 +7,12 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, Word};
 
 use super::adapt_calls::{Call, after_open, inside};
+use super::caps::Caps;
 
 /// The tokens in words that the parser knows. White space and comments are gone already.
 pub(super) fn adapt(tokens: Vec<Token>) -> Vec<Token> {
-    let mut adapter = Adapter { input: tokens, at: 0, out: Vec::new(), frames: Vec::new() };
+    let out = Vec::with_capacity(tokens.len());
+    let mut adapter = Adapter { input: tokens, at: 0, out, frames: Vec::new() };
     while adapter.at < adapter.input.len() {
         adapter.step();
     }
@@ -29,8 +31,8 @@ pub(super) struct Adapter {
 
 impl Adapter {
     /// The keyword at an offset from here, in capitals; nothing for quoted words.
-    pub(super) fn word(&self, offset: usize) -> String {
-        self.input.get(self.at + offset).map(keyword).unwrap_or_default()
+    pub(super) fn word(&self, offset: usize) -> Caps {
+        self.input.get(self.at + offset).map_or(Caps::NONE, Caps::of)
     }
 
     /// Whether these words stand here.
@@ -43,8 +45,8 @@ impl Adapter {
     }
 
     /// The keyword that was put out last, or before that.
-    pub(super) fn last(&self, back: usize) -> String {
-        self.out.iter().rev().nth(back).map(keyword).unwrap_or_default()
+    pub(super) fn last(&self, back: usize) -> Caps {
+        self.out.iter().rev().nth(back).map_or(Caps::NONE, Caps::of)
     }
 
     pub(super) fn skip(&mut self, count: usize) {
@@ -85,8 +87,9 @@ impl Adapter {
     }
 
     fn copy(&mut self) {
-        if let Some(token) = self.input.get(self.at) {
-            self.out.push(token.clone());
+        if let Some(token) = self.input.get_mut(self.at) {
+            // Nobody looks back at it.
+            self.out.push(std::mem::replace(token, Token::EOF));
         }
         self.at += 1;
     }
@@ -207,7 +210,7 @@ impl Adapter {
             // `f() AS (a int)`: columns without a name for the table.
             "AS" if matches!(self.out.last(), Some(Token::RParen))
                 && matches!(self.token(1), Some(Token::LParen))
-                && !begins_subquery(&self.word(2))
+                && !begins_subquery(self.word(2).as_str())
                 && !matches!(self.token(2), Some(Token::LParen)) =>
             {
                 self.copy();
@@ -301,13 +304,6 @@ pub(super) fn begins_subquery(word: &str) -> bool {
 /// An unquoted word.
 pub(super) fn word(text: &str) -> Token {
     Token::make_word(text, None)
-}
-
-fn keyword(token: &Token) -> String {
-    match token {
-        Token::Word(Word { value, quote_style: None, keyword: _ }) => value.to_ascii_uppercase(),
-        _ => String::new(),
-    }
 }
 
 #[cfg(test)]

@@ -54,8 +54,8 @@ impl Call {
             {
                 Self::Bare
             }
-            "USING" if !begins_subquery(&adapter.word(1)) => Self::Using,
-            "AS" | "MATERIALIZED" if begins_subquery(&adapter.word(1)) => Self::Expression,
+            "USING" if !begins_subquery(adapter.word(1).as_str()) => Self::Using,
+            "AS" | "MATERIALIZED" if begins_subquery(adapter.word(1).as_str()) => Self::Expression,
             _ => Self::Other,
         }
     }
@@ -154,7 +154,7 @@ fn json(adapter: &mut Adapter) -> bool {
                     .contains(&word)
                     || ["OMIT", "TRUE", "FALSE", "UNKNOWN", "ABSENT"].contains(&word)
             };
-            let count = (1..6).find(|offset| ends(&adapter.word(*offset)));
+            let count = (1..6).find(|offset| ends(adapter.word(*offset).as_str()));
             leave(adapter, count.unwrap_or(1))
         }
         // `PASSING x AS name`.

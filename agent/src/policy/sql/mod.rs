@@ -14,6 +14,7 @@ mod adapt;
 mod adapt_calls;
 mod adapt_others;
 mod builtin;
+mod caps;
 mod ddl;
 mod expr;
 mod function;
