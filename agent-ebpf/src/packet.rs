@@ -74,6 +74,42 @@ impl Packet {
     }
 }
 
+/// Places in a [`Packet::summary`], from the lowest bit: ports, protocol, and two bits.
+const FROM: u32 = 16;
+const PROTOCOL: u32 = 32;
+const OPENS: u32 = 48;
+const WHOLE: u32 = 49;
+
+impl Packet {
+    /// All but the addresses and the family, in one number.
+    #[inline(always)]
+    pub fn summary(&self) -> u64 {
+        u64::from(self.to.port)
+            | u64::from(self.from.port) << FROM
+            | u64::from(self.to.protocol) << PROTOCOL
+            | u64::from(self.opens) << OPENS
+            | u64::from(self.whole) << WHOLE
+    }
+}
+
+/// The port that a packet goes to.
+#[inline(always)]
+pub const fn port_to(summary: u64) -> u16 {
+    summary as u16
+}
+
+/// The port that it comes from.
+#[inline(always)]
+pub const fn port_from(summary: u64) -> u16 {
+    (summary >> FROM) as u16
+}
+
+/// Its protocol, whether it opens a connection, and whether it could be read.
+#[inline(always)]
+pub const fn parts(summary: u64) -> (u16, bool, bool) {
+    ((summary >> PROTOCOL) as u16, summary >> OPENS & 1 != 0, summary >> WHOLE & 1 != 0)
+}
+
 /// RFC 791.
 #[inline(always)]
 fn parse_v4(ctx: &SkBuffContext, first: u8) -> Option<Packet> {

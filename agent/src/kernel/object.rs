@@ -2,8 +2,10 @@
 
 use std::error::Error;
 use std::fs::File;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use aya::programs::links::{FdLink, PinnedLink};
@@ -143,9 +145,14 @@ pub(super) fn fingerprint() -> String {
 pub(super) fn load() -> Result<Ebpf, KernelError> {
     // Kernels before 5.11 charge maps to this limit. Where it cannot be raised, they say so.
     let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
-    let layout = offsets::resolve(&Btf::of_running_kernel()?)?.to_words();
-    EbpfLoader::new()
-        // The programs have no relocations against kernel types.
+    let (mut loader, layout) = thread::scope(|scope| {
+        let layout = scope.spawn(|| offsets::resolve(&Btf::of_running_kernel()?));
+        // A loader reads the kernel's types when it is made, whether they are wanted or not.
+        (EbpfLoader::new(), layout.join())
+    });
+    let layout = layout.unwrap_or_else(|panic| resume_unwind(panic))?.to_words();
+    // The programs have no relocations against kernel types.
+    loader
         .btf(None)
         .override_global("LAYOUT", &layout, true)
         .load(OBJECT)

@@ -63,9 +63,9 @@ mod tests {
     #[test]
     fn a_long_word_is_no_keyword_and_not_nothing() {
         let long = "é".repeat(40);
-        let caps = Caps::of(&Token::make_word(long.clone(), None));
+        let caps = Caps::of(&Token::make_word(&long, None));
         assert!(long.starts_with(caps.as_str()) && !caps.as_str().is_empty());
-        let ascii = Caps::of(&Token::make_word("a".repeat(25), None));
+        let ascii = Caps::of(&Token::make_word(&"a".repeat(25), None));
         assert_eq!(ascii.as_str(), "A".repeat(24));
     }
 }
