@@ -36,15 +36,16 @@ struct Mapping {
 }
 
 /// The mappings of files that cannot be written and are as the file is (`proc_pid_smaps(5)`). What was relocated at the
-/// start and cannot be written since is not among them.
+/// start and cannot be written since is not among them, be it in memory or swapped out.
 fn unchanged(smaps: &str) -> impl Iterator<Item = Mapping> {
     let mut of_file = None;
     smaps.lines().filter_map(move |line| {
-        if let Some(anonymous) = line.strip_prefix("Anonymous:") {
-            return of_file.take().filter(|_| anonymous.trim() == "0 kB");
-        }
         if let Some((mapping, wanted)) = head(line) {
             of_file = wanted.then_some(mapping);
+        } else if let Some(changed) = line.strip_prefix("Anonymous:") {
+            of_file = of_file.take().filter(|_| changed.trim() == "0 kB");
+        } else if let Some(changed) = line.strip_prefix("Swap:") {
+            return of_file.take().filter(|_| changed.trim() == "0 kB");
         }
         None
     })
@@ -70,19 +71,29 @@ mod tests {
 55d0c0000000-55d0c0300000 r--p 00000000 fe:00 1001                       /usr/sbin/warrantd
 Rss:                3072 kB
 Anonymous:             0 kB
+Swap:                  0 kB
 55d0c0300000-55d0c1a00000 r-xp 00300000 fe:00 1001                       /usr/sbin/warrantd
 Anonymous:             0 kB
+Swap:                  0 kB
 VmFlags: rd ex mr mw me
 55d0c1a00000-55d0c1ab0000 r--p 01a00000 fe:00 1001                       /usr/sbin/warrantd
 Anonymous:           704 kB
+Swap:                  0 kB
 55d0c1ab0000-55d0c1ac0000 rw-p 01ab0000 fe:00 1001                       /usr/sbin/warrantd
 Anonymous:             0 kB
+Swap:                  0 kB
 55d0c2000000-55d0c2200000 rw-p 00000000 00:00 0                          [heap]
 Anonymous:          2048 kB
+Swap:                  0 kB
 7f0000000000-7f0000401000 r--s 00001000 00:10 1038                       anon_inode:bpf-map
 Anonymous:             0 kB
+Swap:                  0 kB
+7f0000800000-7f0000900000 r--p 00100000 fe:00 1002                       /usr/lib/libc.so.6
+Anonymous:             0 kB
+Swap:                 16 kB
 7ffd00000000-7ffd00002000 r-xp 00000000 00:00 0                          [vdso]
 Anonymous:             0 kB
+Swap:                  0 kB
 ";
 
     #[test]

@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
 use aya::programs::{ProgramError, ProgramFd};
+use nix::sys::utsname::uname;
 
 /// `BPF_OBJ_GET_INFO_BY_FD` (include/uapi/linux/bpf.h).
 const GET_INFO: libc::c_long = 15;
@@ -17,6 +18,19 @@ const GET_INFO: libc::c_long = 15;
 const INFO_WORDS: usize = 27;
 /// Which word of it is `recursion_misses`.
 const MISSES_WORD: usize = 26;
+
+/// Whether programs of BPF LSM may be left out, so that they have to be asked: from 6.2 on they never are
+/// (`bpf_prog_check_recur` in `include/linux/bpf_verifier.h`).
+pub(super) fn lsm_is_left_out() -> bool {
+    let Ok(kernel) = uname() else { return true };
+    version(&kernel.release().to_string_lossy()).is_none_or(|version| version < (6, 2))
+}
+
+/// The first two numbers of a kernel's release, `6.12.9+deb13-amd64`.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
 
 /// The counts of all programs that observe.
 #[derive(Default)]
@@ -67,4 +81,19 @@ fn read(program: &OwnedFd) -> io::Result<u64> {
         libc::syscall(libc::SYS_bpf, GET_INFO, &raw const request, size_of_val(&request))
     };
     if status == 0 { Ok(info[MISSES_WORD]) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_read_and_what_is_none_is_not() {
+        assert_eq!(version("6.12.9+deb13-amd64"), Some((6, 12)));
+        assert_eq!(version("5.10.0-34"), Some((5, 10)));
+        assert_eq!(version("7.2-rc1"), Some((7, 2)));
+        for none in ["", "linux", "6", "6.x"] {
+            assert_eq!(version(none), None, "{none}");
+        }
+    }
 }

@@ -17,6 +17,7 @@ use aya::{Ebpf, EbpfLoader};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use sha2::{Digest as _, Sha256};
 
+use super::ahead::Types;
 use super::backend::Backend;
 use super::btf::Btf;
 use super::misses::Misses;
@@ -179,7 +180,9 @@ pub(super) fn attach(
     let mut links = Pinned::default();
     let deciders = SOCK_ADDR.iter().chain([&SOCKET]).map(|(name, _)| *name);
     let deciders = deciders.chain(PACKETS.iter().map(|(name, _, _)| *name));
-    ahead::load(&mut ebpf, &deciders.chain(observe::plain(wanted)).collect());
+    let programs = deciders.map(|name| (name, None)).chain(observe::likely(wanted)).collect();
+    let mut types = Types::default();
+    ahead::load(&mut ebpf, &programs, &mut types);
     load_deciders(&mut ebpf)?;
     attach_deciders(&mut ebpf, cgroup, pins, LINKS, &mut links)?;
     let mut passed_over = Vec::new();
@@ -189,7 +192,7 @@ pub(super) fn attach(
             passed_over.push((backend, why));
             continue;
         }
-        match observe::attach(&mut ebpf, backend, pins) {
+        match observe::attach(&mut ebpf, backend, &mut types, pins) {
             Ok((observers, misses)) => {
                 links.links.extend(observers.links);
                 links.lacking.extend(observers.lacking);

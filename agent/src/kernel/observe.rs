@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use aya::Ebpf;
 use aya::programs::{FEntry, Lsm, RawTracePoint, TracePoint};
-use aya::{Btf, Ebpf};
 
+use super::ahead::Types;
 use super::backend::Backend;
 use super::calls;
-use super::misses::Misses;
+use super::misses::{self, Misses};
 use super::object::{Pinned, find, pin, refused, unless_loaded};
 use super::{KernelError, mounts};
 
@@ -83,13 +84,21 @@ const OPEN_CALLS: [(&str, bool); 5] = [
     ("creat", cfg!(target_arch = "x86_64")),
 ];
 
-/// The programs that the first of these backends which this kernel may have needs and that are loaded without
-/// more ado.
-pub(super) fn plain(wanted: &[Backend]) -> impl Iterator<Item = &'static str> {
+/// The programs that the first of these backends which this kernel may have needs, each with what it hooks, where it has
+/// to be loaded for that.
+pub(super) fn likely(wanted: &[Backend]) -> Vec<(&'static str, Option<&'static str>)> {
     let likely = wanted.iter().find(|backend| backend.obstacle().is_none());
-    let exits: &[_] =
-        if likely == Some(&Backend::Tracepoint) { &[OPEN, CHANGE, CONNECTED] } else { &[] };
-    exits.iter().copied().chain(RAW_TRACEPOINTS.iter().map(|(name, _)| *name))
+    let hooked = |hooks: &[(&'static str, &'static str)]| {
+        hooks.iter().map(|(name, hook)| (*name, Some(*hook))).collect()
+    };
+    let mut programs: Vec<_> = match likely {
+        Some(Backend::Lsm) => hooked(&LSM_HOOKS),
+        Some(Backend::Fentry) => hooked(&FENTRY_HOOKS),
+        Some(Backend::Tracepoint) => [OPEN, CHANGE, CONNECTED].map(|name| (name, None)).into(),
+        None => Vec::new(),
+    };
+    programs.extend(RAW_TRACEPOINTS.iter().map(|(name, _)| (*name, None)));
+    programs
 }
 
 /// Loads and attaches a backend's programs, and what every backend needs. On a failure nothing stays
@@ -97,10 +106,11 @@ pub(super) fn plain(wanted: &[Backend]) -> impl Iterator<Item = &'static str> {
 pub(super) fn attach(
     ebpf: &mut Ebpf,
     backend: Backend,
+    types: &mut Types,
     pins: &Path,
 ) -> Result<(Pinned, Misses), KernelError> {
     let (mut pinned, mut misses) = (Pinned::default(), Misses::default());
-    match attach_all(ebpf, backend, pins, &mut pinned, &mut misses) {
+    match attach_all(ebpf, backend, types, pins, &mut pinned, &mut misses) {
         Ok(()) => Ok((pinned, misses)),
         Err(error) => {
             pinned.unpin();
@@ -112,16 +122,17 @@ pub(super) fn attach(
 fn attach_all(
     ebpf: &mut Ebpf,
     backend: Backend,
+    types: &mut Types,
     pins: &Path,
     pinned: &mut Pinned,
     misses: &mut Misses,
 ) -> Result<(), KernelError> {
     match backend {
         Backend::Lsm => {
-            let btf = kernel_types()?;
+            let counted = misses::lsm_is_left_out();
             for (name, hook) in LSM_HOOKS {
                 let program: &mut Lsm = find(ebpf, name)?;
-                match program.load(hook, &btf) {
+                match unless_loaded(program.fd().is_ok(), || program.load(hook, types.get()?)) {
                     Err(_) if OPTIONAL.contains(&hook) => {
                         pinned.lack(hook);
                         continue;
@@ -129,15 +140,16 @@ fn attach_all(
                     loaded => loaded.map_err(refused(name))?,
                 }
                 let id = program.attach().map_err(refused(name))?;
-                misses.add(program.fd()).map_err(refused(name))?;
+                if counted {
+                    misses.add(program.fd()).map_err(refused(name))?;
+                }
                 pinned.keep(pin(program.take_link(id), pins, name)?);
             }
         }
         Backend::Fentry => {
-            let btf = kernel_types()?;
             for (name, function) in FENTRY_HOOKS {
                 let program: &mut FEntry = find(ebpf, name)?;
-                match program.load(function, &btf) {
+                match unless_loaded(program.fd().is_ok(), || program.load(function, types.get()?)) {
                     Err(_) if OPTIONAL.contains(&function) => {
                         pinned.lack(function);
                         continue;
@@ -159,10 +171,6 @@ fn attach_all(
         pinned.keep(pin(program.take_link(id), pins, name)?);
     }
     Ok(())
-}
-
-fn kernel_types() -> Result<Btf, KernelError> {
-    Btf::from_sys_fs().map_err(|error| KernelError::Btf { reason: error.to_string() })
 }
 
 /// The tracepoints at the exit of system calls. Their links can be pinned from 5.15 on; before, what
