@@ -8,7 +8,8 @@ use memchr::memmem;
 pub const TOOLS: u32 = 32;
 /// Ids have four digits, so that requests have the same length.
 const FIRST: u32 = 1000;
-const IDS: u32 = 9000;
+/// How many of them there are: calls have numbers from 0 to this.
+pub const IDS: u32 = 9000;
 
 /// `tools/call`: 100 bytes, with the name and the argument that a policy of the bench knows.
 #[derive(Debug, Clone)]

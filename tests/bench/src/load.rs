@@ -9,7 +9,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::time::TimeSpec;
 
-use crate::calls::wrapped;
+use crate::calls::{IDS, wrapped};
 use crate::figures::{Stretch, count};
 
 /// How long an answer may take.
@@ -32,16 +32,16 @@ struct Flight {
     open: usize,
 }
 
-/// Calls that can be in flight.
-const MOST: u32 = 1024;
+/// Calls that can be in flight, of those that have numbers of their own.
+const MOST: usize = 8000;
 
 impl Flight {
     fn new(serial: u32) -> Self {
-        Self { sent: vec![Instant::now(); MOST as usize], next: serial, open: 0 }
+        Self { sent: vec![Instant::now(); IDS as usize], next: serial, open: 0 }
     }
 
     fn slot(&mut self, serial: u32) -> &mut Instant {
-        let slot = (serial % MOST) as usize;
+        let slot = wrapped(serial) as usize;
         &mut self.sent[slot]
     }
 
@@ -69,7 +69,7 @@ pub fn run<C: Channel>(
     length: Duration,
     serial: &mut u32,
 ) -> anyhow::Result<Stretch> {
-    ensure!(channels.len() * in_flight < MOST as usize, "too many calls at once");
+    ensure!(channels.len() * in_flight < MOST, "too many calls at once");
     let mut flight = Flight::new(*serial);
     let mut latencies = Vec::with_capacity(1 << 16);
     let mut answered = Vec::new();
@@ -117,7 +117,7 @@ pub fn pace<C: Channel>(
     let mut due = Some(begun);
     while flight.open > 0 || due.is_some() {
         while let Some(at) = due.filter(|at| *at <= Instant::now()) {
-            ensure!(flight.open < MOST as usize - 1, "{} calls wait for an answer", flight.open);
+            ensure!(flight.open < MOST, "{} calls wait for an answer", flight.open);
             let turn = sent % channels.len();
             flight.call(&mut channels[turn], at)?;
             *serial = flight.next;

@@ -13,10 +13,13 @@ use super::job;
 use super::kernels::Kernel;
 use super::series::Series;
 
-/// What the kernel is told in any case: errors end the machine, and the host needs no protection from it. A busy
-/// host may not give it the processor while it counts whether its timer ticks.
-const PARAMETERS: &str = "console=ttyS0 quiet panic=-1 oops=panic mitigations=off random.trust_cpu=on \
-     no_timer_check";
+/// What the kernel is told in any case: errors end the machine, and so does a processor that does nothing else for a
+/// minute; the host needs no protection from it. A busy host may not give it the processor while it counts whether its
+/// timer ticks.
+const PARAMETERS: &str = "console=ttyS0 quiet panic=-1 oops=panic softlockup_panic=1 watchdog_thresh=30 \
+     mitigations=off random.trust_cpu=on no_timer_check";
+/// What a kernel says last that ended because of such a processor (`watchdog_timer_fn` in `kernel/watchdog.c`).
+pub(super) const STUCK: &str = "softlockup: hung tasks";
 /// For the start and the end of a machine: it watches over its job itself, unless it hangs.
 const GRACE: Duration = Duration::from_secs(60);
 /// How much of the kernel's own words is shown when a machine fails.

@@ -59,10 +59,14 @@ pub(super) fn run(
             let boot =
                 || machine::run(*configuration, kernel, &image, hardware, job.patience, show);
             let mut how = boot();
-            // Emulated processors now and then trip over the code that a booting kernel patches. Of what
-            // is tested nothing has run then.
-            if how.is_err() && spoken.load(Ordering::Relaxed) == 0 {
-                say(&format!("{configuration}: its kernel did not come up; once more"));
+            // Emulated processors now and then trip over code that the kernel patches: as it boots, when nothing of
+            // what is tested has run, and once in tens of runs as programs are attached. What is tested and makes a
+            // processor hang does so again.
+            if let Err(error) = &how
+                && (spoken.load(Ordering::Relaxed) == 0
+                    || error.to_string().contains(machine::STUCK))
+            {
+                say(&format!("{configuration}: {error:#}\n{configuration}: once more"));
                 how = boot();
             }
             say(&format!("{configuration}: ended after {} s", started.elapsed().as_secs()));
