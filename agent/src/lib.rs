@@ -5,6 +5,7 @@
 //! `cli` imports [`serve`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod aside;
 pub mod audit;
 pub mod auth;
 pub mod cli;

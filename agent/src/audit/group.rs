@@ -3,8 +3,6 @@
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use tokio::runtime::{Handle, RuntimeFlavor};
-
 /// Who waits for the disk, and how far it has come.
 #[derive(Debug, Default)]
 pub(super) struct Group {
@@ -45,13 +43,6 @@ impl Group {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Runs what waits for a disk so that other tasks go on meanwhile: the runtime, if there is one that can,
-/// moves them to another thread.
-pub(super) fn aside<T>(work: impl FnOnce() -> T) -> T {
-    let moves = |handle: Handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread;
-    if Handle::try_current().is_ok_and(moves) { tokio::task::block_in_place(work) } else { work() }
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::checkpoint::Reason;
 use super::error::AuditError;
-use super::group::aside;
 use super::log::Log;
+use crate::aside::aside;
 use crate::config::KeepConfig;
 
 /// The shortest time between checkpoints.
@@ -28,13 +28,17 @@ pub struct Keeping {
     pub delivered: Delivered,
 }
 
-/// Looks after a log until it is aborted: checkpoints, recovery, and what is beyond what is to be kept.
+/// Looks after a log until it is aborted: checkpoints, recovery, what is beyond what is to be kept, and what the disk
+/// should have before a file is put away.
 pub async fn keep(log: Arc<Log>, keeping: Keeping) {
     let mut ticks = interval(keeping.interval.max(SHORTEST));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
-        if let Err(error) = aside(|| look_after(&log, &keeping)) {
+        let done = tokio::select! {
+            _ = ticks.tick() => aside(|| look_after(&log, &keeping)),
+            () = log.nears_end() => aside(|| log.sync()).map(drop).map_err(AuditError::from),
+        };
+        if let Err(error) = done {
             tracing::warn!("the audit log: {error}");
         }
     }

@@ -23,14 +23,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use tokio::sync::Notify;
+
 use super::checkpoint::Reason;
 use super::error::AuditError;
-use super::group::{Group, aside};
+use super::group::Group;
 use super::key::AuditKey;
 use super::line::Draft;
 use super::record::{Event, Record};
 use super::segment::Place;
 use super::writer::Writer;
+use crate::aside::aside;
 use crate::config::{Durability, RotateConfig};
 
 /// How a log is kept.
@@ -61,6 +64,7 @@ pub struct Log {
     writer: Mutex<Writer>,
     observer: OnceLock<Arc<dyn Observer>>,
     group: Group,
+    near_end: Notify,
 }
 
 /// A record that is ready to be written.
@@ -93,7 +97,8 @@ impl Log {
         }
         let (writer, group) = (Mutex::new(writer), Group::default());
         let (durability, observer) = (options.durability, OnceLock::new());
-        let log = Self { path, place, durability, writer, observer, group };
+        let near_end = Notify::new();
+        let log = Self { path, place, durability, writer, observer, group, near_end };
         if cut > 0 {
             let mut record = Record::new(Event::Repair);
             record.error = Some(format!("{cut} bytes of a cut line were taken off"));
@@ -142,7 +147,9 @@ impl Log {
             if writer.is_full(drafts.iter().map(Draft::size).sum()) {
                 writer.rotate();
             }
-            writer.write_all(drafts)
+            let written = writer.write_all(drafts);
+            self.tell_end(&mut writer);
+            written
         };
         let written = written.and_then(|seq| self.settle(seq));
         if let Some(observer) = self.observer.get() {
@@ -178,9 +185,23 @@ impl Log {
             if writer.is_full(draft.size()) {
                 writer.rotate();
             }
-            writer.write(draft)?
+            let seq = writer.write(draft)?;
+            self.tell_end(&mut writer);
+            seq
         };
         self.settle(seq)
+    }
+
+    /// Waits until the file that is written to nears its end. Who then has it [synced](Self::sync) spares writers the wait
+    /// for all of it, which comes when it is put away: the files after it must not be on the disk before it is.
+    pub(super) async fn nears_end(&self) {
+        self.near_end.notified().await;
+    }
+
+    fn tell_end(&self, writer: &mut Writer) {
+        if writer.nears_end() {
+            self.near_end.notify_one();
+        }
     }
 
     /// Whether what happens from now on can be recorded; otherwise nothing may be begun. This makes room for
@@ -212,7 +233,8 @@ impl Log {
         Ok(())
     }
 
-    fn sync(&self) -> io::Result<u64> {
+    /// Has the disk take what is written, while others write on. Gives the number of the last record that it has.
+    pub(super) fn sync(&self) -> io::Result<u64> {
         let (file, seq, length) = self.writer().unsynced()?;
         let done = file.sync_data();
         self.writer().note_sync(&file, length, &done);
@@ -401,6 +423,26 @@ mod tests {
         assert!(blocks() >= 1 << 20 || blocks() < 8192, "{}", blocks()); // Where it can be reserved.
         drop(log);
         assert!(blocks() <= 8192, "{}", blocks());
+    }
+
+    /// Once for each file, so that nobody syncs again and again.
+    #[tokio::test]
+    async fn that_a_file_nears_its_end_is_told_once() {
+        let dir = tempfile::tempdir().expect("dir");
+        let rotate = RotateConfig { size: Size(20_000), age: Span::seconds(3600) };
+        let options = Options { rotate, ..Options::default() };
+        let log = Log::open_with(dir.path(), "audit", options).expect("opens");
+        let told = async || tokio::time::timeout(Duration::ZERO, log.nears_end()).await.is_ok();
+        let (mut times, mut files) = (0, 0);
+        let place = Place::new(dir.path(), "audit");
+        while files < 3 {
+            log.append(&record("a")).expect("written");
+            times += usize::from(told().await);
+            assert!(!told().await);
+            files = place.all_closed().expect("files").len();
+        }
+        assert_eq!(times, 3, "once before each is put away");
+        assert_eq!(log.sync().expect("synced"), log.written());
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub(super) struct Writer {
     trouble: Option<Trouble>,
     /// Bytes that the disk is known to have.
     synced: u64,
+    /// That the file nears its end has been told.
+    told: bool,
     /// A `fdatasync(2)` has failed. What it was of may be lost, and the next one would not say so.
     unsure: bool,
 }
@@ -110,6 +112,7 @@ impl Writer {
             reserved: 0,
             trouble: None,
             synced: 0,
+            told: false,
             unsure: false,
         };
         if writer.place.is_half_put_away(first) {
@@ -302,6 +305,14 @@ impl Writer {
         self.length > 0 && full && !waits && !self.torn
     }
 
+    /// Whether the file nears its end, once for each. Whoever hears it has the disk take what is there, and whoever puts
+    /// the file away waits for the rest alone.
+    pub(super) fn nears_end(&mut self) -> bool {
+        let near = !self.told && self.length > self.rotate.size.0 / 8 * 7;
+        self.told |= near;
+        near
+    }
+
     /// Puts the file away and begins another. If that fails the log goes on in the old one.
     pub(super) fn rotate(&mut self) {
         if let Err(error) = self.put_away() {
@@ -316,7 +327,7 @@ impl Writer {
         self.file.sync_data()?;
         let old = std::mem::replace(&mut self.file, Arc::new(self.place.put_away(self.first)?));
         let _ = old.set_len(self.length); // Gives back what was reserved; it does no harm.
-        (self.length, self.reserved, self.synced) = (0, 0, 0);
+        (self.length, self.reserved, self.synced, self.told) = (0, 0, 0, false);
         (self.first, self.since) = (self.seq + 1, SystemTime::now());
         Ok(())
     }

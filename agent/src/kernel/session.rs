@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::aside::aside;
 use crate::policy::network::Table;
 use crate::warrant::Effect;
 
@@ -274,7 +275,8 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         match &self.place {
-            Place::Own(cgroup, id) => match cgroup.destroy() {
+            // The kernel may take a while to dismantle it.
+            Place::Own(cgroup, id) => match aside(|| cgroup.destroy()) {
                 Ok(()) => self.inner.instance().forget_session(self.cgroup_id, id),
                 Err(error) => {
                     tracing::warn!(%error, "a session could not be removed; its network stays denied");

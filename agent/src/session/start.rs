@@ -18,6 +18,7 @@ use super::server::Server;
 use super::source::Source;
 use super::way::Way;
 use super::{names, opening};
+use crate::aside::aside;
 use crate::audit::{self, Event, Record};
 use crate::auth::Identity;
 use crate::kernel::{self, SpawnSpec};
@@ -67,7 +68,9 @@ pub(super) async fn run(
         server_root: Some(context.server.root.to_string_lossy().into_owned()),
         ..recorder.record(Event::SessionStart)
     })?;
-    let Started { watch, files, resolver, mut child } = start(&context, &recorder.session_id)?;
+    // Takes milliseconds, in which others go on.
+    let started = aside(|| start(&context, &recorder.session_id));
+    let Started { watch, files, resolver, mut child } = started?;
     let Ways { link, mut server, opener } = open(&context.server, child.as_mut()).await?;
     let shared = only.is_none();
     let mut conversation = Conversation {

@@ -8,6 +8,7 @@
 pub mod calls;
 pub mod daemon;
 pub mod figures;
+pub mod follow;
 pub mod http;
 pub mod lines;
 pub mod load;

@@ -1,18 +1,17 @@
 //! A long time at half the peak rate, with reloads and with sessions that come and go.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
-use memchr::memmem;
+use anyhow::{anyhow, ensure};
 use serde::Serialize;
 
 use crate::daemon::Daemon;
 use crate::figures::{Figures, Stretch, count};
+use crate::follow::follow;
 use crate::lines::Lines;
 use crate::load::{Channel, pace, run};
 use crate::memory::Memory;
@@ -78,6 +77,11 @@ impl Soak {
     /// Does it. `tell` gets each part when it ends.
     pub fn run(self, stage: &Stage, mut tell: impl FnMut(&Part)) -> anyhow::Result<Found> {
         let mut daemon = Daemon::start(stage, "soak", &[Plan::small("null")])?;
+        let (over, audit) = (Arc::new(AtomicBool::new(false)), daemon.audit());
+        let followed = {
+            let over = over.clone();
+            thread::spawn(move || follow(&audit, &over))
+        };
         let mut channels: Vec<Lines> =
             (0..STEADY).map(|_| daemon.lines("null")).collect::<anyhow::Result<_>>()?;
         let mut serial = 0;
@@ -119,9 +123,12 @@ impl Soak {
         })?;
         found.errors = errors;
         found.answered += counts.visits.load(Ordering::Relaxed);
-        let audit = daemon.audit();
         drop((channels, daemon));
-        found.recorded = recorded(&audit)?;
+        over.store(true, Ordering::Relaxed);
+        match followed.join().unwrap_or_else(|_| Err(anyhow!("its reader panicked"))) {
+            Ok(calls) => found.recorded = calls,
+            Err(error) => found.errors.push(format!("the audit log: {error:#}")),
+        }
         Ok(found)
     }
 }
@@ -166,24 +173,6 @@ fn reload(daemon: &mut Daemon, counts: &Counts) -> Vec<String> {
         }
     }
     errors
-}
-
-/// Records of calls in a log.
-fn recorded(directory: &Path) -> anyhow::Result<usize> {
-    let mut records = 0;
-    for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.extension().is_none_or(|extension| extension != "jsonl") {
-            continue;
-        }
-        let mut reader = BufReader::new(File::open(&path)?);
-        let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line).context("the audit log")? > 0 {
-            records += usize::from(memmem::find(&line, b"\"event\":\"call\"").is_some());
-            line.clear();
-        }
-    }
-    Ok(records)
 }
 
 impl Found {

@@ -21,11 +21,11 @@ use tokio::time::{Instant, sleep};
 
 use self::command::Commands;
 use self::rule::{Firing, Rule};
-use super::group::aside;
 use super::log::Log;
 use super::record::{Event, Record};
 use super::ship::{LogPlace, Mark, Progress, ShipError, load, store};
 use super::{ReadError, Reader};
+use crate::aside::aside;
 use crate::config::AlertConfig;
 
 /// How often a log with nothing new is looked at.
