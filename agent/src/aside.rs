@@ -1,4 +1,5 @@
 //! Work that blocks, in the middle of tasks.
+#![forbid(unsafe_code)]
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
