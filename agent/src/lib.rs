@@ -1,7 +1,7 @@
 //! warrantd: host enforcement agent for MCP servers.
 //!
 //! The modules stand in the order in which a call walks through them. A module imports only from
-//! those named before it, and from [`config`]; nothing imports [`cli`], and nothing but [`doctor`] and
+//! those named before it, from [`config`] and from `aside`; nothing imports [`cli`], and nothing but [`doctor`] and
 //! `cli` imports [`serve`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

@@ -12,7 +12,11 @@ use nix::sys::mman::{MmapAdvise, madvise};
 
 /// Gives back what is not needed now. What is needed again is had from the page cache.
 pub fn give_back_memory() {
-    for mapping in std::fs::read_to_string("/proc/self/smaps").iter().flat_map(|it| unchanged(it)) {
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap_or_else(|error| {
+        tracing::debug!("memory of the program is kept: /proc/self/smaps: {error}");
+        String::new()
+    });
+    for mapping in unchanged(&smaps) {
         let Some(start) = NonNull::new(with_exposed_provenance_mut::<c_void>(mapping.start)) else {
             continue;
         };

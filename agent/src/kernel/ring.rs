@@ -42,7 +42,7 @@ impl TryFrom<Map> for Ring {
 
     fn try_from(map: Map) -> Result<Self, MapError> {
         let Map::RingBuf(map) = map else {
-            return Err(MapError::InvalidName { name: "of no ring".to_owned() });
+            return Err(MapError::IoError(io::Error::other("the map is no ring")));
         };
         let size = map.info()?.max_entries() as usize;
         Self::over(map, size).map_err(MapError::IoError)

@@ -76,10 +76,10 @@ pub(crate) fn stop() {
     }
 }
 
-/// Held while an instance starts: every start cleans up after dead ones, also those of other tests. It is a
-/// file since some tests are processes of their own.
+/// Held while an instance starts: every start cleans up after dead ones, also those of other tests. It is a lock
+/// on this program since some tests are processes of their own.
 pub(crate) fn starting() -> std::io::Result<Flock<File>> {
-    let lock = File::create(std::env::temp_dir().join("warrantd-test.starting"))?;
+    let lock = File::open(std::env::current_exe()?)?;
     Ok(Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| error)?)
 }
 

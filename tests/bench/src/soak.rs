@@ -105,14 +105,21 @@ impl Soak {
                 let paced =
                     pace(&mut channels, peak.rate / 2.0, self.every, &mut serial, &mut stretch);
                 errors.extend(paced.err().map(|error| format!("steady: {error:#}")));
+                found.answered += stretch.latencies.len();
+                let memory = match Memory::of(pid) {
+                    Ok(memory) => memory,
+                    Err(error) => {
+                        errors.push(format!("the daemon's memory: {error:#}"));
+                        break;
+                    }
+                };
                 let part = Part {
                     seconds: begun.elapsed().as_secs(),
                     figures: stretch.figures(),
-                    memory: Memory::of(pid)?,
+                    memory,
                     visits: counts.visits.load(Ordering::Relaxed),
                     reloads: counts.reloads.load(Ordering::Relaxed),
                 };
-                found.answered += part.figures.calls;
                 tell(&part);
                 found.parts.push(part);
             }

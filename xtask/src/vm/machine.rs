@@ -106,7 +106,11 @@ pub(super) fn run(
     complaints(&console).for_each(|text| line(&format!("{OF_KERNEL}{text}")));
     match end {
         Ok(end) if end.bytes().all(|digit| digit.is_ascii_digit()) => Ok(end),
-        Ok(how) | Err(how) => bail!("{how}; the kernel's last words:\n{}", last_words(&console)),
+        Ok(how) | Err(how) => {
+            // It may stand before the last words.
+            let stuck = if console.contains(STUCK) { format!(" ({STUCK})") } else { String::new() };
+            bail!("{how}{stuck}; the kernel's last words:\n{}", last_words(&console))
+        }
     }
 }
 

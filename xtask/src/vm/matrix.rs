@@ -59,9 +59,9 @@ pub(super) fn run(
             let boot =
                 || machine::run(*configuration, kernel, &image, hardware, job.patience, show);
             let mut how = boot();
-            // Emulated processors now and then trip over code that the kernel patches: as it boots, when nothing of
-            // what is tested has run, and once in tens of runs as programs are attached. What is tested and makes a
-            // processor hang does so again.
+            // Emulated processors now and then trip over the code that a booting kernel patches; of what is tested
+            // nothing has run then. One was seen to hang later, with the tests half done, and did not again: what is
+            // tested and makes a processor hang does so once more.
             if let Err(error) = &how
                 && (spoken.load(Ordering::Relaxed) == 0
                     || error.to_string().contains(machine::STUCK))
