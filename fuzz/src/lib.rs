@@ -122,7 +122,7 @@ pub fn message(data: &[u8]) {
         assert_eq!(reference.get("method").and_then(Value::as_str), Some(method.as_str()));
         let same = reference.get("params").cloned().unwrap_or_else(|| json!({}));
         assert_eq!(same, Value::Object(params.clone()));
-        let _ = ToolCall::from_params(&params);
+        let _ = ToolCall::from_params(params);
     }
 }
 

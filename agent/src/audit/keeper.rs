@@ -36,7 +36,7 @@ pub async fn keep(log: Arc<Log>, keeping: Keeping) {
     loop {
         let done = tokio::select! {
             _ = ticks.tick() => aside(|| look_after(&log, &keeping)),
-            () = log.nears_end() => aside(|| log.sync()).map(drop).map_err(AuditError::from),
+            () = log.nears_end() => aside(|| make_way(&log, &keeping)),
         };
         if let Err(error) = done {
             tracing::warn!("the audit log: {error}");
@@ -46,7 +46,51 @@ pub async fn keep(log: Arc<Log>, keeping: Keeping) {
 
 fn look_after(log: &Log, keeping: &Keeping) -> Result<(), AuditError> {
     // It may make the room that the checkpoint lacks.
-    let kept = keeping.keep.as_ref().map(|keep| log.retain(keep, (keeping.delivered)()));
+    let kept = retain(log, keeping);
     log.checkpoint(Reason::Interval)?;
-    kept.unwrap_or(Ok(()))
+    kept
+}
+
+/// Before a file is full. Deleting one for each that is added is less for the disk than many at once.
+fn make_way(log: &Log, keeping: &Keeping) -> Result<(), AuditError> {
+    let synced = log.sync();
+    retain(log, keeping)?;
+    synced?;
+    Ok(())
+}
+
+fn retain(log: &Log, keeping: &Keeping) -> Result<(), AuditError> {
+    keeping.keep.as_ref().map_or(Ok(()), |keep| log.retain(keep, (keeping.delivered)()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{Event, Options, Record, logs_in};
+    use crate::config::{RotateConfig, Size, Span};
+
+    /// With each file that is added, not all together when its time has come.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_too_much_goes_before_a_file_is_full() {
+        let dir = tempfile::tempdir().expect("dir");
+        let day = Span::seconds(86400);
+        let rotate = RotateConfig { size: Size(256 << 10), age: day };
+        let options = Options { rotate, ..Options::default() };
+        let log = Arc::new(Log::open_with(dir.path(), "audit", options).expect("opens"));
+        let keep = KeepConfig { size: Size(1 << 20), age: day };
+        let delivered: Delivered = Arc::new(|| None);
+        let keeping = Keeping { interval: day.0, keep: Some(keep), delivered };
+        let keeper = tokio::spawn(super::keep(log.clone(), keeping));
+        let error = Some("long".repeat(1000));
+        let files = || logs_in(dir.path()).expect("logs")[0].files.len();
+        let mut most = 0;
+        for _ in 0..1000 {
+            let record = Record { error: error.clone(), ..Record::new(Event::Start) };
+            log.append(&record).expect("written");
+            most = most.max(files());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        keeper.abort();
+        assert!((4..12).contains(&most), "{most} files at once, of 18");
+    }
 }

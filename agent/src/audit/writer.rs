@@ -21,6 +21,9 @@ use crate::config::RotateConfig;
 /// After a file could not be put away, until that is tried again.
 const PUT_AWAY_AGAIN: Duration = Duration::from_secs(10);
 
+/// Bytes that the disk takes in no time, compared with being asked at all.
+const SOON_TAKEN: u64 = 64 << 10;
+
 /// Bytes that the disk keeps free for records of calls that are in flight when it gets full.
 const AHEAD: u64 = 1 << 20;
 
@@ -52,8 +55,8 @@ pub(super) struct Writer {
     trouble: Option<Trouble>,
     /// Bytes that the disk is known to have.
     synced: u64,
-    /// That the file nears its end has been told.
-    told: bool,
+    /// Its bytes when it was told last that it nears its end; 0 when it was not.
+    told: u64,
     /// A `fdatasync(2)` has failed. What it was of may be lost, and the next one would not say so.
     unsure: bool,
 }
@@ -112,7 +115,7 @@ impl Writer {
             reserved: 0,
             trouble: None,
             synced: 0,
-            told: false,
+            told: 0,
             unsure: false,
         };
         if writer.place.is_half_put_away(first) {
@@ -305,11 +308,15 @@ impl Writer {
         self.length > 0 && full && !waits && !self.torn
     }
 
-    /// Whether the file nears its end, once for each. Whoever hears it has the disk take what is there, and whoever puts
-    /// the file away waits for the rest alone.
+    /// Whether the file nears its end: once when an eighth of it is left, again when an eighth of that is, and so on.
+    /// Whoever hears it has the disk take what is there, and whoever puts the file away waits for the rest alone.
     pub(super) fn nears_end(&mut self) -> bool {
-        let near = !self.told && self.length > self.rotate.size.0 / 8 * 7;
-        self.told |= near;
+        let size = self.rotate.size.0;
+        let left = size.saturating_sub(self.told);
+        let near = left > SOON_TAKEN && self.length >= size - left / 8;
+        if near {
+            self.told = self.length;
+        }
         near
     }
 
@@ -327,7 +334,7 @@ impl Writer {
         self.file.sync_data()?;
         let old = std::mem::replace(&mut self.file, Arc::new(self.place.put_away(self.first)?));
         let _ = old.set_len(self.length); // Gives back what was reserved; it does no harm.
-        (self.length, self.reserved, self.synced, self.told) = (0, 0, 0, false);
+        (self.length, self.reserved, self.synced, self.told) = (0, 0, 0, 0);
         (self.first, self.since) = (self.seq + 1, SystemTime::now());
         Ok(())
     }

@@ -99,7 +99,7 @@ impl Judge {
         params: &Map<String, Value>,
     ) -> Answer {
         if method == "tools/call" {
-            return match ToolCall::from_params(params) {
+            return match ToolCall::from_params(params.clone()) {
                 Ok(call) => self.ask(actor, &call.name, &call.arguments, None),
                 Err(error) => Answer::denied("input", error.to_string()),
             };

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::{Failure, kernel, signals};
 use crate::audit::{AuditKey, Keeping, Log, Options, Reason, keep};
-use crate::kernel::give_back_memory;
+use crate::kernel::{give_back_memory, share_pools};
 use crate::serve::{Daemon, Shipping, load, notify};
 use crate::transport::activation;
 
@@ -47,6 +47,7 @@ impl Serve {
         };
         let log =
             Arc::new(Log::open_with(&fixed.audit.dir, "audit", options).map_err(Failure::other)?);
+        share_pools();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()

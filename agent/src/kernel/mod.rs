@@ -60,7 +60,7 @@ pub use error::KernelError;
 pub use file_rules::{Access, FileRules, Reach};
 pub use floor::{Floor, floor_shortcomings};
 pub use gap::{Gap, SessionGap};
-pub use give_back::give_back_memory;
+pub use give_back::{give_back_memory, share_pools};
 pub use leave::Leave;
 #[doc(hidden)]
 pub use measure::OpenHook;

@@ -241,14 +241,14 @@ pub struct ToolCall {
 }
 
 impl ToolCall {
-    /// Reads the parameters of `tools/call`.
-    pub fn from_params(params: &Map<String, Value>) -> Result<Self, MessageError> {
-        let Some(Value::String(name)) = params.get("name") else {
+    /// Takes the parameters of `tools/call` apart.
+    pub fn from_params(mut params: Map<String, Value>) -> Result<Self, MessageError> {
+        let Some(Value::String(name)) = params.remove("name") else {
             return Err(MessageError::Shape("tools/call needs a \"name\""));
         };
-        let object = |key: &'static str, error| match params.get(key) {
+        let mut object = |key: &'static str, error| match params.remove(key) {
             None => Ok(Map::new()),
-            Some(Value::Object(object)) => Ok(object.clone()),
+            Some(Value::Object(object)) => Ok(object),
             Some(_) => Err(MessageError::Shape(error)),
         };
         let arguments = object("arguments", "\"arguments\" must be an object")?;
@@ -261,12 +261,12 @@ impl ToolCall {
             Some(Value::Object(_)) => true,
             Some(_) => return Err(MessageError::Shape("\"task\" must be an object")),
         };
-        let state = match params.get("requestState") {
+        let state = match params.remove("requestState") {
             None => None,
-            Some(Value::String(state)) => Some(state.clone()),
+            Some(Value::String(state)) => Some(state),
             Some(_) => return Err(MessageError::Shape("\"requestState\" must be a string")),
         };
-        Ok(Self { name: name.clone(), arguments, meta, task, state })
+        Ok(Self { name, arguments, meta, task, state })
     }
 }
 
@@ -308,8 +308,8 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let twice = params(r#"{"name":"read","arguments":{"path":"a","Path":"b"}}"#);
-        assert!(ToolCall::from_params(&twice).is_err());
+        assert!(ToolCall::from_params(twice).is_err());
         let once = params(r#"{"name":"read","arguments":{"path":"a","Root":"b"}}"#);
-        assert!(ToolCall::from_params(&once).is_ok());
+        assert!(ToolCall::from_params(once).is_ok());
     }
 }

@@ -11,7 +11,12 @@ pub(super) enum Meaning {
 }
 
 impl Meaning {
-    /// Argument names that mean this in the servers in use, in lower case.
+    /// Whether an argument of this name means this unless policy says otherwise.
+    fn is_well_known(self, name: &str) -> bool {
+        self.well_known().iter().any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// Argument names that mean this in the servers in use.
     fn well_known(self) -> &'static [&'static str] {
         match self {
             Self::Path => &[
@@ -44,17 +49,17 @@ impl Meaning {
 
 /// Whether an argument of this name is a path unless policy says otherwise.
 pub fn means_path(name: &str) -> bool {
-    Meaning::Path.well_known().contains(&name.to_ascii_lowercase().as_str())
+    Meaning::Path.is_well_known(name)
 }
 
 /// Whether an argument of this name is a URL unless policy says otherwise.
 pub fn means_url(name: &str) -> bool {
-    Meaning::Url.well_known().contains(&name.to_ascii_lowercase().as_str())
+    Meaning::Url.is_well_known(name)
 }
 
 /// Whether an argument of this name is SQL unless policy says otherwise.
 pub fn means_query(name: &str) -> bool {
-    Meaning::Query.well_known().contains(&name.to_ascii_lowercase().as_str())
+    Meaning::Query.is_well_known(name)
 }
 
 /// A text that a call names.
@@ -76,10 +81,8 @@ pub(super) fn named<'a>(
 ) -> Result<Vec<Named<'a>>, String> {
     let mut found = Vec::new();
     for (name, value) in arguments {
-        let counts = names.map_or_else(
-            || meaning.well_known().contains(&name.to_ascii_lowercase().as_str()),
-            |names| names.contains(name),
-        );
+        let counts =
+            names.map_or_else(|| meaning.is_well_known(name), |names| names.contains(name));
         if !counts {
             continue;
         }

@@ -65,7 +65,8 @@ pub fn absolute(argument: &str, root: &str) -> Result<String, PathError> {
     if is_disguised(path) {
         return Err(PathError::Disguised);
     }
-    Ok(if path.starts_with('/') { normal(path) } else { normal(&format!("{root}/{path}")) })
+    let root = if path.starts_with('/') { "" } else { root };
+    Ok(normal(root, path))
 }
 
 /// The path of a `file:` URI after its scheme (RFC 8089).
@@ -93,19 +94,23 @@ fn file_uri(rest: &str) -> Result<String, PathError> {
     String::from_utf8(bytes).map_err(|_| PathError::Escape)
 }
 
-/// An absolute path without `.`, `..` and repeated slashes. `..` of the root is the root.
-fn normal(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
+/// A path below a root without `.`, `..` and repeated slashes. `..` of the topmost directory is that directory.
+fn normal(root: &str, path: &str) -> String {
+    let mut whole = String::with_capacity(root.len() + path.len() + 1);
+    for part in root.split('/').chain(path.split('/')) {
         match part {
             "" | "." => {}
-            ".." => {
-                parts.pop();
+            ".." => whole.truncate(whole.rfind('/').unwrap_or(0)),
+            part => {
+                whole.push('/');
+                whole.push_str(part);
             }
-            part => parts.push(part),
         }
     }
-    format!("/{}", parts.join("/"))
+    if whole.is_empty() {
+        whole.push('/');
+    }
+    whole
 }
 
 /// A set of path globs: `*` and `?` stay within a component, `**` spans them, `[…]` and `{a,b}`

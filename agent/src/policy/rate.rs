@@ -186,8 +186,8 @@ impl Subject<'_> {
 
 #[derive(Debug, Default)]
 struct Window {
-    /// Times of calls, oldest first.
-    calls: VecDeque<Duration>,
+    /// Times of calls in nanoseconds, oldest first.
+    calls: VecDeque<u64>,
     in_flight: u32,
 }
 
@@ -213,8 +213,12 @@ impl Window {
         ];
         for (most, span, name) in spans {
             let Some(most) = most else { continue };
-            let recent = self.calls.len() - self.calls.partition_point(|at| *at + span <= now);
             let most = usize::try_from(most).unwrap_or(usize::MAX);
+            if self.calls.len() < most {
+                continue; // Whenever they were.
+            }
+            let (span, now) = (nanos(span), nanos(now));
+            let recent = self.calls.len() - self.calls.partition_point(|at| *at + span <= now);
             if recent >= most {
                 // The call that must leave the window before another fits.
                 let leaving = self.calls.len().checked_sub(most).and_then(|at| self.calls.get(at));
@@ -223,7 +227,7 @@ impl Window {
                     reason: format!("{most} calls in the last {name} are the limit"),
                     retry_after: leaving
                         .filter(|_| most > 0)
-                        .map(|at| (*at + span).saturating_sub(now)),
+                        .map(|at| Duration::from_nanos((*at + span).saturating_sub(now))),
                 });
             }
         }
@@ -237,6 +241,7 @@ impl Window {
             (None, Some(most)) => (MINUTE, most),
             (None, None) => return,
         };
+        let (span, now) = (nanos(span), nanos(now));
         while self.calls.front().is_some_and(|at| *at + span <= now) {
             self.calls.pop_front();
         }
@@ -244,6 +249,11 @@ impl Window {
         // A window of an hour also holds the last minute's calls, so one list serves both.
         debug_assert!(self.calls.len() <= usize::try_from(most).unwrap_or(usize::MAX));
     }
+}
+
+/// What a clock shows, in half the memory; it goes on for five hundred years.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ impl Conversation {
             let actor = record.actor.as_deref().unwrap_or("");
             tracing::warn!(actor, tool, correlation_id = correlation, "denied: {reason}");
         }
-        self.append(&record)?;
+        self.append(record)?;
         let error =
             RpcError::new(code::DENIED, format!("denied by policy: {reason}"), "policy_denied")
                 .with_correlation(correlation);
@@ -135,7 +135,8 @@ impl Conversation {
         record: Record,
         why: &str,
     ) -> Result<(), SessionError> {
-        self.append(&record)?;
+        let correlation = record.correlation_id.clone();
+        self.append(record)?;
         let text = format!("The arguments are not what the tool takes: {why}");
         let answer = json!({
             "jsonrpc": "2.0",
@@ -143,7 +144,7 @@ impl Conversation {
             "result": {
                 "content": [{ "type": "text", "text": text }],
                 "isError": true,
-                "_meta": { "warrantd/correlation_id": record.correlation_id },
+                "_meta": { "warrantd/correlation_id": correlation },
             },
         });
         self.answer(key, answer.to_string().into_bytes()).await;
@@ -158,7 +159,7 @@ impl Conversation {
         record: Record,
         soon: TooSoon,
     ) -> Result<(), SessionError> {
-        self.append(&record)?;
+        self.append(record)?;
         let message = format!("too many calls: {}", soon.reason);
         let mut error = RpcError::new(code::TOO_SOON, message, "rate_limited");
         error.retry_after = soon.retry_after;

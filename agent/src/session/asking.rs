@@ -140,7 +140,7 @@ impl Conversation {
             method,
             "a server's request: denied: {reason}"
         );
-        self.append(&Record {
+        self.append(Record {
             status: Some(Status::Failure),
             error: Some(format!("denied: {reason}")),
             ..record.clone()
@@ -216,7 +216,7 @@ impl Conversation {
         counted.let_go(actor, Subject::Method(&method));
         let duration = u64::try_from(arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
         let status = if error.is_some() { Status::Failure } else { Status::Success };
-        self.append(&more(Record {
+        self.append(more(Record {
             status: Some(status),
             error: error.map(str::to_owned),
             duration_ms: Some(duration),
@@ -245,7 +245,7 @@ impl Conversation {
         let summary = Value::Array(summary.collect());
         let observed = server.is_observed();
         let not_enforced = if observed { "not enforced: " } else { "" };
-        self.append(&Record {
+        self.append(Record {
             correlation_id: correlation.clone(),
             method: Some(request.method.clone()),
             tool_name: request.call.as_ref().and_then(super::call::CallInfo::tool_name),

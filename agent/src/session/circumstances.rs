@@ -30,18 +30,17 @@ impl Circumstances {
 }
 
 impl Conversation {
-    /// The circumstances of the client's last message, whose parameters these are; sanitized.
+    /// The circumstances of the client's last message, with its `_meta`; sanitized.
     pub(super) fn circumstances(
         &self,
         client: ClientKey,
-        params: &Map<String, Value>,
+        meta: Option<&Map<String, Value>>,
     ) -> Circumstances {
         let server = &self.context.server;
         let notes = self.clients.get(&client).map(|client| &client.notes);
         let headers = notes.map_or(&[][..], |notes| &notes.headers);
         let empty = Map::new();
-        let meta = params.get("_meta").and_then(Value::as_object).unwrap_or(&empty);
-        let said = server.said.read(meta, headers);
+        let said = server.said.read(meta.unwrap_or(&empty), headers);
         let clean = |text: String| server.sanitizer.text(None, &text).into_owned();
         Circumstances {
             source_ip: notes.and_then(|notes| notes.source_ip).map(|ip| ip.to_string()),

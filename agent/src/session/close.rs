@@ -25,7 +25,7 @@ impl Conversation {
         if client.recorded {
             let root = self.context.server.root.to_string_lossy().into_owned();
             let record = client.who.record(Event::SessionStart);
-            self.append(&Record { server_root: Some(root), ..record })?;
+            self.append(Record { server_root: Some(root), ..record })?;
         }
         self.clients.insert(key, client);
         Ok(())
@@ -47,7 +47,7 @@ impl Conversation {
             if let Some(client) = self.clients.remove(&client)
                 && client.recorded
             {
-                self.append(&client.who.record(Event::SessionEnd))?;
+                self.append(client.who.record(Event::SessionEnd))?;
             }
             self.idle_since = Instant::now();
         }
@@ -102,7 +102,7 @@ impl Conversation {
                 let end = End { error: Some(error.message.clone()), ..End::default() };
                 self.finish(&request, end, effects)?;
             } else {
-                self.append(&request.who.never_forwarded(&request, &error.message))?;
+                self.append(request.who.never_forwarded(&request, &error.message))?;
             }
             self.answer_error(&key, &error).await;
         }
@@ -113,13 +113,13 @@ impl Conversation {
         let clients = std::mem::take(&mut self.clients);
         for client in clients.into_values() {
             if client.recorded {
-                self.append(&client.who.record(Event::SessionEnd))?;
+                self.append(client.who.record(Event::SessionEnd))?;
             }
             client.out.finish().await;
         }
         let mut record = self.recorder.record(Event::SessionEnd);
         record.error = failure.map(ToString::to_string);
-        self.append(&record)?;
+        self.append(record)?;
         Ok(self.write_records()?)
     }
 }

@@ -354,11 +354,11 @@ impl Conversation {
         let effects = EffectsRecord::new(seen, Attribution::None, self.backend());
         let status = error.is_some().then_some(Status::Failure);
         let record = self.recorder.record(event);
-        self.append(&Record { effects: Some(effects), error, status, ..record })
+        self.append(Record { effects: Some(effects), error, status, ..record })
     }
 
     /// Has a record written before anything else that was heard or done leaves.
-    pub(super) fn append(&self, record: &Record) -> Result<(), AuditError> {
+    pub(super) fn append(&self, record: Record) -> Result<(), AuditError> {
         let record = self.context.log.prepare(record)?;
         self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
         Ok(())

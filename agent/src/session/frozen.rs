@@ -47,7 +47,7 @@ impl Conversation {
         let status = FrozenStatus { since: audit::now(), why: why.to_owned() };
         self.frozen = Some(Frozen { status, _room: room });
         let record = self.recorder.record(Event::Frozen);
-        self.append(&Record { error: Some(why.to_owned()), ..record })?;
+        self.append(Record { error: Some(why.to_owned()), ..record })?;
         self.end_everything().await
     }
 
@@ -70,7 +70,7 @@ impl Conversation {
         }
         for (key, request) in self.unqueue_all() {
             request.let_go();
-            self.append(&request.who.never_forwarded(&request, TOLD))?;
+            self.append(request.who.never_forwarded(&request, TOLD))?;
             let correlation = request.call.map(|call| call.correlation_id);
             self.tell_frozen(&key, correlation).await;
         }
@@ -98,7 +98,7 @@ impl Conversation {
         };
         let correlation = new_id();
         let tool = params.get("name").and_then(serde_json::Value::as_str);
-        self.append(&Record {
+        self.append(Record {
             tool_name: tool.filter(|_| method == "tools/call").map(str::to_owned),
             ..self.who(client).denied(&correlation, &method, "effects.on_exceeded", TOLD)
         })?;
@@ -153,7 +153,7 @@ impl Conversation {
         tracing::warn!(server = self.context.server.id, session, ?event, by, "an operator's order");
         let record = self.recorder.record(event);
         let status = Some(Status::Success);
-        self.append(&Record { operator_uid: Some(by), status, ..record })?;
+        self.append(Record { operator_uid: Some(by), status, ..record })?;
         Ok(self.write_records()?)
     }
 

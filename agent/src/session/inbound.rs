@@ -61,7 +61,7 @@ impl Conversation {
         };
         match message {
             Message::Request { id, method, params } if method == "tools/call" => {
-                self.call(key(id), &params, line).await
+                self.call(key(id), params, line).await
             }
             Message::Request { id, method, params } if tasks::is_about_tasks(&method) => {
                 self.ask_about_task(key(id), method, &params, line).await
@@ -98,7 +98,7 @@ impl Conversation {
     async fn call(
         &mut self,
         key: Key,
-        params: &Map<String, Value>,
+        params: Map<String, Value>,
         line: Vec<u8>,
     ) -> Result<(), SessionError> {
         let arrived = Instant::now();
@@ -126,9 +126,8 @@ impl Conversation {
             Err(why) if decision.action == Action::Allow => Decision::denied("pinning", why),
             _ => decision,
         };
-        let logged =
-            server.sanitizer.value(Some(&call.name), &Value::Object(call.arguments.clone()));
-        let circumstances = self.circumstances(key.client, params);
+        let logged = server.sanitizer.arguments(&call.name, &call.arguments);
+        let circumstances = self.circumstances(key.client, Some(&call.meta));
         let denied = |rule: &str, reason: &str| {
             circumstances.fill(Record {
                 tool_name: Some(call.name.clone()),
@@ -198,7 +197,7 @@ impl Conversation {
         if let Some(request) = self.unqueue(key) {
             request.let_go();
             let why = "cancelled by the client before it was forwarded";
-            self.append(&request.who.never_forwarded(&request, why))?;
+            self.append(request.who.never_forwarded(&request, why))?;
             return Ok(true);
         }
         // A task is cancelled by its own name (MCP 2025-11-25, section Tasks, Cancellation).
@@ -230,7 +229,7 @@ impl Conversation {
         why: &str,
     ) -> Result<(), SessionError> {
         let correlation = new_id();
-        self.append(&Record {
+        self.append(Record {
             correlation_id: Some(correlation.clone()),
             status: Some(Status::Failure),
             error: Some(why.to_owned()),
@@ -261,5 +260,5 @@ fn refuse_quietly(of: &Conversation, who: &Arc<Recorder>, why: &str) -> Result<(
         error: Some(why.to_owned()),
         ..who.record(Event::ProtocolError)
     };
-    Ok(of.append(&record)?)
+    Ok(of.append(record)?)
 }

@@ -47,7 +47,7 @@ impl Conversation {
         for notice in &met.notices {
             tracing::warn!(server = server.id, "{}", notice.line());
             let record = request.who.record(notice.event());
-            self.append(&notice.fill(record, &server.sanitizer))?;
+            self.append(notice.fill(record, &server.sanitizer))?;
         }
         if let Some(options) = server.policy.schemas {
             let usable = tools.iter().zip(&met.usable).filter(|(_, usable)| **usable);
@@ -72,7 +72,7 @@ impl Conversation {
     /// A list that nobody may see: recorded, and an error instead of it.
     fn unreadable(&self, why: &str) -> Result<Result<Vec<u8>, RpcError>, SessionError> {
         let correlation = new_id();
-        self.append(&Record {
+        self.append(Record {
             correlation_id: Some(correlation.clone()),
             method: Some("tools/list".to_owned()),
             status: Some(Status::Failure),

@@ -50,12 +50,12 @@ impl Conversation {
         let observed = self.context.server.is_observed();
         let Some(id) = id else {
             let record = who.not_enforced(&reason);
-            self.append(&if observed { record } else { who.refused(&rule, &reason) })?;
+            self.append(if observed { record } else { who.refused(&rule, &reason) })?;
             return Ok(!observed);
         };
         if observed {
             if is_passive(method) {
-                self.append(&who.not_enforced(&reason))?;
+                self.append(who.not_enforced(&reason))?;
             }
             return Ok(false);
         }
@@ -64,7 +64,7 @@ impl Conversation {
             arguments: Some(self.shown(params)),
             ..who.denied(&correlation, method, &rule, &reason)
         };
-        let record = self.circumstances(client, params).fill(record);
+        let record = self.circumstances(client, meta(params)).fill(record);
         self.deny(&Key { client, id: id.clone() }, correlation, record, &reason).await?;
         Ok(true)
     }
@@ -90,7 +90,7 @@ impl Conversation {
         let server = self.context.server.clone();
         let correlation = new_id();
         let logged = self.shown(params);
-        let circumstances = self.circumstances(key.client, params);
+        let circumstances = self.circumstances(key.client, meta(params));
         let denied = |rule: &str, reason: &str| {
             circumstances.fill(Record {
                 arguments: Some(logged.clone()),
@@ -132,6 +132,11 @@ impl Conversation {
         let shown: Map<_, _> = shown.map(|(name, value)| (name.clone(), value.clone())).collect();
         self.context.server.sanitizer.value(None, &Value::Object(shown))
     }
+}
+
+/// What comes beside what is asked.
+fn meta(params: &Map<String, Value>) -> Option<&Map<String, Value>> {
+    params.get("_meta").and_then(Value::as_object)
 }
 
 /// Whether a method cannot act, so that there is nothing to record of it.

@@ -111,7 +111,7 @@ impl Conversation {
     pub(super) fn record_refused_names(&self, end: bool) -> Result<(), AuditError> {
         let Some(resolver) = &self.resolver else { return Ok(()) };
         let refused = if end { resolver.refused_to_the_end() } else { resolver.refused() };
-        refused.iter().try_for_each(|refusal| self.append(&self.refused_name(refusal)))
+        refused.iter().try_for_each(|refusal| self.append(self.refused_name(refusal)))
     }
 
     fn refused_name(&self, refusal: &Refusal) -> Record {

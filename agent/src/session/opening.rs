@@ -71,7 +71,7 @@ impl Conversation {
             answer.correlation_id = request.call.as_ref().map(|call| call.correlation_id.clone());
             let effects = self.effects_of(&request);
             let end = End { error: Some(message), ..End::default() };
-            self.append(&request.who.ended(&request, end, effects))?;
+            self.append(request.who.ended(&request, end, effects))?;
         }
         // What was opened of it closes, or the session ends.
         self.settle(None)?;

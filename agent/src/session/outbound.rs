@@ -122,7 +122,7 @@ impl Conversation {
             if !self.context.server.is_observed() {
                 return self.dropped(&what);
             }
-            self.append(&who.not_enforced(&format!("the server {what}")))?;
+            self.append(who.not_enforced(&format!("the server {what}")))?;
         }
         if method == "notifications/cancelled" {
             self.unask(from, params)?;
@@ -289,7 +289,7 @@ impl Conversation {
         if request.call.is_some() && request.task.is_none() {
             self.verdicts.add(effects.verdict);
         }
-        self.append(&request.who.ended(request, end, effects))
+        self.append(request.who.ended(request, end, effects))
     }
 
     /// What the client is told of a response that is withheld.
@@ -327,7 +327,7 @@ impl Conversation {
             error: Some(format!("the server {what}; dropped")),
             ..self.recorder.record(Event::ProtocolError)
         };
-        Ok(self.append(&record)?)
+        Ok(self.append(record)?)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod lines;
 pub mod load;
 pub mod machine;
 pub mod memory;
+pub mod null;
 pub mod others;
 pub mod peers;
 pub mod report;

@@ -93,18 +93,16 @@ impl Peer {
                 "/"
             }
         };
-        let log = fs::File::create(stage.path("peer.log")?)?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        // Some start others, which end with their group.
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let process = command.spawn().with_context(|| self.name())?;
-        let mut running = Running { process, address, path };
-        running.await_socket().with_context(|| {
-            let log = stage.path("peer.log").ok().and_then(|path| fs::read_to_string(path).ok());
-            format!("{}: {}", self.name(), log.unwrap_or_default())
-        })?;
-        Ok(running)
+        Running::launch(stage, self.name(), command, address, path)
     }
+}
+
+/// What answers by itself, over HTTP, with the library that warrantd has for it: no proxy can do it in less.
+pub fn alone(stage: &Stage) -> anyhow::Result<Running> {
+    let address = free_address()?;
+    let mut command = Command::new(stage.scratch.program("null-http")?);
+    command.arg(address.to_string());
+    Running::launch(stage, "null-http", command, address, "/mcp")
 }
 
 fn toml(host: &str, port: &str, server: &[String]) -> String {
@@ -128,6 +126,26 @@ pub struct Running {
 }
 
 impl Running {
+    fn launch(
+        stage: &Stage,
+        name: &'static str,
+        mut command: Command,
+        address: SocketAddr,
+        path: &'static str,
+    ) -> anyhow::Result<Self> {
+        let log = fs::File::create(stage.path("peer.log")?)?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        // Some start others, which end with their group.
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let process = command.spawn().context(name)?;
+        let mut running = Self { process, address, path };
+        running.await_socket().with_context(|| {
+            let log = stage.path("peer.log").ok().and_then(|path| fs::read_to_string(path).ok());
+            format!("{name}: {}", log.unwrap_or_default())
+        })?;
+        Ok(running)
+    }
+
     fn await_socket(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect(self.address).is_err() {

@@ -141,3 +141,30 @@ fn serve(mut stream: TcpStream) {
     drop(input);
     child.wait().expect("ended");
 }
+
+/// The floors, which answer like the server itself.
+#[test]
+fn floors_answer() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (socket, log) = (directory.path().join("socket"), directory.path().join("log"));
+    let mut notary = Command::new(env!("CARGO_BIN_EXE_notary"));
+    notary.arg(&socket).arg(&log).arg(env!("CARGO_BIN_EXE_null-server"));
+    let mut notary = notary.spawn().expect("a relay");
+    let address = warrantd_bench::daemon::free_address().expect("an address");
+    let mut http = Command::new(env!("CARGO_BIN_EXE_null-http"));
+    let mut http = http.arg(address.to_string()).spawn().expect("a server");
+    let patiently = || (0..500).map(|_| thread::sleep(SOON));
+    let line = patiently().find_map(|()| Lines::connect(&socket, None).ok());
+    let over_http = patiently().find_map(|()| Session::begin(address, "/mcp", "").ok());
+    let mut lines = [line.expect("a session")];
+    let calls = run(&mut lines, 4, SOON, &mut 0).expect("answers").latencies.len();
+    drop(lines);
+    let records = std::fs::read_to_string(&log).expect("a log").lines().count();
+    assert!(records >= calls + 2, "{records} records of {calls} calls, a handshake and a list");
+    let mut connection = [over_http.expect("a session").connect().expect("a connection")];
+    assert!(!run(&mut connection, 1, SOON, &mut 0).expect("answers").latencies.is_empty());
+    for process in [&mut notary, &mut http] {
+        process.kill().expect("ended");
+        process.wait().expect("ended");
+    }
+}

@@ -40,7 +40,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretSlice};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::config::SanitizeConfig;
 use keys::{Meaning, Names};
@@ -116,6 +116,11 @@ impl Sanitizer {
     /// A value as it may be logged. `tool` is the tool that it is an argument of.
     pub fn value(&self, tool: Option<&str>, value: &Value) -> Value {
         self.walk(tool).value(value, Meaning::Plain, 0)
+    }
+
+    /// Arguments of a tool as they may be logged.
+    pub fn arguments(&self, tool: &str, arguments: &Map<String, Value>) -> Value {
+        self.walk(Some(tool)).object(arguments, Meaning::Plain, 0)
     }
 
     /// A text as it may be logged; the text itself when there is nothing to take out.

@@ -112,7 +112,12 @@ impl Walk<'_> {
         items.iter().map(item).collect()
     }
 
-    fn object(self, object: &Map<String, Value>, meaning: Meaning, depth: usize) -> Value {
+    pub(super) fn object(
+        self,
+        object: &Map<String, Value>,
+        meaning: Meaning,
+        depth: usize,
+    ) -> Value {
         let pair = PAIR_NAMES.iter().find_map(|name| object.get(*name)?.as_str());
         let pair = pair.map_or(Meaning::Plain, |name| self.names.meaning(name));
         let mut counts: HashMap<String, usize> = HashMap::new();

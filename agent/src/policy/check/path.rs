@@ -41,12 +41,8 @@ pub(in crate::policy) fn named_paths(root: &str, call: Call) -> Vec<ApprovedPath
 /// Judges a path by both views of it.
 fn check_path(key: &str, limits: &PathLimits, path: &ApprovedPath) -> Result<(), Denial> {
     let argument = &path.argument;
-    let linked = path.lexical != path.real;
-    let mut views = vec![(path.lexical.as_str(), "")];
-    if linked {
-        views.push((path.real.as_str(), " after symbolic links"));
-    }
-    for (view, how) in views {
+    let linked = (path.lexical != path.real).then_some((&path.real, " after symbolic links"));
+    for (view, how) in [(&path.lexical, "")].into_iter().chain(linked) {
         if let Some((index, pattern)) = limits.denied.first_match(view) {
             return deny(
                 format!("{key}.denied_paths[{index}]"),

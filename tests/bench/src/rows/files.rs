@@ -3,7 +3,7 @@
 use super::{Bench, Limit, P50, Variant};
 use crate::daemon::Daemon;
 use crate::lines::Lines;
-use crate::others::Socat;
+use crate::others::Relay;
 use crate::stage::Plan;
 
 pub(super) fn rows(bench: &mut Bench) -> anyhow::Result<()> {
@@ -13,7 +13,7 @@ pub(super) fn rows(bench: &mut Bench) -> anyhow::Result<()> {
     Bench::say("calls that open ten files");
     let plan = Plan { flags: bench.stage.opening(), ..Plan::small("files") };
     let server = bench.stage.server(&plan.flags)?;
-    let socat = Socat::start(bench.stage.path("files.sock")?, &server)?;
+    let socat = Relay::socat(bench.stage.path("files.sock")?, &server)?;
     let daemon = Daemon::start(&bench.stage, "files", &[plan])?;
     let (program, flags) = server.split_first().map_or(("", &[][..]), |(p, f)| (p.as_str(), f));
     let direct = Lines::start(std::process::Command::new(program).args(flags))?;

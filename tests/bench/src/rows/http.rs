@@ -3,8 +3,11 @@
 use super::{Bench, Figure, Limit, Measured, P50, RATE, Variant};
 use crate::daemon::Daemon;
 use crate::http::{Connection, Session};
-use crate::peers::Peer;
+use crate::peers::{Peer, alone};
 use crate::stage::Plan;
+
+/// What answers without a proxy.
+const ALONE: &str = "an HTTP server that answers itself";
 
 /// Connections of the session where there are several, with a call in flight on each.
 const MANY: usize = 32;
@@ -24,6 +27,8 @@ fn compare(bench: &mut Bench, connections: usize, id: &str, what: &str) -> anyho
     let server = bench.stage.server(&plan.flags)?;
     let daemon = Daemon::start(&bench.stage, id, &[plan])?;
     let mut variants = vec![load("warrantd", &daemon.session("null")?, connections)?];
+    let direct = alone(&bench.stage)?;
+    variants.push(load(ALONE, &direct.session()?, connections)?);
     let mut running = Vec::new();
     for peer in Peer::ALL.into_iter().filter(|peer| peer.is_installed()) {
         match start(bench, peer, &server, connections) {
@@ -37,6 +42,9 @@ fn compare(bench: &mut Bench, connections: usize, id: &str, what: &str) -> anyho
     let measured = bench.rounds(id, &mut variants)?;
     let title = format!("Streamable HTTP, {what}: p50 against the best peer");
     against_best(bench, &measured, (&p50, &title), Limit::AtMost(0.5), P50);
+    let title = format!("the same against {ALONE}");
+    let row = bench.row(&format!("{p50}-alone"), &title, Limit::None, "×");
+    measured.fill(row, "warrantd", ALONE, P50);
     let title = format!("Streamable HTTP, {what}: calls per second against the best peer");
     against_best(bench, &measured, (&rate, &title), Limit::AtLeast(3.0), RATE);
     for peer in Peer::ALL {

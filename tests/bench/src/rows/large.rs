@@ -2,7 +2,7 @@
 
 use super::{Bench, Limit, RATE, Variant};
 use crate::daemon::Daemon;
-use crate::others::Socat;
+use crate::others::Relay;
 use crate::stage::Plan;
 
 pub(super) fn rows(bench: &mut Bench) -> anyhow::Result<()> {
@@ -13,7 +13,7 @@ pub(super) fn rows(bench: &mut Bench) -> anyhow::Result<()> {
     let flags = vec!["--result".to_owned(), (1 << 20).to_string()];
     let plan = Plan { flags, ..Plan::small("large") };
     let server = bench.stage.server(&plan.flags)?;
-    let socat = Socat::start(bench.stage.path("large.sock")?, &server)?;
+    let socat = Relay::socat(bench.stage.path("large.sock")?, &server)?;
     let daemon = Daemon::start(&bench.stage, "large", &[plan])?;
     let mut variants = [
         Variant::load("socat", vec![socat.lines()?], 1),
