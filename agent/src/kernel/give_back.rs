@@ -6,24 +6,9 @@
 //! kernels map many pages, from 6.18 on whole folios, so that twenty touches of what ends a start are 8 MiB.
 
 use std::ffi::c_void;
-use std::num::NonZero;
 use std::ptr::{NonNull, with_exposed_provenance_mut};
 
 use nix::sys::mman::{MmapAdvise, madvise};
-
-/// Has threads share the allocator's pools, as many as there are processors. Threads that wait for the disk or the kernel
-/// come and go, and each would get a pool of its own, up to eight for each processor (`mallopt(3)`, `M_ARENA_MAX`), where
-/// what it leaves stays. For before there are other threads.
-pub fn share_pools() {
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    #[cfg(target_env = "gnu")]
-    // SAFETY: the call sets a number of the allocator's, and has no preconditions.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, i32::try_from(processors.max(2)).unwrap_or(i32::MAX));
-    }
-    #[cfg(not(target_env = "gnu"))]
-    let _ = processors; // Others have none for each thread.
-}
 
 /// Gives back what is not needed now. What is needed again is had from the page cache.
 pub fn give_back_memory() {

@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,12 +37,9 @@ fn relay(mut client: UnixStream, server: &[String], log: &Mutex<Log>) -> io::Res
     let (program, words) = server.split_first().ok_or_else(|| io::Error::other("no server"))?;
     let mut command = Command::new(program);
     let mut child = command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+    let (Some(mut input), Some(mut output)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(io::Error::other("its streams are piped"));
     };
-    // Not std's pipes, which nothing can be asked about.
-    let (mut input, mut output) =
-        (File::from(OwnedFd::from(input)), File::from(OwnedFd::from(output)));
     let mut buffer = vec![0; 64 << 10];
     loop {
         let mut both = [
@@ -62,6 +59,10 @@ fn relay(mut client: UnixStream, server: &[String], log: &Mutex<Log>) -> io::Res
         }
         if from_server {
             let read = output.read(&mut buffer)?;
+            if read == 0 {
+                child.wait()?;
+                return Ok(());
+            }
             let text = buffer.get(..read).unwrap_or_default();
             let answers = memchr::memchr_iter(b'\n', text).count();
             log.lock().unwrap_or_else(PoisonError::into_inner).write(answers)?;

@@ -14,10 +14,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-use warrantd_bench::null::Null;
-
-/// As many bytes as the other one answers with.
-const BYTES: usize = 14;
+use warrantd_bench::null::{BYTES, Null};
 
 #[tokio::main]
 async fn main() -> io::Result<()> {

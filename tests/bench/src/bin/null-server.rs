@@ -9,13 +9,13 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
-use warrantd_bench::null::Null;
+use warrantd_bench::null::{BYTES, Null};
 
 /// The files that a call opens.
 const FILES: u32 = 10;
 
 fn main() -> io::Result<()> {
-    let (mut bytes, mut open) = (14, None);
+    let (mut bytes, mut open) = (BYTES, None);
     let mut words = std::env::args().skip(1);
     while let (Some(word), Some(value)) = (words.next(), words.next()) {
         match word.as_str() {
