@@ -18,8 +18,15 @@ use super::series::Series;
 /// timer ticks.
 const PARAMETERS: &str = "console=ttyS0 quiet panic=-1 oops=panic softlockup_panic=1 watchdog_thresh=30 \
      mitigations=off random.trust_cpu=on no_timer_check";
-/// What a kernel says last that ended because of such a processor (`watchdog_timer_fn` in `kernel/watchdog.c`).
-pub(super) const STUCK: &str = "softlockup: hung tasks";
+/// What a kernel says that ended because of its emulated processors and not of what it ran.
+const OF_PROCESSORS: [&str; 2] = [
+    // A processor that did nothing else (`watchdog_timer_fn` in `kernel/watchdog.c`).
+    "softlockup: hung tasks",
+    // A breakpoint that nobody set (`do_int3` in `arch/x86/kernel/traps.c`). The kernel puts one on an instruction while
+    // it replaces it, as whenever a BPF program is attached; one emulated processor may translate it while another one
+    // is taking it away, and keeps what it translated.
+    "int3: 0000 [#",
+];
 /// For the start and the end of a machine: it watches over its job itself, unless it hangs.
 const GRACE: Duration = Duration::from_secs(60);
 /// How much of the kernel's own words is shown when a machine fails.
@@ -107,9 +114,9 @@ pub(super) fn run(
     match end {
         Ok(end) if end.bytes().all(|digit| digit.is_ascii_digit()) => Ok(end),
         Ok(how) | Err(how) => {
-            // It may stand before the last words.
-            let stuck = if console.contains(STUCK) { format!(" ({STUCK})") } else { String::new() };
-            bail!("{how}{stuck}; the kernel's last words:\n{}", last_words(&console))
+            let broken = broken_processors(&console).map(|sign| format!(" ({sign})"));
+            let broken = broken.unwrap_or_default();
+            bail!("{how}{broken}; the kernel's last words:\n{}", last_words(&console))
         }
     }
 }
@@ -150,6 +157,11 @@ fn last_words(console: &str) -> String {
     if lines.is_empty() { "(it said nothing)".into() } else { lines[from..].join("\n") }
 }
 
+/// The sign of emulated processors that failed, wherever it stands in what was said.
+pub(super) fn broken_processors(said: &str) -> Option<&'static str> {
+    OF_PROCESSORS.into_iter().find(|sign| said.contains(sign))
+}
+
 /// Errors of the kernel itself, which tests may have brought about without failing.
 fn complaints(console: &str) -> impl Iterator<Item = &str> {
     let marks = ["BUG: ", "WARNING: ", "Oops: ", "Kernel panic", "INFO: task "];
@@ -182,5 +194,16 @@ mod tests {
         let long: Vec<_> = (0..100).map(|number| format!("line {number}")).collect();
         assert!(last_words(&long.join("\n")).starts_with("line 60\n"));
         assert_eq!(last_words(" \n"), "(it said nothing)");
+    }
+
+    #[test]
+    fn broken_processors_are_told_from_broken_programs() {
+        let breakpoint = "[   45.31] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI";
+        assert!(broken_processors(breakpoint).is_some());
+        assert!(broken_processors("[ 9.1] int3: 0000 [#1] SMP NOPTI").is_some());
+        let panic = "[ 9.1] Kernel panic - not syncing: softlockup: hung tasks";
+        assert!(broken_processors(panic).is_some());
+        let program = "[   45.31] Oops: Oops: 0000 [#1] PREEMPT SMP NOPTI\nRIP: 0010:bpf_prog_1";
+        assert_eq!(broken_processors(program), None);
     }
 }

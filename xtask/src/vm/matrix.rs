@@ -59,12 +59,12 @@ pub(super) fn run(
             let boot =
                 || machine::run(*configuration, kernel, &image, hardware, job.patience, show);
             let mut how = boot();
-            // Emulated processors now and then trip over the code that a booting kernel patches; of what is tested
-            // nothing has run then. One was seen to hang later, with the tests half done, and did not again: what is
-            // tested and makes a processor hang does so once more.
+            // Emulated processors now and then trip over code that the kernel patches, most of all while it boots; of
+            // what is tested nothing has run then. Later a second try is given only to what the kernel itself lays
+            // upon its processors, and to one try: what is tested and breaks a processor does so once more.
             if let Err(error) = &how
                 && (spoken.load(Ordering::Relaxed) == 0
-                    || error.to_string().contains(machine::STUCK))
+                    || machine::broken_processors(&error.to_string()).is_some())
             {
                 say(&format!("{configuration}: {error:#}\n{configuration}: once more"));
                 how = boot();

@@ -157,8 +157,12 @@ impl Adapter {
 
     /// Words that stand anywhere.
     fn clause(&mut self) -> bool {
+        let here = self.word(0);
+        if here == Caps::NONE {
+            return false;
+        }
         let last = self.last(0);
-        match self.word(0).as_str() {
+        match here.as_str() {
             "TABLE" if self.begins_query() => {
                 self.put(word("SELECT"));
                 self.put(Token::Mul);
