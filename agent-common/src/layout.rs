@@ -122,8 +122,6 @@ pub struct Layout {
     pub unix_address_name: u32,
     /// 1 when programs that trace have the helper `bpf_get_current_task_btf`, else 0
     pub task_helper: u32,
-    /// The same of programs on cgroups
-    pub cgroup_task_helper: u32,
     /// 1 when the kernel has the helper `bpf_task_pt_regs`, else 0
     pub regs_helper: u32,
     /// `task_struct.stack`, used without the helper
@@ -209,7 +207,6 @@ impl Layout {
         unix_address_len: 0,
         unix_address_name: 0,
         task_helper: 0,
-        cgroup_task_helper: 0,
         regs_helper: 0,
         task_stack: 0,
         regs_in_stack: 0,
@@ -284,7 +281,6 @@ impl Layout {
             self.unix_address_len,
             self.unix_address_name,
             self.task_helper,
-            self.cgroup_task_helper,
             self.regs_helper,
             self.task_stack,
             self.regs_in_stack,

@@ -35,6 +35,18 @@ pub fn warrantd_change(ctx: TracePointContext) -> u32 {
     if result != 0 {
         return 0;
     }
+    if Session::find(process::cgroup_id()).is_some() {
+        report_name(call, 0);
+        report_name(call, 1);
+    }
+    0
+}
+
+/// Reports the first or the second name of a call, if there is one. A function of its own that takes and returns
+/// numbers, as [`path_step`](crate::walk::path_step) is: the verifier looks at it once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn report_name(call: u32, index: u32) -> u32 {
     let Some(session) = Session::find(process::cgroup_id()) else {
         return 0;
     };
@@ -42,10 +54,9 @@ pub fn warrantd_change(ctx: TracePointContext) -> u32 {
     let Some(shape) = (unsafe { CALLS.get(call) }) else {
         return 0;
     };
-    let names = shape.names;
-    report(session, call, names[0]);
-    if names[1].kind != 0 {
-        report(session, call, names[1]);
+    let name = if index == 0 { shape.names[0] } else { shape.names[1] };
+    if name.kind != 0 {
+        report(session, call, name);
     }
     0
 }
@@ -57,7 +68,7 @@ fn report(session: Session, call: u32, name: NamedArgument) {
         let header = &mut scratch.event.header;
         session.begin(header, EventKind::Create, Outcome::Allowed, generation);
         header.kind = name.kind;
-        process::describe_current(header);
+        process::describe_caller(header);
         describe(call, name, scratch);
         true
     });

@@ -75,7 +75,12 @@ pub fn decide<P: Climb>(power: Power, look: impl FnOnce() -> Option<Deed<P>>) ->
     let done = session.file(deed.kind, |scratch| {
         let header = &mut scratch.event.header;
         session.begin(header, deed.kind, Outcome::Allowed, generation);
-        process::describe_current(header);
+        // A place whose types are known is that of a file that is opened.
+        if P::STEPS == 0 {
+            process::describe_caller(header);
+        } else {
+            process::describe_current(header);
+        }
         let bits = deed.flags | describe(&deed, rules, scratch);
         scratch.event.header.flags = bits;
         let sure = scratch.event.header.flags & UNSURE == 0;

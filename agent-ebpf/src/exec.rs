@@ -5,7 +5,7 @@ use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use warrantd_common::{EventKind, Outcome, PATH_BYTES, flags};
 
-use crate::kernel::{Address, Object, Pointer, layout, opaque};
+use crate::kernel::{Address, Pointer, layout, opaque};
 use crate::leave;
 use crate::path::OpenFile;
 use crate::process;
@@ -38,7 +38,7 @@ fn describe(session: Session, program: Address, scratch: &mut Scratch) {
     let generation = verdict::generation(session.id());
     let header = &mut scratch.event.header;
     session.begin(header, EventKind::Exec, Outcome::Allowed, generation);
-    process::describe_current(header);
+    process::describe_caller(header);
     match program.follow(layout!(binprm_file)) {
         Some(file) => describe_file(file, scratch),
         None => scratch.event.header.flags |= flags::VANISHED | flags::TRUNCATED,
@@ -65,12 +65,7 @@ pub fn describe_file(file: Address, scratch: &mut Scratch) {
 /// Copies the arguments, each with the zero that ends it, from the new program's stack.
 #[inline(always)]
 fn copy_arguments(scratch: &mut Scratch) {
-    let found = if layout!(task_helper) != 0 {
-        arguments(Object::current_task())
-    } else {
-        arguments(process::current())
-    };
-    let Some((start, end)) = found else {
+    let Some((start, end)) = arguments(process::current()) else {
         return;
     };
     let length = end.wrapping_sub(start);
@@ -91,7 +86,7 @@ fn copy_arguments(scratch: &mut Scratch) {
 
 /// Where the arguments of a task's program begin and end.
 #[inline(always)]
-fn arguments(task: impl Pointer) -> Option<(u64, u64)> {
+fn arguments(task: Address) -> Option<(u64, u64)> {
     let mm = task.follow(layout!(task_mm))?;
     Some((mm.read(layout!(mm_arg_start))?, mm.read(layout!(mm_arg_end))?))
 }

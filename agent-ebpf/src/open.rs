@@ -72,18 +72,27 @@ fn describe(session: Session, call: u32, fd: u32, scratch: &mut Scratch) {
     }
 }
 
-/// The file behind a descriptor: `current->files->fdt->fd[fd]`.
+/// The file behind a descriptor.
 #[inline(always)]
 pub fn file_of(fd: u32) -> Option<Address> {
-    let (size, files) = if layout!(task_helper) != 0 {
-        descriptors(Object::current_task())?
+    let file = Address::new(descriptor_file(fd));
+    if file.is_null() { None } else { Some(file) }
+}
+
+/// The address of the file behind a descriptor, or 0: `current->files->fdt->fd[fd]`. A function of its own that takes
+/// and returns numbers, as [`path_step`](crate::walk::path_step) is: the verifier looks at it once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn descriptor_file(fd: u32) -> u64 {
+    let table = if layout!(task_helper) != 0 {
+        descriptors(Object::current_task())
     } else {
-        descriptors(process::current())?
+        descriptors(process::current())
     };
-    if fd >= size {
-        return None;
+    match table {
+        Some((size, files)) if fd < size => files.at(fd.wrapping_mul(8)).read(0).unwrap_or(0),
+        _ => 0,
     }
-    files.at(fd.wrapping_mul(8)).follow(0)
 }
 
 /// Size and place of a task's table of descriptors.

@@ -42,7 +42,7 @@ fn decide_abstract(power: Power, address: Address) -> bool {
     session.file(EventKind::Unix, |scratch| {
         let header = &mut scratch.event.header;
         session.begin(header, EventKind::Unix, outcome, generation);
-        process::describe_current(header);
+        process::describe_caller(header);
         header.flags = flags::PATHLESS;
         copy_name(address, scratch);
         true

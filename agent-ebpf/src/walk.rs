@@ -45,7 +45,7 @@ pub fn walk<P: Climb>(place: Place<P>, rules: u32, out: &mut Scratch) -> u16 {
         come_to = path_step(owner);
     }
     match come_to {
-        AT_TOP => finish(out),
+        AT_TOP => path_end(owner) as u16,
         DETACHED_TREE => flags::PATHLESS,
         _ => flags::TRUNCATED,
     }
@@ -71,7 +71,7 @@ impl Climb for Address {
 
 impl Climb for Object {
     /// More than most paths have; each is verified anew in every program.
-    const STEPS: usize = 24;
+    const STEPS: usize = 12;
 
     /// To the root of the first mount, above which the verifier knows no types.
     #[inline(always)]
@@ -259,9 +259,16 @@ fn load_word(field: *const u64) -> u64 {
     unsafe { field.read_volatile() }
 }
 
-/// What remains to be said of a path that has led to the top.
-#[inline(always)]
-fn finish(out: &Scratch) -> u16 {
+/// What remains to be said of a path that has led to the top: bits of [`flags`]. A function of its own for the same
+/// reason as [`path_step`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn path_end(owner: u32) -> u32 {
+    let Some(out) = SCRATCH.get_ptr_mut(owner & (SCRATCH_SLOTS - 1)) else {
+        return u32::from(flags::TRUNCATED);
+    };
+    // SAFETY: the pointer is a value of this processor's own map element.
+    let out = unsafe { &*out };
     let top = if layout!(task_helper) != 0 {
         namespace_root(Object::current_task())
     } else {
@@ -275,7 +282,7 @@ fn finish(out: &Scratch) -> u16 {
     if load(&raw const out.unhashed) != 0 {
         bits |= flags::UNLINKED;
     }
-    bits
+    u32::from(bits)
 }
 
 /// The mount at the top of the mount namespace of a task.

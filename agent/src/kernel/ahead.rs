@@ -14,13 +14,15 @@ const THREADS: usize = 4;
 
 /// Programs that take long to verify, in the order in which they are begun, so that no thread is left with one while the
 /// others have nothing to do.
-const LONG: [&str; 6] = [
+const LONG: [&str; 8] = [
+    "lsm_file_open",
+    "fentry_file_open",
+    "warrantd_open",
     "warrantd_change",
     "warrantd_connected",
-    "warrantd_open",
-    "warrantd_exec",
-    "warrantd_ingress",
     "warrantd_egress",
+    "warrantd_ingress",
+    "warrantd_exec",
 ];
 
 /// The kernel's types, read when they are asked for.

@@ -114,11 +114,8 @@ fn system_calls(btf: &Btf, rest: &Layout) -> Result<Layout, KernelError> {
     let size = btf.size("pt_regs").ok_or_else(|| missing("pt_regs"))?;
     // A kernel that cannot be asked is one that does not have it: the other way is checked at run time.
     let has = |program, helper| u32::from(is_helper_supported(program, helper).unwrap_or(false));
-    let task = BpfHelper::BPF_FUNC_get_current_task_btf;
     Ok(Layout {
-        task_helper: has(ProgramType::TracePoint, task),
-        cgroup_task_helper: has(ProgramType::CgroupSock, task)
-            & has(ProgramType::CgroupSockAddr, task),
+        task_helper: has(ProgramType::TracePoint, BpfHelper::BPF_FUNC_get_current_task_btf),
         regs_helper: has(ProgramType::TracePoint, BpfHelper::BPF_FUNC_task_pt_regs),
         task_stack: of("task_struct.stack")?,
         regs_in_stack: STACK_BYTES.saturating_sub(size),

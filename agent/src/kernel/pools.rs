@@ -13,11 +13,16 @@ use std::num::NonZero;
 pub fn share_pools() {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     #[cfg(target_env = "gnu")]
-    // SAFETY: the calls set numbers of the allocator's, and have no preconditions.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, i32::try_from(processors.max(2)).unwrap_or(i32::MAX));
-        libc::mallopt(libc::M_MXFAST, 0);
+    {
+        set(libc::M_ARENA_MAX, i32::try_from(processors.max(2)).unwrap_or(i32::MAX));
+        set(libc::M_MXFAST, 0);
     }
     #[cfg(not(target_env = "gnu"))]
-    let _ = processors; // Others have none for each thread.
+    let _ = processors; // Others have neither.
+}
+
+#[cfg(target_env = "gnu")]
+fn set(parameter: i32, value: i32) {
+    // SAFETY: the call sets a number of the allocator's, and has no preconditions.
+    unsafe { libc::mallopt(parameter, value) };
 }

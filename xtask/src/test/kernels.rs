@@ -53,7 +53,11 @@ fn count(tally: &mut Tally, machines: &Vm, what: &str) -> Option<Done> {
     let counted: Mutex<BTreeMap<Configuration, Counted>> = Mutex::default();
     let take = |configuration, line: &str| {
         let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
-        counted.entry(configuration).or_default().line(line);
+        if line == vm::AGAIN {
+            counted.remove(&configuration);
+        } else {
+            counted.entry(configuration).or_default().line(line);
+        }
     };
     let done = match machines.machines(take) {
         Ok(done) => done,

@@ -14,6 +14,9 @@ use super::machine::{self, Configuration, Hardware};
 use super::series::Series;
 use crate::shell::say;
 
+/// Stands for a line: the machine begins again, and what it wrote until now does not count.
+pub(crate) const AGAIN: &str = "\0begins again";
+
 /// How a machine ended: `0`, another end of the job, or why it did not get so far.
 pub(crate) type End = (Configuration, anyhow::Result<String>);
 
@@ -67,6 +70,7 @@ pub(super) fn run(
                     || machine::broken_processors(&error.to_string()).is_some())
             {
                 say(&format!("{configuration}: {error:#}\n{configuration}: once more"));
+                line(*configuration, AGAIN);
                 how = boot();
             }
             say(&format!("{configuration}: ended after {} s", started.elapsed().as_secs()));

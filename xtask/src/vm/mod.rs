@@ -31,7 +31,7 @@ use matrix::Kernels;
 
 pub(crate) use init::{is_init, run as run_as_init};
 pub(crate) use machine::Configuration;
-pub(crate) use matrix::{End, failure};
+pub(crate) use matrix::{AGAIN, End, failure};
 pub(crate) use request::Vm;
 pub(crate) use series::Series;
 pub(crate) use table::{PATH as TABLE, Table};
@@ -74,7 +74,8 @@ impl Vm {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Runs the job in each machine. Each line of output is also given to `line`.
+    /// Runs the job in each machine. Each line of output is also given to `line`, and [`AGAIN`] where a machine has to
+    /// begin anew.
     pub(crate) fn machines(
         &self,
         line: impl Fn(Configuration, &str) + Sync,
