@@ -308,8 +308,8 @@ mod tests {
 
     #[test]
     fn layout_of_layout() {
-        assert_eq!(size_of::<Layout>(), 69 * 4);
+        assert_eq!(size_of::<Layout>(), 68 * 4);
         assert_eq!(offset_of!(Layout, task_tgid), 0);
-        assert_eq!(offset_of!(Layout, sys_openat), 68 * 4);
+        assert_eq!(offset_of!(Layout, sys_openat), 67 * 4);
     }
 }
