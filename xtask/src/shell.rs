@@ -34,10 +34,21 @@ pub(crate) fn built(arguments: &[&str], target: &str) -> anyhow::Result<String> 
     executable(&text, target).with_context(|| format!("cargo names no program of {target}"))
 }
 
-/// The program of a target in what cargo says.
+/// The program of a target as the tests of the workspace are built with it. A package that is asked for alone gets
+/// libraries with other features, and would be built once more.
+pub(crate) fn built_with_all(target: &str) -> anyhow::Result<String> {
+    built(&["build", "--quiet", "--workspace", "--all-targets"], target)
+}
+
+/// The program of a target in what cargo says; not that of the unit tests in it.
 fn executable(messages: &str, target: &str) -> Option<String> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut ours = messages.filter(|message| message["target"]["name"] == target);
+    let unit_tests = |message: &Value| {
+        let kind = message["target"]["kind"][0].as_str();
+        message["profile"]["test"] == true && matches!(kind, Some("bin" | "lib"))
+    };
+    let mut ours =
+        messages.filter(|message| message["target"]["name"] == target && !unit_tests(message));
     ours.find_map(|message| message["executable"].as_str().map(str::to_owned))
 }
 
@@ -84,10 +95,13 @@ mod tests {
     fn the_program_is_found_in_what_cargo_says() {
         let messages = r#"
 {"reason":"compiler-artifact","target":{"name":"warrantd"},"executable":null}
-{"reason":"compiler-artifact","target":{"name":"kernel_suite"},"executable":"/t/deps/kernel_suite-1"}
+{"reason":"compiler-artifact","target":{"name":"kernel_suite","kind":["test"]},"profile":{"test":true},"executable":"/t/deps/kernel_suite-1"}
+{"reason":"compiler-artifact","target":{"name":"probe","kind":["bin"]},"profile":{"test":true},"executable":"/t/deps/probe-1"}
+{"reason":"compiler-artifact","target":{"name":"probe","kind":["bin"]},"profile":{"test":false},"executable":"/t/probe"}
 {"reason":"build-finished","success":true}"#;
         let found = executable(messages, "kernel_suite");
         assert_eq!(found.as_deref(), Some("/t/deps/kernel_suite-1"));
+        assert_eq!(executable(messages, "probe").as_deref(), Some("/t/probe"));
         assert_eq!(executable(messages, "warrantd"), None);
         assert_eq!(executable("{}\nnot json", "kernel_suite"), None);
     }

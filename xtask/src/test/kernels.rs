@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 
 use super::counted::Counted;
 use super::tally::Tally;
-use crate::shell::{built, is_root, root, say};
+use crate::shell::{built_with_all, is_root, root, say};
 use crate::vm::{self, Configuration, Done, Series, Table, Vm};
 
 /// Runs all kernel tests on every kernel of the matrix, and compares what they measured with the committed
@@ -31,15 +31,9 @@ pub(super) fn check(tally: &mut Tally) {
 /// A machine whose kernel enforces files, with the end-to-end tests of misdeeds and of enforcement.
 fn end_to_end() -> anyhow::Result<Vm> {
     const PLACE: &str = "/opt/warrantd";
-    let tests = ["test", "--quiet", "--package", "warrantd-tests", "--test", "e2e", "--no-run"];
-    let mut programs = vec![(built(&tests, "e2e")?, format!("{PLACE}/e2e"))];
-    for (package, name) in [
-        ("warrantd", "warrantd"),
-        ("warrantd-tests", "rogue-server"),
-        ("warrantd-tests", "net-probe"),
-    ] {
-        let program = built(&["build", "--quiet", "--package", package, "--bin", name], name)?;
-        programs.push((program, format!("{PLACE}/{name}")));
+    let mut programs = Vec::new();
+    for name in ["e2e", "warrantd", "rogue-server", "net-probe"] {
+        programs.push((built_with_all(name)?, format!("{PLACE}/{name}")));
     }
     programs.push(("/usr/bin/install".to_owned(), "/usr/bin/install".to_owned()));
     let command = format!(

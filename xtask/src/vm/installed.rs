@@ -10,7 +10,7 @@ use super::cpio::{Entry, Tree};
 use super::series::Series;
 use super::{debian, image};
 use crate::dist;
-use crate::shell::{built, output, root, run};
+use crate::shell::{built_with_all, output, root, run};
 
 /// Where the tests and their programs are in the machine.
 const PLACE: &str = "/usr/lib/warrantd-tests";
@@ -65,15 +65,8 @@ pub(super) fn base(series: Series, update: bool) -> anyhow::Result<Tree> {
 
 /// Builds the tests and what they run, puts them into the tree, and gives their command line.
 pub(super) fn argv(tree: &mut Tree, arguments: &[String]) -> anyhow::Result<Vec<String>> {
-    let tests =
-        ["test", "--quiet", "--package", "warrantd-tests", "--test", "installed", "--no-run"];
-    let mut programs = vec![("installed", built(&tests, "installed")?)];
-    for name in ["rogue-server", "net-probe"] {
-        let build = ["build", "--quiet", "--package", "warrantd-tests", "--bin", name];
-        programs.push((name, built(&build, name)?));
-    }
-    for (name, program) in programs {
-        image::add(tree, &program, &format!("{PLACE}/{name}"))?;
+    for name in ["installed", "rogue-server", "net-probe"] {
+        image::add(tree, &built_with_all(name)?, &format!("{PLACE}/{name}"))?;
     }
     let document = root().join(QUICK_START);
     let content = fs::read(&document).with_context(|| format!("{}", document.display()))?;
