@@ -10,7 +10,7 @@ use super::cpio::{Entry, Tree};
 use super::series::Series;
 use super::{debian, image};
 use crate::dist;
-use crate::shell::{built_with_all, output, root, run};
+use crate::shell::{built, built_with_all, output, root, run};
 
 /// Where the tests and their programs are in the machine.
 const PLACE: &str = "/usr/lib/warrantd-tests";
@@ -65,7 +65,10 @@ pub(super) fn base(series: Series, update: bool) -> anyhow::Result<Tree> {
 
 /// Builds the tests and what they run, puts them into the tree, and gives their command line.
 pub(super) fn argv(tree: &mut Tree, arguments: &[String]) -> anyhow::Result<Vec<String>> {
-    for name in ["installed", "rogue-server", "net-probe"] {
+    // No test of the workspace's own run, so it is not among all that is built with that.
+    let tests = ["test", "--quiet", "--workspace", "--test", "installed", "--no-run"];
+    image::add(tree, &built(&tests, "installed")?, &format!("{PLACE}/installed"))?;
+    for name in ["rogue-server", "net-probe"] {
         image::add(tree, &built_with_all(name)?, &format!("{PLACE}/{name}"))?;
     }
     let document = root().join(QUICK_START);
