@@ -70,7 +70,7 @@ impl Climb for Address {
 }
 
 impl Climb for Object {
-    /// More than most paths have; each is verified anew in every program.
+    /// More than most paths have; each is verified anew in every program that knows types.
     const STEPS: usize = 12;
 
     /// To the root of the first mount, above which the verifier knows no types.

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::document;
 use crate::shell::{built, is_root, say};
-use crate::vm::{Series, Vm, failure};
+use crate::vm::{AGAIN, Series, Vm, failure};
 
 /// Where the program is in a virtual machine.
 const PLACE: &str = "/usr/lib/warrantd/kernel_cost";
@@ -89,6 +89,10 @@ impl Kernel {
         let machines = Vm::for_programs(kernels, vec![(program, PLACE.to_owned())], command, 3600);
         let done = machines.machines(|configuration, line| {
             let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+            if line == AGAIN {
+                said.remove(&configuration);
+                return;
+            }
             let text = said.entry(configuration).or_default();
             text.push_str(line);
             text.push('\n');
